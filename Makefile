@@ -1,0 +1,204 @@
+# halo's build. Everything it makes goes below build/, and `make help` lists what it can do.
+#
+# `make` alone builds and never installs a package; demo, test and check install what is missing.
+# It takes gcc (or clang), GNU make and pkg-config, liburing and LuaJIT. V=1 shows the commands.
+#
+# A variant is a second build beside the plain one: its own flags, its own directory below build/.
+#   make SANITIZE=address,undefined       build/address-undefined/
+#   make VARIANT=clang CC=clang           build/clang/
+
+comma := ,
+VARIANT ?= $(subst $(comma),-,$(SANITIZE))
+B := build$(addprefix /,$(VARIANT))
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include/halo
+LUA_CDIR ?= $(LIBDIR)/lua/5.1
+
+ENGINES ?= ring pool auto
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+
+# ---- sources and products ------------------------------------------------------------------------
+
+CORE := $(sort $(wildcard core/*.c))
+BINDINGS := $(sort $(filter-out bindings/main.c,$(wildcard bindings/*.c)))
+LUA := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
+
+CORE_O := $(CORE:%.c=$(B)/%.o)
+LIB_O := $(CORE_O) $(BINDINGS:%.c=$(B)/%.o) $(B)/embedded.o
+MAIN_O := $(B)/bindings/main.o
+
+EXAMPLES := $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
+BENCHES := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c))
+
+# ---- flags ---------------------------------------------------------------------------------------
+
+# A sanitizer's first finding ends the program: a suite that carries on hides it in its output.
+ifdef SANITIZE
+CFLAGS ?= -O1 -g -fno-omit-frame-pointer
+INSTRUMENT := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+else
+CFLAGS ?= -O2 -g
+endif
+
+# _GNU_SOURCE is for statx, openat2 and the rest of Linux; it is empty, as in a file that says
+# `#define _GNU_SOURCE` itself.
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE= -fPIC -fvisibility=hidden -pthread \
+	-MMD -MP $(WARNINGS) $(INSTRUMENT) $(CPPFLAGS) $(CFLAGS)
+LINK = $(CC) -pthread $(INSTRUMENT) $(CFLAGS) $(LDFLAGS)
+
+# pkg-config is asked when a recipe first needs the answer, and once: it may not be installed yet
+# while make reads this file for `make demo`.
+PKG_CONFIG ?= pkg-config
+ask = $(eval $1 := $(shell $(PKG_CONFIG) $2 2>/dev/null))$($1)
+URING_CFLAGS = $(call ask,URING_CFLAGS,--cflags liburing)
+URING_LIBS = $(call ask,URING_LIBS,--libs liburing)
+LUAJIT_CFLAGS = $(call ask,LUAJIT_CFLAGS,--cflags luajit)
+LUAJIT_LIBS = $(call ask,LUAJIT_LIBS,--libs luajit)
+
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-6s%s\n')
+SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
+
+# ---- building ------------------------------------------------------------------------------------
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all benches demo test check bench install clean format deps help FORCE
+
+all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
+
+benches: $(BENCHES)
+
+# These two hold what objects and products depend on beside their files: other flags compile anew,
+# a source added or removed links anew. They are touched only when their text changes.
+$(B)/flags: text = $(COMPILE) $(URING_CFLAGS) $(LUAJIT_CFLAGS)
+$(B)/sources: text = $(LINK) $(URING_LIBS) $(LUAJIT_LIBS) $(CORE) $(BINDINGS) $(LUA)
+$(B)/flags $(B)/sources: FORCE
+	@sh spec/support/requirements.sh --verify build
+	@mkdir -p $(@D)
+	@echo '$(text)' | cmp -s - $@ || echo '$(text)' >$@
+
+# The core is compiled without LuaJIT's include path, so that it cannot come to know of Lua.
+$(B)/core/%.o: core/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(COMPILE) $(URING_CFLAGS) -c -o $@ $<
+
+$(B)/bindings/%.o: bindings/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(COMPILE) -Icore $(LUAJIT_CFLAGS) -c -o $@ $<
+
+# Every file of lua/ travels inside the products: .incbin takes it in as it is, and a table gives
+# the module's name (lua/halo/fs.lua is halo.fs, lua/halo/init.lua is halo), its start and its end.
+# The table holds addresses, which the dynamic linker fills in and then protects: .data.rel.ro.
+module = $(subst /,.,$(patsubst %/init,%,$(1:lua/%.lua=%)))
+define EMBEDDED
+#if __SIZEOF_POINTER__ == 8
+#define ADDRESS .quad
+#else
+#define ADDRESS .long
+#endif
+.macro embed name, path
+    .section .rodata
+7:  .asciz "\name"
+8:  .incbin "\path"
+9:  .byte 0
+    .section .data.rel.ro, "aw", %progbits
+    ADDRESS 7b, 8b, 9b
+.endm
+    .section .data.rel.ro, "aw", %progbits
+    .balign __SIZEOF_POINTER__
+    .globl halo_embedded
+    .hidden halo_embedded
+    .type halo_embedded, %object
+halo_embedded:
+$(foreach file,$(LUA),    embed "$(call module,$(file))", "$(file)"
+)    ADDRESS 0, 0, 0
+    .size halo_embedded, . - halo_embedded
+    .section .note.GNU-stack, "", %progbits
+endef
+
+$(B)/embedded.S: $(LUA) $(B)/sources Makefile
+	$(say) GEN $@
+	$(file >$@,$(EMBEDDED))
+
+$(B)/embedded.o: $(B)/embedded.S
+	$(say) AS $@
+	$(Q)$(COMPILE) -c -o $@ $<
+
+$(B)/halo: $(MAIN_O) $(LIB_O) $(B)/sources
+	$(say) LINK $@
+	$(Q)$(LINK) -o $@ $(MAIN_O) $(LIB_O) $(LUAJIT_LIBS) $(URING_LIBS) -lm
+
+# A module takes Lua's symbols from the interpreter that loads it; a LuaJIT of its own beside that
+# one would be a second, foreign Lua.
+$(B)/halo.so: $(LIB_O) $(B)/sources
+	$(say) LINK $@
+	$(Q)$(LINK) -shared -o $@ $(LIB_O) $(URING_LIBS) -lm
+
+# The core alone, and complete: the linker refuses any symbol that neither it nor its libraries
+# have. It keeps to its own functions even inside a program that exports the same names.
+$(B)/libhalo-core.so: $(CORE_O) $(B)/sources
+	$(say) LINK $@
+	$(Q)$(LINK) -shared -Wl,--no-undefined -Wl,-Bsymbolic -o $@ $(CORE_O) $(URING_LIBS)
+
+$(B)/libhalo.a: $(LIB_O) $(B)/sources
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_O)
+
+$(EXAMPLES): $(B)/%: examples/%.c $(B)/libhalo.a
+	$(say) LINK $@
+	$(Q)$(COMPILE) -MT $@ -MF $@.d -Icore -Ibindings $(LUAJIT_CFLAGS) -o $@ $< $(B)/libhalo.a \
+		$(LDFLAGS) $(LUAJIT_LIBS) $(URING_LIBS) -lm
+
+$(BENCHES): $(B)/bench/%: spec/bench/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(COMPILE) -MT $@ -MF $@.d $(URING_CFLAGS) -o $@ $< $(LDFLAGS) $(URING_LIBS)
+
+-include $(wildcard $(B)/*.d $(B)/*/*.d)
+
+# ---- using it ------------------------------------------------------------------------------------
+
+demo: deps ## install what is missing, build, and measure /usr with examples/du.lua
+	+@$(SUBMAKE) all
+	$(B)/halo examples/du.lua /usr
+
+# SPEC=file, ENGINES="pool", SANITIZE=address,undefined and GC=stress narrow or sharpen the run.
+test: deps ## install what is missing, build, and run all specs on each engine
+	+@$(SUBMAKE) all
+	@SPEC='$(SPEC)' ENGINES='$(ENGINES)' SANITIZE='$(SANITIZE)' BUILD_DIR='$(abspath $(B))' \
+		$(if $(GC),HALO_GC='$(GC)') sh spec/support/test.sh
+
+# GATES="format lua" runs only these; spec/support/check.sh says what there is.
+check: ## run the quality gates: warnings, layout, includes, sanitizers, valgrind
+	@sh spec/support/requirements.sh build test check
+	+@sh spec/support/check.sh '$(SUBMAKE)' $(GATES)
+
+bench: deps ## build and run the benchmark of reads
+	+@$(SUBMAKE) all benches
+	BUILD_DIR='$(abspath $(B))' $(B)/halo spec/bench/read.lua
+
+format: ## lay out all C sources as .clang-format says
+	clang-format -i $$(find core bindings examples spec -name '*.[ch]')
+
+install: all ## copy the products below PREFIX (/usr/local), itself below DESTDIR
+	install -D -m 755 $(B)/halo $(DESTDIR)$(BINDIR)/halo
+	install -D -m 755 $(B)/halo.so $(DESTDIR)$(LUA_CDIR)/halo.so
+	install -D -m 644 $(B)/libhalo.a $(DESTDIR)$(LIBDIR)/libhalo.a
+	install -D -m 644 core/halo.h $(DESTDIR)$(INCLUDEDIR)/halo.h
+	install -D -m 644 bindings/halo_lua.h $(DESTDIR)$(INCLUDEDIR)/halo_lua.h
+
+clean: ## remove build/
+	rm -rf build
+
+deps: ## install the packages that building and testing need and this machine lacks
+	@sh spec/support/requirements.sh build test
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,100 @@
+#include "args.h"
+
+#include <string.h>
+
+#include "halo.h"
+
+bool halo_is_own_source(const char *source)
+{
+    return strncmp(source, HALO_SOURCE_PREFIX, sizeof(HALO_SOURCE_PREFIX) - 1) == 0;
+}
+
+/* Pushes "file:line: " of the innermost Lua frame that is not halo's own, or "". */
+static void push_where(lua_State *L)
+{
+    lua_Debug ar;
+    for (int level = 1; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.currentline > 0 && !halo_is_own_source(ar.source)) {
+            lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+            return;
+        }
+    }
+    lua_pushliteral(L, "");
+}
+
+int halo_error(lua_State *L, const char *message)
+{
+    push_where(L);
+    lua_pushstring(L, message);
+    lua_concat(L, 2);
+    return lua_error(L);
+}
+
+int halo_arg_error(lua_State *L, int arg, const char *name, const char *message)
+{
+    return halo_error(L, lua_pushfstring(L, "bad argument #%d to '%s' (%s)", arg, name, message));
+}
+
+int halo_arg_type_error(lua_State *L, int arg, const char *name, const char *expected)
+{
+    const char *got = lua_type(L, arg) == LUA_TNONE ? "no value" : luaL_typename(L, arg);
+    return halo_arg_error(L, arg, name, lua_pushfstring(L, "%s expected, got %s", expected, got));
+}
+
+void *halo_check_type(lua_State *L, int arg, const char *type, const char *expected,
+                      const char *name)
+{
+    void *value = lua_touserdata(L, arg);
+    if (value && lua_getmetatable(L, arg)) {
+        luaL_getmetatable(L, type);
+        bool same = lua_rawequal(L, -1, -2);
+        lua_pop(L, 2);
+        if (same)
+            return value;
+    }
+    halo_arg_type_error(L, arg, name, expected);
+    return NULL;
+}
+
+const char *halo_check_path(lua_State *L, int arg, const char *name, size_t *length)
+{
+    if (lua_type(L, arg) != LUA_TSTRING)
+        halo_arg_type_error(L, arg, name, "path (a string)");
+    const char *path = lua_tolstring(L, arg, length);
+    if (memchr(path, '\0', *length))
+        halo_arg_error(L, arg, name, "the path contains a NUL byte");
+    return path;
+}
+
+uint64_t halo_check_size(lua_State *L, int arg, const char *name, uint64_t max)
+{
+    if (lua_type(L, arg) != LUA_TNUMBER)
+        halo_arg_type_error(L, arg, name, "number");
+    double value = lua_tonumber(L, arg);
+    /* Written so that NaN fails as well; only then is the conversion defined. */
+    if (!(value >= 0 && value <= (double)max))
+        halo_arg_error(
+            L, arg, name,
+            lua_pushfstring(L, "a number from 0 to %f expected, got %f", (double)max, value));
+    uint64_t whole = (uint64_t)value;
+    if ((double)whole != value)
+        halo_arg_error(L, arg, name,
+                       lua_pushfstring(L, "an integral number expected, got %f", value));
+    return whole;
+}
+
+uint64_t halo_opt_size(lua_State *L, int arg, const char *name, uint64_t max, uint64_t fallback)
+{
+    return lua_isnoneornil(L, arg) ? fallback : halo_check_size(L, arg, name, max);
+}
+
+double halo_check_seconds(lua_State *L, int arg, const char *name)
+{
+    if (lua_type(L, arg) != LUA_TNUMBER)
+        halo_arg_type_error(L, arg, name, "number of seconds");
+    double value = lua_tonumber(L, arg);
+    if (!(value >= 0))
+        halo_arg_error(L, arg, name, "a time in seconds must not be negative");
+    return value;
+}

@@ -1,0 +1,36 @@
+/*
+ * args.h: checks of arguments. Misuse raises an error that names the function and the argument,
+ * at the line of the first frame that is not halo's own, however deep in halo it is noticed.
+ */
+#ifndef HALO_ARGS_H
+#define HALO_ARGS_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* halo's own Lua chunks are named "=[halo]...", so that positions and tracebacks can skip them. */
+#define HALO_SOURCE_PREFIX "=[halo]"
+bool halo_is_own_source(const char *source);
+
+/* Raises message at the caller's line. */
+int halo_error(lua_State *L, const char *message);
+/* Raises "bad argument #arg to 'name' (message)". */
+int halo_arg_error(lua_State *L, int arg, const char *name, const char *message);
+/* Raises "bad argument #arg to 'name' (expected expected, got ...)". */
+int halo_arg_type_error(lua_State *L, int arg, const char *name, const char *expected);
+
+/* A userdata of the registered type. */
+void *halo_check_type(lua_State *L, int arg, const char *type, const char *expected,
+                      const char *name);
+/* A path: a string, not a number, without a NUL byte. */
+const char *halo_check_path(lua_State *L, int arg, const char *name, size_t *length);
+/* An integral number 0..max; an absent one gives fallback. */
+uint64_t halo_check_size(lua_State *L, int arg, const char *name, uint64_t max);
+uint64_t halo_opt_size(lua_State *L, int arg, const char *name, uint64_t max, uint64_t fallback);
+/* A time in seconds that is not negative and not NaN. */
+double halo_check_seconds(lua_State *L, int arg, const char *name);
+
+#endif

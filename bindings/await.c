@@ -1,0 +1,43 @@
+/*
+ * Waiting: the way from a call into the scheduler and back. Where the calling coroutine cannot be
+ * suspended (a table.sort comparison, a C callback, no task at all), the call waits on the spot;
+ * other tasks' results are kept until the scheduler has its turn again.
+ */
+#include "sched.h"
+
+void halo_check_cancelled(lua_State *L, struct halo_lua *lua)
+{
+    const struct halo_task *task = lua->task;
+    if (task && task->cancelled && task->shields == 0) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
+        lua_error(L);
+    }
+}
+
+int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+{
+    bool suspend = halo_can_wait(L, lua);
+    unsigned flags = suspend && lua->ready ? 0 : HALO_ALONE;
+
+    if (!halo_op_submit(lua->loop, op, flags))
+        return halo_push_result(L, lua, op, L);
+    if (!suspend) {
+        halo_op_wait(lua->loop, op);
+        return halo_push_result(L, lua, op, L);
+    }
+    struct halo_task *task = lua->task;
+    op->user = task;
+    task->op = op;
+    lua->yield = HALO_YIELD_WAIT;
+    task->state = HALO_TASK_WAITING;
+    task->waits = halo_op_name(op);
+    halo_push_mark(L);
+    return lua_yield(L, lua_gettop(L));
+}
+
+int halo_park(lua_State *L, struct halo_lua *lua, const char *waits)
+{
+    halo_task_wait(lua, lua->task, waits);
+    halo_push_mark(L);
+    return lua_yield(L, lua_gettop(L));
+}

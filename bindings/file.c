@@ -1,0 +1,113 @@
+#include "file.h"
+
+#include <string.h>
+
+#include "args.h"
+
+struct halo_lua_file *halo_file_new(lua_State *L, const char *path, size_t length)
+{
+    struct halo_lua_file *file = lua_newuserdata(L, sizeof(*file) + length + 1);
+    file->handle = 0;
+    file->length = length;
+    memcpy(file->path, path, length);
+    file->path[length] = '\0';
+    luaL_getmetatable(L, HALO_FILE_TYPE);
+    lua_setmetatable(L, -2);
+    return file;
+}
+
+struct halo_lua_file *halo_check_file(lua_State *L, int arg, const char *name)
+{
+    return halo_check_type(L, arg, HALO_FILE_TYPE, "File", name);
+}
+
+struct halo_lua_file *halo_to_file(lua_State *L, int index)
+{
+    struct halo_lua_file *file = lua_touserdata(L, index);
+    if (!file || !lua_getmetatable(L, index))
+        return NULL;
+    luaL_getmetatable(L, HALO_FILE_TYPE);
+    bool same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return same ? file : NULL;
+}
+
+/* A finalizer must neither wait nor raise: the loop closes the file later, where it might. */
+static int file_gc(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = lua_touserdata(L, 1);
+    if (file->handle && lua->loop)
+        halo_file_drop(lua->loop, file->handle);
+    return 0;
+}
+
+static bool is_open(const struct halo_lua *lua, const struct halo_lua_file *file)
+{
+    struct halo_file_info info;
+    return lua->loop && halo_file_info(lua->loop, file->handle, &info) == 0;
+}
+
+static int file_tostring(lua_State *L)
+{
+    const struct halo_lua_file *file = halo_check_file(L, 1, "tostring");
+    bool open = is_open(halo_lua_self(L), file);
+    lua_pushfstring(L, open ? "file (%s)" : "file (closed, %s)", file->path);
+    return 1;
+}
+
+static int file_is_open(lua_State *L)
+{
+    lua_pushboolean(L, is_open(halo_lua_self(L), halo_check_file(L, 1, "is_open")));
+    return 1;
+}
+
+static int file_path(lua_State *L)
+{
+    const struct halo_lua_file *file = halo_check_file(L, 1, "path");
+    lua_pushlstring(L, file->path, file->length);
+    return 1;
+}
+
+/* fd(file): the descriptor, to look at and never to close; or nil. */
+static int file_fd(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "fd");
+    struct halo_file_info info;
+    if (!lua->loop || halo_file_info(lua->loop, file->handle, &info) < 0)
+        return 0;
+    lua_pushinteger(L, info.fd);
+    return 1;
+}
+
+/* adopt(fd, name): a File over a descriptor that stays open when it is closed. */
+static int file_adopt(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    int fd = (int)halo_check_size(L, 1, "adopt", INT32_MAX);
+    size_t length;
+    const char *name = halo_check_path(L, 2, "adopt", &length);
+    struct halo_lua_file *file = halo_file_new(L, name, length);
+    int error = halo_file_adopt(halo_lua_loop(L, lua), fd, true, &file->handle);
+    return error < 0 ? halo_push_error(L, -error, name, NULL) : 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"adopt", file_adopt}, {"is_open", file_is_open}, {"path", file_path}, {"fd", file_fd},
+    {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", file_gc},
+    {"__tostring", file_tostring},
+    {NULL, NULL},
+};
+
+void halo_open_file(lua_State *L)
+{
+    halo_register(L, functions);
+    luaL_newmetatable(L, HALO_FILE_TYPE);
+    halo_register(L, metamethods);
+    lua_setfield(L, -2, "File");
+}

@@ -1,0 +1,90 @@
+/*
+ * halo_lua.h: halo inside a C program that embeds Lua.
+ *
+ *     lua_State *L = luaL_newstate();
+ *     luaL_openlibs(L);
+ *     halo_lua_open(L);                        pushes the module halo
+ *     luaL_loadfile(L, "script.lua");
+ *     halo_lua_run(L, 0, 0);                   runs it as a task, and all that it spawns
+ *     halo_lua_close(L);                       before lua_close()
+ *     lua_close(L);
+ *
+ * A host with a loop of its own calls halo_lua_spawn() instead, watches halo_lua_fd() beside its
+ * other descriptors, waits no longer than halo_lua_timeout_ms(), and calls halo_lua_step() with a
+ * timeout of 0 whenever either comes up. All functions belong to the thread that called
+ * halo_lua_open(). halo installs no signal handlers and keeps no global state.
+ */
+#ifndef HALO_LUA_H
+#define HALO_LUA_H
+
+#include <lua.h>
+
+#ifndef HALO_API
+#define HALO_API __attribute__((visibility("default")))
+#endif
+
+/* The engine to use; the default is "auto". What HALO_ENGINE in the environment says goes first. */
+struct halo_lua_options {
+    const char *engine;     /* "auto", "ring", "pool", or NULL */
+    unsigned max_files;     /* 0: the default */
+    unsigned max_in_flight; /* 0: the default */
+};
+
+/*
+ * Opens halo in a Lua state and pushes the module, as require "halo" would return it. Calls on a
+ * state where it is open already only push. Raises a Lua error when memory is out.
+ */
+HALO_API int halo_lua_open(lua_State *L);
+
+/* The entry that require "halo" uses. */
+HALO_API int luaopen_halo(lua_State *L);
+
+/*
+ * Sets options; only before the first operation. Returns 0, or -1 with a message on the stack.
+ */
+HALO_API int halo_lua_configure(lua_State *L, const struct halo_lua_options *options);
+
+/*
+ * Pops a function and its nargs arguments and makes a task of it, which runs in the next step.
+ * Pushes the Task. Raises a Lua error when memory is out.
+ */
+HALO_API void halo_lua_spawn(lua_State *L, int nargs);
+
+/*
+ * As lua_pcall(): pops a function and its nargs arguments, runs it as a task until it and every
+ * other task has ended, and pushes nresults results (or LUA_MULTRET), or the error value. Returns
+ * 0, LUA_ERRRUN or LUA_ERRMEM.
+ */
+HALO_API int halo_lua_run(lua_State *L, int nargs, int nresults);
+
+/*
+ * Runs what is ready and collects what has ended, waiting up to timeout_ms for it (negative: for
+ * ever, 0: not at all). Returns the number of tasks that are alive, or -1 with an error value on
+ * the stack (a deadlock, or memory that is out).
+ */
+HALO_API int halo_lua_step(lua_State *L, int timeout_ms);
+
+/* A descriptor that polls readable when a step has something to collect; -1 before the first. */
+HALO_API int halo_lua_fd(lua_State *L);
+
+/* Milliseconds until a step has something to do by itself: 0 now, -1 only when the fd says so. */
+HALO_API int halo_lua_timeout_ms(lua_State *L);
+
+/*
+ * Makes the running step raise "interrupted" in every task. Safe in a signal handler; takes what
+ * halo_lua_handle() returned, since a signal handler cannot ask Lua.
+ */
+struct halo_lua;
+HALO_API struct halo_lua *halo_lua_handle(lua_State *L);
+HALO_API void halo_lua_interrupt(struct halo_lua *handle);
+
+/* The number of tasks that failed without anybody joining them; each has been reported. */
+HALO_API unsigned halo_lua_failures(lua_State *L);
+
+/*
+ * Ends halo: cancels every operation, waits for the kernel to let go of its memory, closes every
+ * file. No effect on a file appears afterwards. To be called before lua_close().
+ */
+HALO_API void halo_lua_close(lua_State *L);
+
+#endif

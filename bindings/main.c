@@ -1,0 +1,105 @@
+/*
+ * The command halo. What it does with its arguments is in lua/halo/cli.lua; here are the Lua
+ * state, the signals and the exit status.
+ */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "halo_lua.h"
+
+#define EXIT_INTERRUPTED 130
+
+static lua_State *interrupted_state;
+static struct halo_lua *interrupted_halo;
+
+static void raise_interrupted(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    lua_sethook(L, NULL, 0, 0);
+    luaL_error(L, "interrupted");
+}
+
+/*
+ * The first signal ends the wait, cancels every task and stops a chunk that computes. Code that
+ * LuaJIT has compiled does not look; the second signal ends the process.
+ */
+static void on_interrupt(int signal)
+{
+    static volatile sig_atomic_t count;
+    (void)signal;
+    if (count++ > 0)
+        _exit(EXIT_INTERRUPTED);
+    halo_lua_interrupt(interrupted_halo);
+    lua_sethook(interrupted_state, raise_interrupted, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT,
+                1);
+}
+
+static void install_signals(lua_State *L)
+{
+    struct sigaction action = {.sa_handler = on_interrupt};
+    interrupted_state = L;
+    interrupted_halo = halo_lua_handle(L);
+    sigaction(SIGINT, &action, NULL);
+    /* A closed pipe and a full quota are answers of write(2), not reasons to die. */
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL);
+}
+
+struct command {
+    int argc;
+    char **argv;
+    int status;
+};
+
+static void push_arguments(lua_State *L, const struct command *command)
+{
+    lua_createtable(L, command->argc, 1);
+    for (int i = 0; i < command->argc; i++) {
+        lua_pushstring(L, command->argv[i]);
+        lua_rawseti(L, -2, i);
+    }
+}
+
+/* Runs under lua_cpcall(), so that whatever goes wrong becomes a message and a status. */
+static int run_command(lua_State *L)
+{
+    struct command *command = lua_touserdata(L, 1);
+
+    luaL_openlibs(L);
+    halo_lua_open(L);
+    install_signals(L);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "halo.cli");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "main");
+    push_arguments(L, command);
+    if (halo_lua_run(L, 1, 1) != 0)
+        return lua_error(L);
+    command->status = (int)lua_tointeger(L, -1);
+    if (command->status == EXIT_SUCCESS && halo_lua_failures(L) > 0)
+        command->status = EXIT_FAILURE;
+    halo_lua_close(L);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct command command = {.argc = argc, .argv = argv, .status = EXIT_FAILURE};
+    lua_State *L = luaL_newstate();
+
+    if (!L) {
+        fprintf(stderr, "halo: out of memory\n");
+        return EXIT_FAILURE;
+    }
+    if (lua_cpcall(L, run_command, &command) != 0) {
+        const char *message = lua_tostring(L, -1);
+        fprintf(stderr, "halo: %s\n", message ? message : "error");
+    }
+    lua_close(L);
+    return command.status;
+}

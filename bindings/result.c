@@ -1,0 +1,190 @@
+/*
+ * From a completion to Lua values: the one place that knows what each operation returns.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "file.h"
+#include "sched.h"
+
+/* ---- errors -------------------------------------------------------------------------------- */
+
+/* "ENOENT: no such file or directory", in the manner of libuv: the text without its capital. */
+static void push_text(lua_State *L, int error, const char *text)
+{
+    char first[2] = {(char)tolower((unsigned char)text[0]), '\0'};
+    if (isupper((unsigned char)text[1]))
+        first[0] = text[0];
+    lua_pushfstring(L, "%s: %s%s", halo_error_name(error), first, text + 1);
+}
+
+static int push_message(lua_State *L, int error, const char *text, const char *path,
+                        const char *path2)
+{
+    lua_pushnil(L);
+    push_text(L, error, text);
+    if (path)
+        lua_pushfstring(L, ": %s", path);
+    else
+        lua_pushliteral(L, "");
+    if (path2)
+        lua_pushfstring(L, " -> %s", path2);
+    else
+        lua_pushliteral(L, "");
+    lua_concat(L, 3);
+    lua_pushstring(L, halo_error_name(error));
+    return 3;
+}
+
+int halo_push_error(lua_State *L, int error, const char *path, const char *path2)
+{
+    return push_message(L, error, strerror(error), path, path2);
+}
+
+/* EBADF has two causes here, and neither is a bad descriptor. */
+static const char *bad_file(const struct halo_lua *lua, const struct halo_op *op)
+{
+    struct halo_file_info info;
+    if (halo_file_info(lua->loop, op->file, &info) < 0)
+        return "the file is closed";
+    return halo_op_kind(op) == HALO_OP_WRITE ? "the file is not open for writing"
+                                             : "the file is not open for reading";
+}
+
+/* The call's first argument is the file or the path it is about, the second maybe a path too. */
+static int push_failure(lua_State *L, struct halo_lua *lua, const struct halo_op *op,
+                        lua_State *from)
+{
+    int error = (int)-op->result;
+    const struct halo_lua_file *file = halo_to_file(from, 1);
+    const char *path2 = halo_op_kind(op) == HALO_OP_RENAME ? lua_tostring(from, 2) : NULL;
+    const char *text = strerror(error);
+
+    if (file && error == EBADF)
+        text = bad_file(lua, op);
+    if (file && error == EINVAL && halo_op_kind(op) == HALO_OP_WRITE)
+        text = "invalid argument: a file opened to append takes no offset, and one opened with "
+               "DIRECT only aligned ones";
+    return push_message(L, error, text, file ? file->path : lua_tostring(from, 1), path2);
+}
+
+/* ---- values -------------------------------------------------------------------------------- */
+
+static int push_time(lua_State *L, const struct statx_timestamp *time)
+{
+    lua_pushnumber(L, (double)time->tv_sec);
+    lua_pushinteger(L, (lua_Integer)time->tv_nsec);
+    return 2;
+}
+
+/* Numbers alone, in the order in which halo.fs makes a table of them. */
+static int push_stat(lua_State *L, const struct statx *statx)
+{
+    int before = lua_gettop(L);
+    luaL_checkstack(L, 24, NULL);
+    lua_pushnumber(L, (double)statx->stx_size);
+    lua_pushinteger(L, statx->stx_mode);
+    lua_pushnumber(L, statx->stx_uid);
+    lua_pushnumber(L, statx->stx_gid);
+    lua_pushnumber(L, statx->stx_nlink);
+    lua_pushnumber(L, (double)statx->stx_ino);
+    lua_pushnumber(L, (double)makedev(statx->stx_dev_major, statx->stx_dev_minor));
+    lua_pushnumber(L, (double)makedev(statx->stx_rdev_major, statx->stx_rdev_minor));
+    lua_pushnumber(L, (double)statx->stx_blocks);
+    lua_pushnumber(L, statx->stx_blksize);
+    push_time(L, &statx->stx_atime);
+    push_time(L, &statx->stx_mtime);
+    push_time(L, &statx->stx_ctime);
+    if (statx->stx_mask & STATX_BTIME)
+        push_time(L, &statx->stx_btime);
+    return lua_gettop(L) - before;
+}
+
+static const char *type_name(unsigned char type)
+{
+    switch (type) {
+    case DT_REG:
+        return "file";
+    case DT_DIR:
+        return "dir";
+    case DT_LNK:
+        return "symlink";
+    case DT_FIFO:
+        return "fifo";
+    case DT_SOCK:
+        return "socket";
+    case DT_CHR:
+        return "char";
+    case DT_BLK:
+        return "block";
+    default:
+        return "unknown";
+    }
+}
+
+/* The listing is a row of entries: the type in a byte, the name, a NUL. */
+static int push_listing(lua_State *L, const char *listing, size_t size)
+{
+    int count = 0;
+
+    lua_newtable(L);
+    for (const char *entry = listing; entry < listing + size;) {
+        size_t length = strlen(entry + 1);
+        lua_createtable(L, 0, 2);
+        lua_pushlstring(L, entry + 1, length);
+        lua_setfield(L, -2, "name");
+        lua_pushstring(L, type_name((unsigned char)entry[0]));
+        lua_setfield(L, -2, "type");
+        lua_rawseti(L, -2, ++count);
+        entry += 1 + length + 1;
+    }
+    return 1;
+}
+
+static int push_file(lua_State *L, const struct halo_op *op, lua_State *from)
+{
+    struct halo_lua_file *file = halo_to_file(from, HALO_OPEN_FILE_INDEX);
+    file->handle = op->file;
+    lua_pushvalue(from, HALO_OPEN_FILE_INDEX);
+    if (from != L)
+        lua_xmove(from, L, 1);
+    return 1;
+}
+
+static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
+{
+    switch (halo_op_kind(op)) {
+    case HALO_OP_OPEN:
+        return push_file(L, op, from);
+    case HALO_OP_READ:
+        if (op->flags & HALO_READ_INTO)
+            lua_pushnumber(L, (double)op->result);
+        else
+            lua_pushlstring(L, (const char *)op->data, (size_t)op->result);
+        return 1;
+    case HALO_OP_WRITE:
+        lua_pushnumber(L, (double)op->result);
+        return 1;
+    case HALO_OP_STAT:
+    case HALO_OP_LSTAT:
+    case HALO_OP_FSTAT:
+        return push_stat(L, op->statx);
+    case HALO_OP_READDIR:
+        return push_listing(L, (const char *)op->data, (size_t)op->result);
+    default:
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+}
+
+int halo_push_result(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *from)
+{
+    int count = op->result < 0 ? push_failure(L, lua, op, from) : push_success(L, op, from);
+    halo_op_release(lua->loop, op);
+    return count;
+}

@@ -1,0 +1,236 @@
+/*
+ * What Lua asks of the runtime itself: its configuration, its counters, waiting and waking, and
+ * the shields against cancellation. The rest of halo's Lua side is built on these.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "args.h"
+#include "sched.h"
+
+/* ---- configuration ------------------------------------------------------------------------- */
+
+static enum halo_engine_kind check_engine(lua_State *L, const char *name)
+{
+    static const char *const names[] = {"auto", "ring", "pool"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(name, names[i]) == 0)
+            return (enum halo_engine_kind)i;
+    halo_error(L, lua_pushfstring(L, "unknown engine '%s': auto, ring or pool", name));
+    return HALO_ENGINE_AUTO;
+}
+
+/* What the environment says goes before what the program says: it is how a user overrides it. */
+static void read_environment(lua_State *L, struct halo_lua *lua)
+{
+    const char *engine = getenv("HALO_ENGINE");
+    const char *collector = getenv("HALO_GC");
+    if (engine && engine[0])
+        lua->config.engine = check_engine(L, engine);
+    lua->stress = collector && strcmp(collector, "stress") == 0;
+}
+
+struct halo_loop *halo_lua_loop(lua_State *L, struct halo_lua *lua)
+{
+    char reason[200];
+
+    if (lua->loop)
+        return lua->loop;
+    if (lua->closed)
+        halo_error(L, "halo has been closed");
+    read_environment(L, lua);
+    int error = halo_loop_create(&lua->loop, &lua->config);
+    if (error) {
+        halo_ring_explain(error, reason, sizeof(reason));
+        halo_error(L, lua->config.engine == HALO_ENGINE_RING ? reason : halo_error_name(error));
+    }
+    return lua->loop;
+}
+
+static uint32_t limit_field(lua_State *L, const char *name, double max)
+{
+    lua_getfield(L, 1, name);
+    double value = lua_isnil(L, -1) ? 0 : lua_tonumber(L, -1);
+    if (!lua_isnil(L, -1) && !(value >= 1 && value <= max && value == (double)(uint32_t)value))
+        halo_arg_error(
+            L, 1, "configure",
+            lua_pushfstring(L, "%s must be a whole number from 1 to %d", name, (int)max));
+    lua_pop(L, 1);
+    return (uint32_t)value;
+}
+
+/* configure{max_files=, max_in_flight=, pool_threads=, engine=} */
+static int configure(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    if (!lua_istable(L, 1))
+        return halo_arg_type_error(L, 1, "configure", "table");
+    if (lua->loop)
+        return halo_error(L, "configure must come before the first operation");
+    struct halo_config config = {
+        .max_files = limit_field(L, "max_files", 1 << 20),
+        .max_in_flight = limit_field(L, "max_in_flight", HALO_MAX_IN_FLIGHT_LIMIT),
+        .pool_threads = limit_field(L, "pool_threads", 1024),
+    };
+    lua_getfield(L, 1, "engine");
+    if (lua_isstring(L, -1))
+        config.engine = check_engine(L, lua_tostring(L, -1));
+    lua->config = config;
+    return 0;
+}
+
+/* ---- what it says of itself ---------------------------------------------------------------- */
+
+static void set_count(lua_State *L, const char *name, uint64_t value)
+{
+    lua_pushnumber(L, (double)value);
+    lua_setfield(L, -2, name);
+}
+
+static int stats(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_stats counted = {0};
+    if (lua->loop)
+        halo_loop_stats(lua->loop, &counted);
+    lua_createtable(L, 0, 12);
+    set_count(L, "submitted", counted.submitted);
+    set_count(L, "retired", counted.retired);
+    set_count(L, "in_flight", counted.in_flight);
+    set_count(L, "queued", counted.queued);
+    set_count(L, "files_open", counted.files_open);
+    set_count(L, "timers", counted.timers);
+    set_count(L, "tasks", lua->tasks);
+    set_count(L, "direct", counted.direct);
+    set_count(L, "ring", counted.ring);
+    set_count(L, "pool", counted.pool);
+    set_count(L, "turns", counted.turns);
+    set_count(L, "unknown", counted.unknown);
+    return 1;
+}
+
+/* engine(): its name, why it was chosen, the kernel's release, halo's version. */
+static int engine(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_loop *loop = halo_lua_loop(L, lua);
+    struct utsname system;
+    uname(&system);
+    lua_pushstring(L, halo_loop_engine(loop));
+    lua_pushstring(L, halo_loop_engine_reason(loop));
+    lua_pushstring(L, system.release);
+    lua_pushliteral(L, HALO_VERSION);
+    return 4;
+}
+
+/* ---- waiting and waking -------------------------------------------------------------------- */
+
+/*
+ * park(what): suspends the running task. Returns true and what wake() passes, or false, the
+ * cancellation and the mark.
+ */
+static int park(lua_State *L)
+{
+    static const char *const known[] = {"channel", "semaphore", "scope", "select",
+                                        "lock",    "require",   NULL};
+    struct halo_lua *lua = halo_lua_self(L);
+    int what = luaL_checkoption(L, 1, NULL, known);
+    halo_check_cancelled(L, lua);
+    if (!halo_can_wait(L, lua))
+        return halo_error(L, lua->task
+                                 ? "this call cannot wait here, inside of a callback from C such "
+                                   "as table.sort's or string.gsub's"
+                                 : "this call waits for other tasks: only a task can do that");
+    lua->task->parked = true;
+    return halo_park(L, lua, known[what]);
+}
+
+/* wake(task, ...): lets a parked task go on, with these values. False where it is not parked. */
+static int wake(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_task *task = halo_check_type(L, 1, HALO_TASK_TYPE, "Task", "wake");
+    int count = lua_gettop(L) - 1;
+
+    if (!task->parked) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    if (!lua_checkstack(task->current, count + 1))
+        return halo_error(L, "too many values to wake a task with");
+    task->parked = false;
+    lua_pushboolean(task->current, 1);
+    lua_xmove(L, task->current, count);
+    halo_task_wake(lua, task, count + 1);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* shield(by): counts the running task's shields up or down. */
+static int shield(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    if (lua->task)
+        lua->task->shields += lua_tointeger(L, 1) > 0 ? 1 : (uint32_t)-1;
+    return 0;
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+/* run(fn, ...): true and its results, or false and its error, when no task is alive any more. */
+static int run(lua_State *L)
+{
+    if (lua_type(L, 1) != LUA_TFUNCTION)
+        return halo_arg_type_error(L, 1, "run", "function");
+    if (halo_lua_self(L)->task)
+        return halo_error(L, "halo.run inside of a task: call the function, or halo.spawn it");
+    int status = halo_lua_run(L, lua_gettop(L) - 1, LUA_MULTRET);
+    lua_pushboolean(L, status == 0);
+    lua_insert(L, 1);
+    return lua_gettop(L);
+}
+
+static int failures(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)halo_lua_failures(L));
+    return 1;
+}
+
+static int shut_down(lua_State *L)
+{
+    halo_lua_close(L);
+    return 0;
+}
+
+static int interrupted(lua_State *L)
+{
+    lua_pushboolean(L, halo_lua_self(L)->interrupted);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"configure", configure},
+    {"stats", stats},
+    {"engine", engine},
+    {"park", park},
+    {"wake", wake},
+    {"shield", shield},
+    {"run", run},
+    {"failures", failures},
+    {"shutdown", shut_down},
+    {"interrupted", interrupted},
+    {"report", halo_report},
+    {NULL, NULL},
+};
+
+void halo_open_runtime(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_get(L);
+    halo_register(L, functions);
+    halo_push_mark(L);
+    lua_setfield(L, -2, "mark");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
+    lua_setfield(L, -2, "cancelled");
+}

@@ -1,0 +1,37 @@
+/*
+ * engine.h: what carries operations out. The loop knows an engine by these functions alone, and
+ * no other file knows which one runs, so that a simulated one can stand in for it.
+ *
+ * An engine takes each operation that is submitted and answers it exactly once through
+ * halo_loop_answer(), from within wait() and never from within submit() or cancel(). Between the
+ * two the record and all it points to stay put. The engine carries out op->now, which is the
+ * operation's row of the table or the poll that comes before it.
+ */
+#ifndef HALO_ENGINE_H
+#define HALO_ENGINE_H
+
+#include "halo.h"
+
+struct halo_engine {
+    const char *name;
+    /* Makes the engine's state. Returns 0 or -errno. */
+    int (*open)(struct halo_loop *loop, void **state);
+    /* Takes an operation over; it may stay queued up to the next wait(). */
+    void (*submit)(void *state, struct halo_op *op);
+    /* Asks for the early end of an operation that was submitted and not answered. */
+    void (*cancel)(void *state, struct halo_op *op);
+    /*
+     * Hands everything queued to the kernel, waits for an answer or for the loop's wake
+     * descriptor (timeout_ns negative: for ever, 0: not at all) and answers what has ended.
+     */
+    void (*wait)(void *state, int64_t timeout_ns);
+    /* A descriptor that polls readable when wait() has something to answer. */
+    int (*fd)(void *state);
+    /* Frees the state; every operation has been answered, or its memory is given up. */
+    void (*close)(void *state);
+};
+
+extern const struct halo_engine halo_engine_ring;
+extern const struct halo_engine halo_engine_pool;
+
+#endif

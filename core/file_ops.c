@@ -1,0 +1,199 @@
+/*
+ * Operations on files: how one comes to count on its file, waits for its turn at the file's own
+ * position, and leaves; and the close, which comes after all of them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "loop.h"
+#include "ops.h"
+
+static struct halo_file *find_open(struct halo_loop *loop, uint64_t handle)
+{
+    struct halo_file *file = halo_files_find(&loop->files, handle);
+    return file && file->state == HALO_FILE_OPEN ? file : NULL;
+}
+
+/* The reading and the writing side of a stream move on their own; a plain file has one position. */
+static struct halo_op **turn_of(const struct halo_op *op, struct halo_list **waiting)
+{
+    bool second = op->slot->stream && halo_op_is(op, HALO_OP_WRITE);
+    enum halo_file_turn turn = second ? HALO_TURN_WRITE : HALO_TURN_READ;
+    *waiting = &op->slot->waiting[turn];
+    return &op->slot->turn[turn];
+}
+
+/* ---- coming and going ---------------------------------------------------------------------- */
+
+static void cancel_all_on(struct halo_loop *loop, const struct halo_file *file)
+{
+    for (size_t i = 0; i <= loop->slab.mask; i++) {
+        struct halo_op *op = loop->slab.table[i];
+        if (op && op->slot == file && op->state != HALO_OP_FILLING)
+            halo_op_cancel(loop, op);
+    }
+}
+
+/* From here on the file is refused to others; those that are on it are asked to end. */
+static int enter_close(struct halo_loop *loop, struct halo_op *op)
+{
+    struct halo_file *file = find_open(loop, op->file);
+    if (!file)
+        return -EBADF;
+    file->state = HALO_FILE_CLOSING;
+    op->slot = file;
+    op->fd = file->fd;
+    cancel_all_on(loop, file);
+    return 0;
+}
+
+int halo_loop_enter_file(struct halo_loop *loop, struct halo_op *op)
+{
+    if (halo_op_is(op, HALO_OP_CLOSE))
+        return enter_close(loop, op);
+    if (!op->row->on_file)
+        return 0;
+    struct halo_file *file = find_open(loop, op->file);
+    if (!file)
+        return -EBADF;
+    op->slot = file;
+    op->fd = file->fd;
+    file->in_flight++;
+    return 0;
+}
+
+bool halo_loop_take_turn(struct halo_op *op)
+{
+    struct halo_list *waiting;
+
+    if (halo_op_is(op, HALO_OP_CLOSE)) {
+        if (op->slot->in_flight == 0)
+            return true;
+        op->slot->closer = op; /* the last one to leave starts it */
+        return false;
+    }
+    if (!halo_op_is(op, HALO_OP_READ) && !halo_op_is(op, HALO_OP_WRITE))
+        return true;
+    if (op->offset != HALO_POSITION)
+        return true;
+    op->sequential = true;
+    struct halo_op **turn = turn_of(op, &waiting);
+    if (*turn) {
+        halo_list_append(waiting, op);
+        return false;
+    }
+    *turn = op;
+    op->offset = op->slot->position;
+    return true;
+}
+
+void halo_loop_leave_queue(struct halo_op *op)
+{
+    struct halo_list *waiting;
+    turn_of(op, &waiting);
+    halo_list_remove(waiting, op);
+}
+
+static void pass_turn(struct halo_loop *loop, struct halo_op *op)
+{
+    struct halo_list *waiting;
+    struct halo_op **turn = turn_of(op, &waiting);
+
+    if (*turn != op)
+        return;
+    /* With O_APPEND a write goes to the end, wherever the position is. */
+    bool appended = halo_op_is(op, HALO_OP_WRITE) && (op->slot->flags & O_APPEND);
+    if (!op->slot->stream && !appended)
+        op->slot->position = op->offset + op->done;
+    *turn = halo_list_take(waiting);
+    if (*turn) {
+        (*turn)->offset = op->slot->position;
+        halo_loop_start(loop, *turn);
+    }
+}
+
+void halo_loop_leave_file(struct halo_loop *loop, struct halo_op *op)
+{
+    struct halo_file *file = op->slot;
+
+    if (op->sequential)
+        pass_turn(loop, op);
+    op->slot = NULL;
+    HALO_CHECK(file->in_flight > 0, "more operations left a file than came");
+    if (--file->in_flight == 0 && file->closer)
+        halo_loop_start(loop, file->closer);
+}
+
+/* ---- files, for the caller ----------------------------------------------------------------- */
+
+int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_info *info)
+{
+    const struct halo_file *file = find_open(loop, handle);
+    if (!file)
+        return -EBADF;
+    *info = (struct halo_file_info){
+        .fd = file->fd,
+        .flags = file->flags,
+        .stream = file->stream,
+        .position = file->position,
+        .in_flight = file->in_flight,
+    };
+    return 0;
+}
+
+int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handle)
+{
+    struct halo_file *file;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    int error = halo_files_reserve(&loop->files, loop->config.max_files, &file);
+    if (error)
+        return error;
+    file->fd = fd;
+    file->borrowed = borrow;
+    /* Whoever opened it chose the flags, and may share them with other processes. */
+    file->flags = (uint32_t)flags | O_NONBLOCK;
+    file->state = HALO_FILE_OPEN;
+    halo_file_inspect(&loop->files, file);
+    file->flags = (uint32_t)flags;
+    off_t position = lseek(fd, 0, SEEK_CUR);
+    file->position = position > 0 ? (uint64_t)position : 0;
+    *handle = halo_file_handle(file);
+    return 0;
+}
+
+/* ---- files that were forgotten ------------------------------------------------------------- */
+
+void halo_file_drop(struct halo_loop *loop, uint64_t handle)
+{
+    struct halo_file *file = find_open(loop, handle);
+    if (!file || file->dropped)
+        return;
+    if (file->local && file->in_flight == 0) {
+        if (!file->borrowed)
+            close(file->fd);
+        halo_files_vacate(&loop->files, file);
+        return;
+    }
+    file->dropped = true;
+    file->next = loop->files.dropped;
+    loop->files.dropped = file;
+}
+
+void halo_loop_close_dropped(struct halo_loop *loop)
+{
+    while (loop->files.dropped) {
+        struct halo_file *file = loop->files.dropped;
+        struct halo_op *op = halo_op_new(loop, HALO_OP_CLOSE);
+        if (!op)
+            return; /* no memory now; the next turn tries again */
+        loop->files.dropped = file->next;
+        op->user = loop;
+        op->file = halo_file_handle(file);
+        if (!halo_op_submit(loop, op, 0))
+            halo_op_release(loop, op);
+    }
+}

@@ -1,0 +1,293 @@
+/*
+ * halo.h: the core, as everything outside of core/ sees it.
+ *
+ * A loop owns all state: the operations in flight, the open files, the timers and the engine that
+ * carries operations out. The life of one operation is
+ *
+ *     op = halo_op_new(loop, HALO_OP_READ);    a record of the loop's, with a sequence number
+ *     op->file = ..., op->length = ...;        the caller fills in what the operation needs
+ *     halo_op_submit(loop, op, 0);             it is under way, or already done
+ *     halo_loop_turn(loop, timeout_ns);        submits everything in one go, waits, collects
+ *     op = halo_loop_next(loop);               completed operations, one after the other
+ *     ... op->result ...
+ *     halo_op_release(loop, op);               the record and its memory go back to the loop
+ *
+ * Results are never negative on success and -errno on failure. A loop belongs to the thread that
+ * created it: no function here but halo_loop_interrupt() may be called from any other one.
+ */
+#ifndef HALO_H
+#define HALO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HALO_API __attribute__((visibility("default")))
+
+#define HALO_VERSION "0.1.0"
+
+/* ---- limits -------------------------------------------------------------------------------- */
+
+#define HALO_MAX_FILES_DEFAULT     65536u /* files open at once; one more is EMFILE */
+#define HALO_MAX_IN_FLIGHT_DEFAULT 1024u  /* operations with the engine; one more waits its turn */
+#define HALO_POOL_THREADS_DEFAULT  32u    /* workers at most; they start as they are needed */
+#define HALO_MAX_IN_FLIGHT_LIMIT   16384u /* twice that is the largest completion queue there is */
+#define HALO_CHUNK_MAX             (1u << 30) /* bytes in one system call; longer work is continued */
+#define HALO_OFFSET_MAX            (1ull << 53) /* the largest offset or size a caller may name */
+#define HALO_POSITION              UINT64_MAX   /* as an offset: the file's own position */
+
+/* ---- configuration ------------------------------------------------------------------------- */
+
+enum halo_engine_kind {
+    HALO_ENGINE_AUTO, /* io_uring where the kernel grants it, else the pool; direct where faster */
+    HALO_ENGINE_RING, /* io_uring for every operation that has an opcode */
+    HALO_ENGINE_POOL, /* worker threads for every operation */
+};
+
+/* A zeroed struct is the default configuration. */
+struct halo_config {
+    uint32_t max_files;           /* 0: HALO_MAX_FILES_DEFAULT */
+    uint32_t max_in_flight;       /* 0: HALO_MAX_IN_FLIGHT_DEFAULT */
+    uint32_t pool_threads;        /* 0: HALO_POOL_THREADS_DEFAULT */
+    enum halo_engine_kind engine; /* HALO_ENGINE_AUTO */
+};
+
+/* Counters since the loop was created; "now" where it says so. */
+struct halo_stats {
+    uint64_t submitted;  /* operations handed to halo_op_submit() */
+    uint64_t retired;    /* of those, the ones that have ended */
+    uint64_t in_flight;  /* now: submitted and not retired */
+    uint64_t queued;     /* now: of those, the ones waiting for room in the engine */
+    uint64_t files_open; /* now */
+    uint64_t timers;     /* now */
+    uint64_t direct;     /* operations carried out at once on the loop's thread */
+    uint64_t ring;       /* submissions to io_uring */
+    uint64_t pool;       /* submissions to the worker threads */
+    uint64_t turns;      /* turns of the loop */
+    uint64_t unknown;    /* completions whose sequence number nobody knew: always 0 */
+};
+
+/* ---- operations ---------------------------------------------------------------------------- */
+
+enum halo_op_code {
+    HALO_OP_OPEN,      /* path, flags (O_*), mode -> file */
+    HALO_OP_CLOSE,     /* file; refuses new work, cancels what is in flight, waits, closes */
+    HALO_OP_READ,      /* file, length, offset, data or none -> bytes read; less only at the end */
+    HALO_OP_WRITE,     /* file, length, offset, data -> length, always all of it */
+    HALO_OP_FSYNC,     /* file; a failure sticks to the file */
+    HALO_OP_FDATASYNC, /* file; likewise */
+    HALO_OP_STAT,      /* path -> statx */
+    HALO_OP_LSTAT,     /* path -> statx, of a symbolic link itself */
+    HALO_OP_FSTAT,     /* file -> statx */
+    HALO_OP_RENAME,    /* path, path2, flags (RENAME_*) */
+    HALO_OP_REMOVE,    /* path */
+    HALO_OP_MKDIR,     /* path, mode */
+    HALO_OP_RMDIR,     /* path */
+    HALO_OP_READDIR,   /* path -> data: for each entry its type (d_type), its name, a NUL */
+    HALO_OP_POLL,      /* fd, flags (POLL*) -> the events that are ready */
+    HALO_OP_COUNT
+};
+
+struct halo_op_row;
+struct halo_file;
+struct statx;
+
+/*
+ * An operation's record. It owns the paths, and the memory that halo_op_storage() gave, up to
+ * halo_op_release(), which the caller may call only once the operation has been handed back by
+ * halo_loop_next() or was done at once: the kernel never holds a pointer to freed memory.
+ */
+struct halo_op {
+    /* Filled in by the caller before submission. */
+    void *user;       /* the caller's own */
+    uint64_t file;    /* the file's handle; a result of HALO_OP_OPEN */
+    uint64_t offset;  /* bytes, at most HALO_OFFSET_MAX, or HALO_POSITION */
+    uint8_t *data;    /* memory to read into or write from; NULL lets a read own its memory */
+    size_t length;    /* bytes */
+    const char *path; /* set by halo_op_set_paths() */
+    const char *path2;
+    uint32_t flags;
+    uint32_t mode; /* permission bits of what is created, less the umask */
+    int fd;        /* HALO_OP_POLL only; the core fills it in for the others */
+    int anchor;    /* the caller's own */
+
+    /* Results, valid once the operation has ended. */
+    int64_t result;
+    struct statx *statx;
+
+    /* Private to the core. */
+    uint64_t seq;                  /* never reused; what the engines know the operation by */
+    const struct halo_op_row *row; /* what it is */
+    const struct halo_op_row *now; /* what the engine does for it now: the row, or a poll before */
+    struct halo_file *slot;        /* the file it counts on */
+    struct halo_op *next, *prev;   /* the queue it is in */
+    size_t done;                   /* bytes read or written so far */
+    size_t stored;                 /* bytes at storage */
+    int watched_fd;                /* the pool's duplicate of fd while it polls it */
+    char *storage;                 /* kept from use to use while it is small */
+    uint8_t state;                 /* enum halo_op_state */
+    uint8_t retries;
+    bool cancelled;  /* halo_op_cancel() was called */
+    bool abandoned;  /* halo_op_abandon() was called */
+    bool in_pool;    /* is with the worker threads */
+    bool pool_only;  /* the ring cannot or must not do it */
+    bool refused;    /* the ring answered that it does not know how */
+    bool sequential; /* reads or writes at the file's position, one after the other */
+    bool polled;     /* the stream was found ready */
+    bool own_data;   /* data lies in storage, which grows as the read goes on */
+};
+
+struct halo_loop;
+
+/*
+ * Takes a record for an operation of that kind. Returns NULL when memory is out. Fields start at
+ * zero, offset at HALO_POSITION.
+ */
+HALO_API struct halo_op *halo_op_new(struct halo_loop *loop, enum halo_op_code code);
+
+/* Copies one path or two into the record (path2 may be NULL). Returns 0 or -ENOMEM. */
+HALO_API int halo_op_set_paths(struct halo_op *op, const char *path, size_t path_length,
+                               const char *path2, size_t path2_length);
+
+/* Gives at least size bytes that live as long as the operation; NULL when memory is out. */
+HALO_API char *halo_op_storage(struct halo_op *op, size_t size);
+
+#define HALO_ALONE 1u /* submit flag: nothing else of the caller's could run meanwhile */
+
+/*
+ * Starts an operation. Returns true when it is under way: halo_loop_next() will hand it back
+ * exactly once. Returns false when it has already ended (it was refused, or was carried out
+ * directly): op->result is there to be read, and the caller releases the record.
+ */
+HALO_API bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags);
+
+/*
+ * Asks for an early end of an operation that is under way. It still comes back through
+ * halo_loop_next(), with -ECANCELED or with whatever it achieved before.
+ */
+HALO_API void halo_op_cancel(struct halo_loop *loop, struct halo_op *op);
+
+/*
+ * Says that nobody waits for the operation any more, and cancels it. It comes back all the same,
+ * to be released; a file that it has opened is closed then.
+ */
+HALO_API void halo_op_abandon(struct halo_loop *loop, struct halo_op *op);
+
+/* Waits until this operation has ended and takes it out of those that halo_loop_next() gives. */
+HALO_API void halo_op_wait(struct halo_loop *loop, struct halo_op *op);
+
+/* Gives a record back after its end, or unsubmitted. */
+HALO_API void halo_op_release(struct halo_loop *loop, struct halo_op *op);
+
+/* What kind of operation it is. */
+HALO_API enum halo_op_code halo_op_kind(const struct halo_op *op);
+
+/* The operation's name, as in the table of operations: "open", "read", ... */
+HALO_API const char *halo_op_name(const struct halo_op *op);
+
+/* ---- files --------------------------------------------------------------------------------- */
+
+/*
+ * A file's handle is a 64-bit number, the slot's generation above its index. Once the file is
+ * closed the handle is stale for ever: it gives -EBADF, never another file. 0 is never a handle.
+ */
+struct halo_file_info {
+    int fd;         /* to look at, never to close */
+    uint32_t flags; /* the O_* flags it was opened with */
+    bool stream;    /* a pipe, terminal or socket: no offsets, short reads are normal */
+    uint64_t position;
+    uint32_t in_flight;
+};
+
+/* Fills in info. Returns 0, or -EBADF for a handle that is closed or never was. */
+HALO_API int halo_file_info(struct halo_loop *loop, uint64_t file, struct halo_file_info *info);
+
+/*
+ * Takes over a descriptor that is already open, such as standard input, and gives its handle.
+ * With borrow the close of the handle leaves the descriptor open. Returns 0, -EMFILE, -EBADF.
+ */
+HALO_API int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *file);
+
+/*
+ * Closes a file that was forgotten, without a result for anybody: at once where nothing is in
+ * flight, else after that has ended. It neither waits nor submits, so that a finalizer may call
+ * it. A stale handle is ignored.
+ */
+HALO_API void halo_file_drop(struct halo_loop *loop, uint64_t file);
+
+/* ---- timers -------------------------------------------------------------------------------- */
+
+/* Lives in the caller's memory, zeroed at first; must be stopped before that memory goes. */
+struct halo_timer {
+    void *user;
+    uint64_t deadline_ns; /* on the clock of halo_now_ns() */
+    uint64_t order;       /* private: earlier started, earlier handed on */
+    uint32_t index;       /* private: place in the heap plus one; 0 when it is not armed */
+};
+
+/* The monotonic clock. */
+HALO_API uint64_t halo_now_ns(void);
+
+/* Arms a timer. Returns 0 or -ENOMEM. */
+HALO_API int halo_timer_start(struct halo_loop *loop, struct halo_timer *timer,
+                              uint64_t deadline_ns);
+/* Disarms it; nothing happens where it is not armed. */
+HALO_API void halo_timer_stop(struct halo_loop *loop, struct halo_timer *timer);
+
+/* ---- the loop ------------------------------------------------------------------------------ */
+
+/*
+ * Creates a loop. config may be NULL. Returns 0, -ENOMEM, -EINVAL for a limit out of range, or,
+ * where config asks for the ring and the kernel refuses it, the kernel's error; HALO_ENGINE_AUTO
+ * takes the pool then.
+ */
+HALO_API int halo_loop_create(struct halo_loop **loop, const struct halo_config *config);
+
+/*
+ * Cancels everything, waits for it to end, closes every file and frees the loop. What has not
+ * ended when the deadline passes keeps its memory for ever, since the kernel may still write to
+ * it. Returns the number of those.
+ */
+HALO_API unsigned halo_loop_close(struct halo_loop *loop, uint64_t deadline_ms);
+
+/*
+ * One turn: hands everything queued to the kernel in one system call, waits until something has
+ * ended, a timer has run out or timeout_ns has passed (negative: for ever, 0: not at all), and
+ * collects what has ended. Returns 0, or -EINTR after halo_loop_interrupt().
+ */
+HALO_API int halo_loop_turn(struct halo_loop *loop, int64_t timeout_ns);
+
+/* The next operation that has ended, or NULL. */
+HALO_API struct halo_op *halo_loop_next(struct halo_loop *loop);
+
+/* The next timer that has run out, or NULL. It is no longer armed. */
+HALO_API struct halo_timer *halo_loop_next_timer(struct halo_loop *loop);
+
+/* True while an operation is under way or a timer armed: a turn would not wait for nothing. */
+HALO_API bool halo_loop_busy(const struct halo_loop *loop);
+
+/* A descriptor that polls readable when a turn has something to collect, for a host's own loop. */
+HALO_API int halo_loop_fd(const struct halo_loop *loop);
+
+/* Nanoseconds until the next timer runs out: 0 when one has, negative when none is armed. */
+HALO_API int64_t halo_loop_timeout_ns(const struct halo_loop *loop);
+
+/* Makes the current or next turn return -EINTR. Safe in a signal handler and any thread. */
+HALO_API void halo_loop_interrupt(struct halo_loop *loop);
+
+/* Fills in the counters. */
+HALO_API void halo_loop_stats(const struct halo_loop *loop, struct halo_stats *stats);
+
+/* The name of the engine in use, "ring" or "pool". */
+HALO_API const char *halo_loop_engine(const struct halo_loop *loop);
+
+/* Why that engine: one line for people, naming the likely cause where io_uring was refused. */
+HALO_API const char *halo_loop_engine_reason(const struct halo_loop *loop);
+
+/* Writes a line into text that explains why io_uring_setup() failed with this errno. */
+HALO_API void halo_ring_explain(int error, char *text, size_t size);
+
+/* The errno's name, such as "ENOENT", or "UNKNOWN". Takes it positive or negative. */
+HALO_API const char *halo_error_name(int error);
+
+#endif

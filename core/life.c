@@ -1,0 +1,164 @@
+/*
+ * The beginning and the end of a loop: limits, the choice of the engine, and the drain.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "loop.h"
+
+/* ---- creation ------------------------------------------------------------------------------ */
+
+static int settle_config(struct halo_config *config)
+{
+    if (!config->max_files)
+        config->max_files = HALO_MAX_FILES_DEFAULT;
+    if (!config->max_in_flight)
+        config->max_in_flight = HALO_MAX_IN_FLIGHT_DEFAULT;
+    if (!config->pool_threads)
+        config->pool_threads = HALO_POOL_THREADS_DEFAULT;
+    if (config->max_files > HALO_FILES_LIMIT || config->max_in_flight > HALO_MAX_IN_FLIGHT_LIMIT)
+        return -EINVAL;
+    return 0;
+}
+
+void halo_ring_explain(int error, char *text, size_t size)
+{
+    int code = error < 0 ? -error : error;
+    const char *cause = "the kernel gives no further reason";
+
+    if (code == EPERM || code == EACCES)
+        cause = "forbidden here: kernel.io_uring_disabled is set (sysctl), or a seccomp filter or "
+                "container policy denies it";
+    else if (code == ENOSYS)
+        cause = "this kernel lacks it or is too old (5.11 is needed), or a seccomp filter or "
+                "container policy hides it";
+    else if (code == ENOMEM)
+        cause = "RLIMIT_MEMLOCK is too low (ulimit -l)";
+    else if (code == EMFILE || code == ENFILE)
+        cause = "no descriptor is left (ulimit -n)";
+    snprintf(text, size, "io_uring: %s: %s", halo_error_name(code), cause);
+}
+
+static int open_engine(struct halo_loop *loop)
+{
+    int error = 0;
+
+    if (loop->config.engine == HALO_ENGINE_POOL) {
+        snprintf(loop->reason, sizeof(loop->reason), "asked for");
+    } else {
+        loop->engine = &halo_engine_ring;
+        error = loop->engine->open(loop, &loop->engine_state);
+        snprintf(loop->reason, sizeof(loop->reason), "%s",
+                 loop->config.engine == HALO_ENGINE_RING ? "asked for" : "io_uring works here");
+        if (!error || loop->config.engine == HALO_ENGINE_RING)
+            return error;
+        halo_ring_explain(error, loop->reason, sizeof(loop->reason));
+    }
+    loop->engine = &halo_engine_pool;
+    return loop->engine->open(loop, &loop->engine_state);
+}
+
+int halo_loop_create(struct halo_loop **out, const struct halo_config *config)
+{
+    struct halo_loop *loop = calloc(1, sizeof(*loop));
+    int error = -ENOMEM;
+
+    if (!loop)
+        return error;
+    loop->wake_fd = -1;
+    if (config)
+        loop->config = *config;
+    error = settle_config(&loop->config);
+    if (error)
+        goto fail;
+    error = halo_slab_init(&loop->slab);
+    if (error)
+        goto fail;
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->wake_fd < 0) {
+        error = -errno;
+        goto fail;
+    }
+    error = open_engine(loop);
+    if (error)
+        goto fail;
+    *out = loop;
+    return 0;
+
+fail:
+    if (loop->wake_fd >= 0)
+        close(loop->wake_fd);
+    halo_slab_free(&loop->slab);
+    free(loop);
+    return error;
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+static bool is_under_way(const struct halo_op *op)
+{
+    return op && op->state != HALO_OP_FILLING && op->state != HALO_OP_DONE;
+}
+
+static unsigned count_under_way(const struct halo_loop *loop)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i <= loop->slab.mask; i++)
+        count += is_under_way(loop->slab.table[i]);
+    return count;
+}
+
+/* Nothing may take effect after the close: cancel, then wait until the kernel has let go. */
+static unsigned drain(struct halo_loop *loop, uint64_t deadline_ms)
+{
+    uint64_t deadline_ns = halo_now_ns() + deadline_ms * 1000000;
+    struct halo_op *op;
+
+    for (size_t i = 0; i <= loop->slab.mask; i++)
+        if (is_under_way(loop->slab.table[i]))
+            halo_op_abandon(loop, loop->slab.table[i]);
+    for (;;) {
+        while ((op = halo_loop_next(loop)))
+            halo_op_release(loop, op);
+        unsigned left = count_under_way(loop);
+        uint64_t now_ns = halo_now_ns();
+        if (left == 0 || now_ns >= deadline_ns)
+            return left;
+        halo_loop_turn(loop, (int64_t)(deadline_ns - now_ns));
+    }
+}
+
+/* A file that an operation still uses stays open: its number must not become another file's. */
+static void close_file(struct halo_file *file, void *context)
+{
+    (void)context;
+    if (file->fd >= 0 && file->in_flight == 0 && !file->borrowed && file->state == HALO_FILE_OPEN)
+        close(file->fd);
+}
+
+unsigned halo_loop_close(struct halo_loop *loop, uint64_t deadline_ms)
+{
+    unsigned left = drain(loop, deadline_ms);
+
+    halo_files_each(&loop->files, close_file, NULL);
+    loop->engine->close(loop->engine_state);
+    close(loop->wake_fd);
+    halo_timers_free(&loop->timers);
+    if (left > 0)
+        return left; /* the records, and what they point to, belong to the kernel for ever */
+    halo_slab_free(&loop->slab);
+    halo_files_free(&loop->files);
+    free(loop);
+    return 0;
+}
+
+void halo_check_failed(const char *file, int line, const char *condition, const char *reason)
+{
+    fprintf(stderr, "halo: %s:%d: %s (%s)\n", file, line, reason, condition);
+    abort();
+}

@@ -1,0 +1,437 @@
+/*
+ * The loop: creation and closing, one turn, and the way of an operation through it. What differs
+ * from operation to operation is in ops.c, from engine to engine in ring.c and pool.c.
+ */
+#include "loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "ops.h"
+
+#define PAUSE_NS   5000000 /* between two tries of what cannot be waited for */
+#define EAGAIN_MAX 8
+
+/* ---- one operation: start ------------------------------------------------------------------ */
+
+/* Gives an operation to the engine. */
+static void issue(struct halo_loop *loop, struct halo_op *op)
+{
+    bool poll_first = op->slot && op->slot->stream && op->row->poll_events && !op->polled;
+    op->now = poll_first ? &halo_op_table[HALO_OP_POLL] : op->row;
+    op->state = HALO_OP_RUNNING;
+    loop->running++;
+    loop->engine->submit(loop->engine_state, op);
+}
+
+/* What is over the engine's limit waits its turn, in order. */
+static void issue_or_queue(struct halo_loop *loop, struct halo_op *op)
+{
+    if (loop->running < loop->config.max_in_flight && !loop->backlog.first) {
+        issue(loop, op);
+        return;
+    }
+    op->state = HALO_OP_BACKLOG;
+    halo_list_append(&loop->backlog, op);
+    loop->stats.queued++;
+}
+
+static void issue_backlog(struct halo_loop *loop)
+{
+    while (loop->backlog.first && loop->running < loop->config.max_in_flight) {
+        loop->stats.queued--;
+        issue(loop, halo_list_take(&loop->backlog));
+    }
+}
+
+void halo_loop_pause(struct halo_loop *loop, struct halo_op *op)
+{
+    op->state = HALO_OP_PAUSED;
+    halo_list_append(&loop->paused, op);
+    if (!loop->pause_timer.index &&
+        halo_timers_start(&loop->timers, &loop->pause_timer, halo_now_ns() + PAUSE_NS) < 0) {
+        /* Without memory for the timer it is tried again at once, which is only less polite. */
+        halo_list_remove(&loop->paused, op);
+        issue_or_queue(loop, op);
+    }
+}
+
+static void end_pause(struct halo_loop *loop)
+{
+    struct halo_list paused = loop->paused;
+    struct halo_op *op;
+
+    loop->paused = (struct halo_list){0};
+    while ((op = halo_list_take(&paused)))
+        issue_or_queue(loop, op);
+}
+
+/* ---- one operation: end -------------------------------------------------------------------- */
+
+/* Results that say only that the call was interrupted, ERESTARTSYS and its kin included. */
+static bool is_interruption(int64_t result)
+{
+    return result == -EINTR || (result <= -512 && result >= -516);
+}
+
+/* Decides what an answer means: the operation is done, or needs another round. */
+static enum halo_step digest(struct halo_loop *loop, struct halo_op *op, int64_t result)
+{
+    bool polled = op->now == &halo_op_table[HALO_OP_POLL] && op->row != op->now;
+
+    if (op->cancelled && (is_interruption(result) || result == -EAGAIN || (polled && result >= 0)))
+        result = -ECANCELED;
+    if (is_interruption(result))
+        return HALO_STEP_AGAIN;
+    if (polled && result >= 0) {
+        op->polled = true;
+        return HALO_STEP_AGAIN;
+    }
+    op->polled = false;
+    if (result == -EAGAIN && op->row->on_file) {
+        /* A stream that somebody else has emptied, or a file system that wants a second try. */
+        if (op->slot->stream || op->retries++ < EAGAIN_MAX)
+            return HALO_STEP_AGAIN;
+    }
+    if (op->row->finish)
+        return op->row->finish(loop, op, result);
+    op->result = result;
+    return HALO_STEP_DONE;
+}
+
+static void retire(struct halo_loop *loop, struct halo_op *op)
+{
+    op->state = HALO_OP_DONE;
+    loop->stats.retired++;
+    if (op->slot)
+        halo_loop_leave_file(loop, op);
+}
+
+void halo_loop_answer(struct halo_loop *loop, struct halo_op *op, int64_t result)
+{
+    HALO_CHECK(op->state == HALO_OP_RUNNING, "an operation was answered twice");
+    HALO_CHECK(loop->running > 0, "more answers than operations");
+    loop->running--;
+
+    enum halo_step step = digest(loop, op, result);
+    if (step == HALO_STEP_AGAIN && op->cancelled) {
+        op->result = -ECANCELED;
+        step = HALO_STEP_DONE;
+    }
+    if (step == HALO_STEP_AGAIN) {
+        issue(loop, op);
+    } else if (step == HALO_STEP_LATER) {
+        halo_loop_pause(loop, op);
+    } else {
+        retire(loop, op);
+        halo_list_append(&loop->completed, op);
+    }
+    issue_backlog(loop);
+}
+
+/* ---- one operation: directly --------------------------------------------------------------- */
+
+/*
+ * Runs the operation on this thread. Returns false where it turns out to need the engine after
+ * all: for another round elsewhere, or a pause.
+ */
+static bool run_directly(struct halo_loop *loop, struct halo_op *op)
+{
+    enum halo_step step;
+
+    op->now = op->row;
+    loop->stats.direct++;
+    do
+        step = digest(loop, op, op->row->block(op));
+    while (step == HALO_STEP_AGAIN && !op->pool_only && !atomic_load(&loop->interrupted));
+    if (step == HALO_STEP_LATER)
+        halo_loop_pause(loop, op);
+    else if (step == HALO_STEP_AGAIN)
+        issue_or_queue(loop, op);
+    return step == HALO_STEP_DONE;
+}
+
+/*
+ * Where nothing else could use the time, a system call beats any hand-off: to be woken up by a
+ * kernel worker costs more than most operations. Closing a local file never waits.
+ */
+static bool may_run_directly(const struct halo_loop *loop, const struct halo_op *op, unsigned flags)
+{
+    if (halo_op_is(op, HALO_OP_CLOSE))
+        return op->slot->local && loop->config.engine != HALO_ENGINE_POOL;
+    if (loop->config.engine != HALO_ENGINE_AUTO || !(flags & HALO_ALONE))
+        return false;
+    if (halo_op_is(op, HALO_OP_POLL) || (op->row->on_file && op->slot->stream))
+        return false;
+    bool only_one = loop->stats.submitted - loop->stats.retired == 1;
+    return only_one && !loop->completed.first && loop->timers.count == 0;
+}
+
+void halo_loop_start(struct halo_loop *loop, struct halo_op *op)
+{
+    if (!may_run_directly(loop, op, 0)) {
+        issue_or_queue(loop, op);
+    } else if (run_directly(loop, op)) {
+        retire(loop, op);
+        halo_list_append(&loop->completed, op);
+    }
+}
+
+/* ---- operations, for the caller ------------------------------------------------------------ */
+
+struct halo_op *halo_op_new(struct halo_loop *loop, enum halo_op_code code)
+{
+    struct halo_op *op = halo_slab_acquire(&loop->slab);
+    if (op) {
+        op->row = &halo_op_table[code];
+        op->offset = HALO_POSITION;
+        op->fd = -1;
+    }
+    return op;
+}
+
+char *halo_op_storage(struct halo_op *op, size_t size)
+{
+    if (size > op->stored) {
+        char *storage = realloc(op->storage, size);
+        if (!storage)
+            return NULL;
+        op->storage = storage;
+        op->stored = size;
+    }
+    return op->storage;
+}
+
+int halo_op_set_paths(struct halo_op *op, const char *path, size_t path_length, const char *path2,
+                      size_t path2_length)
+{
+    size_t size = path_length + 1 + (path2 ? path2_length + 1 : 0);
+    char *storage = halo_op_storage(op, size);
+    if (!storage)
+        return -ENOMEM;
+    memcpy(storage, path, path_length);
+    storage[path_length] = '\0';
+    op->path = storage;
+    if (path2) {
+        memcpy(storage + path_length + 1, path2, path2_length);
+        storage[size - 1] = '\0';
+        op->path2 = storage + path_length + 1;
+    }
+    return 0;
+}
+
+bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
+{
+    HALO_CHECK(op->state == HALO_OP_FILLING, "an operation was submitted twice");
+    loop->stats.submitted++;
+
+    int begun = halo_loop_enter_file(loop, op);
+    if (begun == 0 && op->row->begin)
+        begun = op->row->begin(loop, op);
+    if (begun == 0 && !halo_loop_take_turn(op)) {
+        op->state = HALO_OP_WAITING;
+        return true;
+    }
+    if (begun < 0) {
+        op->result = begun;
+        retire(loop, op);
+        return false;
+    }
+    if (!may_run_directly(loop, op, flags)) {
+        issue_or_queue(loop, op);
+        return true;
+    }
+    if (!run_directly(loop, op))
+        return true;
+    retire(loop, op);
+    return false;
+}
+
+void halo_op_cancel(struct halo_loop *loop, struct halo_op *op)
+{
+    /* A close is never cancelled: its descriptor would stay open with nobody to close it. */
+    if (op->cancelled || halo_op_is(op, HALO_OP_CLOSE))
+        return;
+    op->cancelled = true;
+    switch (op->state) {
+    case HALO_OP_RUNNING:
+        loop->engine->cancel(loop->engine_state, op);
+        return;
+    case HALO_OP_BACKLOG:
+        loop->stats.queued--;
+        halo_list_remove(&loop->backlog, op);
+        break;
+    case HALO_OP_PAUSED:
+        halo_list_remove(&loop->paused, op);
+        break;
+    case HALO_OP_WAITING:
+        halo_loop_leave_queue(op);
+        break;
+    default:
+        return;
+    }
+    enum halo_step step = digest(loop, op, -ECANCELED);
+    HALO_CHECK(step == HALO_STEP_DONE, "a cancelled operation wants to go on");
+    retire(loop, op);
+    halo_list_append(&loop->completed, op);
+}
+
+void halo_op_abandon(struct halo_loop *loop, struct halo_op *op)
+{
+    op->abandoned = true;
+    halo_op_cancel(loop, op);
+}
+
+static void turn(struct halo_loop *loop, int64_t timeout_ns);
+
+void halo_op_wait(struct halo_loop *loop, struct halo_op *op)
+{
+    while (op->state != HALO_OP_DONE) {
+        turn(loop, -1);
+        if (atomic_load(&loop->interrupted))
+            halo_op_cancel(loop, op);
+    }
+    halo_list_remove(&loop->completed, op);
+}
+
+void halo_op_release(struct halo_loop *loop, struct halo_op *op)
+{
+    HALO_CHECK(op->state == HALO_OP_DONE || op->state == HALO_OP_FILLING,
+               "an operation was released while the kernel may still use it");
+    if (op->abandoned && halo_op_is(op, HALO_OP_OPEN) && op->result == 0)
+        halo_file_drop(loop, op->file);
+    halo_slab_release(&loop->slab, op);
+}
+
+enum halo_op_code halo_op_kind(const struct halo_op *op)
+{
+    return (enum halo_op_code)(op->row - halo_op_table);
+}
+
+const char *halo_op_name(const struct halo_op *op)
+{
+    return op->row->name;
+}
+
+/* ---- turns --------------------------------------------------------------------------------- */
+
+uint64_t halo_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+int64_t halo_loop_timeout_ns(const struct halo_loop *loop)
+{
+    const struct halo_timer *first = halo_timers_first(&loop->timers);
+    if (!first)
+        return -1;
+    uint64_t now = halo_now_ns();
+    return first->deadline_ns > now ? (int64_t)(first->deadline_ns - now) : 0;
+}
+
+/* Collects answers, and leaves timers and the interruption to whoever runs the loop. */
+static void turn(struct halo_loop *loop, int64_t timeout_ns)
+{
+    loop->stats.turns++;
+    if (loop->files.dropped)
+        halo_loop_close_dropped(loop);
+    if (loop->pause_timer.index && (timeout_ns < 0 || timeout_ns > PAUSE_NS))
+        timeout_ns = PAUSE_NS;
+    loop->engine->wait(loop->engine_state, timeout_ns);
+    if (loop->pause_timer.index && loop->pause_timer.deadline_ns <= halo_now_ns()) {
+        halo_timers_stop(&loop->timers, &loop->pause_timer);
+        end_pause(loop);
+    }
+}
+
+int halo_loop_turn(struct halo_loop *loop, int64_t timeout_ns)
+{
+    int64_t until_timer = halo_loop_timeout_ns(loop);
+    if (until_timer >= 0 && (timeout_ns < 0 || until_timer < timeout_ns))
+        timeout_ns = until_timer;
+    if (loop->completed.first || atomic_load(&loop->interrupted))
+        timeout_ns = 0;
+    turn(loop, timeout_ns);
+    return atomic_exchange(&loop->interrupted, false) ? -EINTR : 0;
+}
+
+struct halo_op *halo_loop_next(struct halo_loop *loop)
+{
+    for (;;) {
+        struct halo_op *op = halo_list_take(&loop->completed);
+        if (!op || op->user != loop)
+            return op;
+        halo_op_release(loop, op); /* the loop's own: the close of a file that was dropped */
+    }
+}
+
+struct halo_timer *halo_loop_next_timer(struct halo_loop *loop)
+{
+    struct halo_timer *first = halo_timers_first(&loop->timers);
+    if (!first || first == &loop->pause_timer || first->deadline_ns > halo_now_ns())
+        return NULL;
+    halo_timers_stop(&loop->timers, first);
+    return first;
+}
+
+int halo_timer_start(struct halo_loop *loop, struct halo_timer *timer, uint64_t deadline_ns)
+{
+    return halo_timers_start(&loop->timers, timer, deadline_ns);
+}
+
+void halo_timer_stop(struct halo_loop *loop, struct halo_timer *timer)
+{
+    halo_timers_stop(&loop->timers, timer);
+}
+
+bool halo_loop_busy(const struct halo_loop *loop)
+{
+    return loop->stats.submitted != loop->stats.retired || loop->completed.first ||
+           loop->timers.count > 0;
+}
+
+int halo_loop_fd(const struct halo_loop *loop)
+{
+    return loop->engine->fd(loop->engine_state);
+}
+
+void halo_loop_interrupt(struct halo_loop *loop)
+{
+    uint64_t one = 1;
+    atomic_store(&loop->interrupted, true);
+    /* The wake descriptor cannot be full, and there is nobody to tell if it were. */
+    ssize_t written = write(loop->wake_fd, &one, sizeof(one));
+    (void)written;
+}
+
+void halo_loop_clear_wake(struct halo_loop *loop)
+{
+    uint64_t count;
+    ssize_t got = read(loop->wake_fd, &count, sizeof(count));
+    HALO_CHECK(got == sizeof(count) || errno == EAGAIN, "the wake descriptor is broken");
+}
+
+void halo_loop_stats(const struct halo_loop *loop, struct halo_stats *stats)
+{
+    *stats = loop->stats;
+    stats->in_flight = stats->submitted - stats->retired;
+    stats->files_open = loop->files.open;
+    stats->timers = loop->timers.count;
+}
+
+const char *halo_loop_engine(const struct halo_loop *loop)
+{
+    return loop->engine->name;
+}
+
+const char *halo_loop_engine_reason(const struct halo_loop *loop)
+{
+    return loop->reason;
+}

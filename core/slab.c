@@ -1,0 +1,112 @@
+#include "slab.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <linux/stat.h>
+
+#include "check.h"
+
+#define CHUNK_RECORDS 64
+#define TABLE_FIRST   256
+
+/* The statx buffer stands beside its record: only the operations that fill it ever touch it. */
+struct halo_slab_chunk {
+    struct halo_slab_chunk *next;
+    struct halo_op records[CHUNK_RECORDS];
+    struct statx statx[CHUNK_RECORDS];
+};
+
+int halo_slab_init(struct halo_slab *slab)
+{
+    memset(slab, 0, sizeof(*slab));
+    slab->next_seq = HALO_SEQ_FIRST;
+    slab->mask = TABLE_FIRST - 1;
+    slab->table = calloc(TABLE_FIRST, sizeof(*slab->table));
+    return slab->table ? 0 : -1;
+}
+
+void halo_slab_free(struct halo_slab *slab)
+{
+    while (slab->chunks) {
+        struct halo_slab_chunk *chunk = slab->chunks;
+        slab->chunks = chunk->next;
+        for (size_t i = 0; i < CHUNK_RECORDS; i++)
+            free(chunk->records[i].storage);
+        free(chunk);
+    }
+    free(slab->table);
+}
+
+static bool grow_records(struct halo_slab *slab)
+{
+    struct halo_slab_chunk *chunk = calloc(1, sizeof(*chunk));
+    if (!chunk)
+        return false;
+    chunk->next = slab->chunks;
+    slab->chunks = chunk;
+    for (size_t i = CHUNK_RECORDS; i-- > 0;) {
+        chunk->records[i].statx = &chunk->statx[i];
+        chunk->records[i].next = slab->free;
+        slab->free = &chunk->records[i];
+    }
+    return true;
+}
+
+static bool grow_table(struct halo_slab *slab)
+{
+    size_t size = (slab->mask + 1) * 2;
+    struct halo_op **table = calloc(size, sizeof(*table));
+    if (!table)
+        return false;
+    for (size_t i = 0; i <= slab->mask; i++)
+        if (slab->table[i])
+            table[slab->table[i]->seq & (size - 1)] = slab->table[i];
+    free(slab->table);
+    slab->table = table;
+    slab->mask = size - 1;
+    return true;
+}
+
+struct halo_op *halo_slab_acquire(struct halo_slab *slab)
+{
+    if (!slab->free && !grow_records(slab))
+        return NULL;
+    /* Half full at most, so that skipping over taken places stays short. */
+    if (slab->live * 2 > slab->mask && !grow_table(slab))
+        return NULL;
+
+    struct halo_op *op = slab->free;
+    HALO_CHECK(op->state == HALO_OP_FREE, "a record in use was on the free list");
+    slab->free = op->next;
+    slab->live++;
+
+    struct statx *statx = op->statx;
+    char *storage = op->storage;
+    size_t stored = op->stored;
+    memset(op, 0, sizeof(*op));
+    op->statx = statx;
+    op->storage = storage;
+    op->stored = stored;
+
+    while (slab->table[slab->next_seq & slab->mask])
+        slab->next_seq++;
+    op->seq = slab->next_seq++;
+    op->state = HALO_OP_FILLING;
+    slab->table[op->seq & slab->mask] = op;
+    return op;
+}
+
+void halo_slab_release(struct halo_slab *slab, struct halo_op *op)
+{
+    HALO_CHECK(halo_slab_find(slab, op->seq) == op, "a record was released twice");
+    slab->table[op->seq & slab->mask] = NULL;
+    slab->live--;
+    if (op->stored > HALO_STORAGE_KEPT) {
+        free(op->storage);
+        op->storage = NULL;
+        op->stored = 0;
+    }
+    op->state = HALO_OP_FREE;
+    op->next = slab->free;
+    slab->free = op;
+}

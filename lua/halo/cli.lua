@@ -1,0 +1,155 @@
+-- The command line: `halo [options] [script [args]]`. bindings/main.c runs main() as a task and
+-- exits with the status that it returns.
+
+local core = require "halo.core"
+
+local cli = {}
+
+local EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+local USAGE = [==[
+usage: halo [options] [script [args]]
+  -e CODE          run CODE
+  -i               go on at a prompt afterwards; alone, or on a terminal, start there
+  -v, --version    say the versions, and the engine and why it was chosen
+  --engine=NAME    auto (default), ring or pool; HALO_ENGINE in the environment goes first
+  -h, --help       say this
+  -                run standard input
+]==]
+
+local function usage_error(message)
+  io.stderr:write("halo: ", message, "\n", USAGE)
+  return EXIT_USAGE
+end
+
+---@return table? options
+---@return string? message what is wrong with them
+local function parse(argv)
+  local options = { chunks = {} }
+  local i = 1
+  while i <= #argv do
+    local word = argv[i]
+    if word:sub(1, 1) ~= "-" or word == "-" then
+      break
+    elseif word == "--" then
+      i = i + 1
+      break
+    elseif word == "-e" then
+      i = i + 1
+      if not argv[i] then
+        return nil, "-e needs CODE"
+      end
+      table.insert(options.chunks, argv[i])
+    elseif word == "-i" then
+      options.interactive = true
+    elseif word == "-v" or word == "--version" then
+      options.version = true
+    elseif word == "-h" or word == "--help" then
+      options.help = true
+    elseif word:match("^%-%-engine=") then
+      options.engine = word:match("=(.*)")
+    else
+      return nil, "unknown option " .. word
+    end
+    i = i + 1
+  end
+  options.script = i
+  return options
+end
+
+---Fills arg as luajit does: the script at 0, what comes before it below.
+local function set_arg(argv, script)
+  local arg = {}
+  for i = 0, #argv do
+    arg[i - script] = argv[i]
+  end
+  _G.arg = arg
+  return arg
+end
+
+local function print_version()
+  local engine, reason, kernel, version = core.engine()
+  print(("halo %s, %s, Linux %s"):format(version, jit.version, kernel))
+  print(("engine: %s (%s)"):format(engine, reason))
+end
+
+---Runs a chunk. An error is reported with its traceback; error(nil) ends silently.
+---@return boolean
+local function run(chunk, message, ...)
+  if not chunk then
+    io.stderr:write("halo: ", message, "\n")
+    return false
+  end
+  local silent
+  local ok, report = xpcall(chunk, function(value)
+    silent = value == nil
+    return core.report("halo", value)
+  end, ...)
+  if not ok and not silent and not core.interrupted() then
+    io.stdout:flush()
+    io.stderr:write(report, "\n")
+  end
+  return ok
+end
+
+---A script may end the process from anywhere: what is under way is ended first.
+local function replace_exit()
+  local exit = os.exit
+  os.exit = function(...) -- luacheck: ignore 122
+    io.stdout:flush()
+    core.shutdown()
+    exit(...)
+  end
+end
+
+local function run_all(options, argv)
+  for _, code in ipairs(options.chunks) do
+    if not run(loadstring(code, "=(command line)")) then
+      return false
+    end
+  end
+  local script = argv[options.script]
+  if not script then
+    return true
+  end
+  local arg = set_arg(argv, options.script)
+  local path = script ~= "-" and script or nil
+  return run(loadfile(path, "t"), nil, unpack(arg))
+end
+
+local function wants_prompt(options, argv)
+  if options.interactive then
+    return true
+  end
+  return not argv[options.script] and #options.chunks == 0 and not options.version
+end
+
+---@param argv string[] the program's name at 0
+---@return integer status for exit()
+function cli.main(argv)
+  local options, message = parse(argv)
+  if not options then
+    return usage_error(message)
+  end
+  if options.help then
+    io.stdout:write(USAGE)
+    return EXIT_OK
+  end
+  core.configure { engine = options.engine or "auto" }
+  core.engine()
+  replace_exit()
+  if options.version then
+    print_version()
+  end
+  set_arg(argv, options.script)
+  local ok = run_all(options, argv)
+  if ok and wants_prompt(options, argv) then
+    require("halo.repl").run()
+  end
+  if core.interrupted() then
+    return EXIT_INTERRUPTED
+  end
+  return ok and EXIT_OK or EXIT_ERROR
+end
+
+return cli

@@ -1,0 +1,137 @@
+-- The module halo: tasks and time. See README.md for a tour.
+
+local core = require "halo.core"
+local wait = require "halo.wait"
+
+---@class halo
+---@field fs halo.fs the filesystem calls
+local halo = {}
+
+local settle = wait.settle
+
+---Runs a function as a task, and the loop until it and every task has ended. For plain luajit and
+---for hosts; the command `halo` runs each script in this way already.
+---@param fn fun(...): ...
+---@param ... any passed to fn
+---@return ... # what fn returns; its error is raised
+function halo.run(fn, ...)
+  return settle(core.run(fn, ...))
+end
+
+---Starts a task. It runs when the current one waits the next time.
+---@param fn fun(...): ...
+---@param ... any passed to fn
+---@return halo.Task
+function halo.spawn(fn, ...)
+  return core.spawn(fn, ...)
+end
+
+---The task that is running, or nil outside of any.
+---@return halo.Task?
+function halo.current()
+  return core.current()
+end
+
+---Lets every task that is ready run before this one goes on.
+---@async
+function halo.yield()
+  settle(core.yield())
+end
+
+---Waits.
+---@async
+---@param seconds number
+function halo.sleep(seconds)
+  settle(core.sleep(seconds))
+end
+
+---The monotonic clock, in seconds.
+---@return number
+function halo.now()
+  return core.now()
+end
+
+---Sets limits and the engine; only before the first operation.
+---@param options { max_files: integer?, max_in_flight: integer?, pool_threads: integer?, engine: "auto"|"ring"|"pool"? }
+function halo.configure(options)
+  core.configure(options)
+end
+
+---Counters of the loop: submitted, retired, in_flight, queued, files_open, timers, tasks, turns,
+---and direct, ring, pool for the three ways in which operations have run.
+---@return table<string, number>
+function halo.stats()
+  return core.stats()
+end
+
+---The engine in use, why it was chosen, the kernel's release and halo's version.
+---@return "ring"|"pool" name
+---@return string reason
+---@return string kernel
+---@return string version
+function halo.engine()
+  return core.engine()
+end
+
+---Memory to read into and write from, at most 1 GiB. It is aligned for O_DIRECT.
+---@param size integer bytes
+---@return halo.Buffer
+function halo.buffer(size)
+  return core.buffer(size)
+end
+
+---@class halo.Task
+local Task = core.Task
+Task.__index = Task
+
+---Waits until the task has ended.
+---@async
+---@return ... # what its function returned; its error is raised
+function Task:join()
+  return settle(core.join(self))
+end
+
+---Cancels the task: the call it waits in, and each later one that may wait, raises the
+---cancellation until the task has ended.
+---@return true?
+---@return string? message where it has ended already
+---@return string? code
+function Task:cancel()
+  return core.cancel(self)
+end
+
+---What the task is doing: "ready", "running", "waiting", "ended", "failed" or "cancelled"; and for
+---one that waits, the word for what, and since when on the clock of halo.now().
+---@return string
+---@return string? waits_for
+---@return number? since
+function Task:status()
+  return core.status(self)
+end
+
+---@class halo.Buffer
+---@field string fun(self: halo.Buffer, i: integer?, n: integer?): string a copy of n bytes from offset i
+---@field set fun(self: halo.Buffer, data: string, i: integer?): halo.Buffer copies data to offset i
+---@field size fun(self: halo.Buffer): integer
+local Buffer = core.Buffer
+
+local byte_pointer
+
+---A pointer to the memory, for FFI. It is valid as long as the buffer is.
+---@return ffi.cdata* # uint8_t *
+function Buffer:ptr()
+  local ffi = require "ffi"
+  byte_pointer = byte_pointer or ffi.typeof("uint8_t *")
+  return ffi.cast(byte_pointer, core.address(self))
+end
+
+core.cancelled.message = "cancelled"
+setmetatable(core.cancelled, {
+  __tostring = function()
+    return core.interrupted() and "interrupted" or "cancelled"
+  end,
+})
+
+halo.fs = require "halo.fs"
+
+return halo

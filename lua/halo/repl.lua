@@ -1,0 +1,107 @@
+-- The prompt: each line runs as a task while the others go on in the background. Its values are
+-- printed; an error is printed and does not end the session.
+
+local core = require "halo.core"
+local fs = require "halo.fs"
+local show = require "halo.show"
+
+local repl = {}
+
+local PROMPT, CONTINUED = "> ", ">> "
+local CHUNK_BYTES = 4096
+
+---Lines of standard input, read through the loop so that other tasks go on meanwhile.
+---@return fun(prompt: string): string?
+local function reader()
+  local input = assert(core.adopt(0, "standard input"))
+  local rest, ended = "", false
+  return function(prompt)
+    io.stdout:write(prompt)
+    io.stdout:flush()
+    while true do
+      local line, after = rest:match("^([^\n]*)\n(.*)$")
+      if line then
+        rest = after
+        return line
+      end
+      if ended then
+        line, rest = rest, ""
+        return line ~= "" and line or nil
+      end
+      local data = assert(fs.read(input, CHUNK_BYTES))
+      ended = data == ""
+      rest = rest .. data
+    end
+  end
+end
+
+---An expression is a statement that returns it. Also says whether more lines are needed.
+---@return function? chunk
+---@return string? message
+---@return boolean? incomplete
+local function compile(code)
+  local chunk = loadstring("return " .. code:gsub("^%s*=", ""), "=stdin")
+  if chunk then
+    return chunk
+  end
+  local message
+  chunk, message = loadstring(code, "=stdin")
+  return chunk, message, not chunk and message:find("'<eof>'", 1, true) ~= nil
+end
+
+local function print_values(count, ...)
+  local shown = {}
+  for i = 1, count do
+    shown[i] = show((select(i, ...)))
+  end
+  if count > 0 then
+    print(table.concat(shown, "\t"))
+  end
+end
+
+local function finish(ok, ...)
+  if ok then
+    print_values(select("#", ...), ...)
+  else
+    io.stdout:flush()
+    io.stderr:write((...), "\n")
+  end
+end
+
+local function evaluate(chunk)
+  finish(xpcall(chunk, function(value)
+    return core.report("error", value)
+  end))
+end
+
+---Reads one chunk, over several lines where the first are incomplete.
+---@return function? chunk nil at the end of the input
+local function read_chunk(read)
+  local code = read(PROMPT)
+  while code do
+    local chunk, message, incomplete = compile(code)
+    local line = incomplete and read(CONTINUED)
+    if chunk then
+      return chunk
+    elseif line then
+      code = code .. "\n" .. line
+    else
+      io.stderr:write("error: ", message, "\n")
+      code = read(PROMPT)
+    end
+  end
+end
+
+---Runs the prompt until the input ends.
+---@async
+function repl.run()
+  _G.halo = _G.halo or require "halo"
+  _G.fs = _G.fs or fs
+  local read = reader()
+  for chunk in read_chunk, read do
+    core.join(core.spawn(evaluate, chunk))
+  end
+  print()
+end
+
+return repl

@@ -1,0 +1,30 @@
+-- How a call that has waited comes back: its C half cannot raise an error when it is resumed, so
+-- that it returns one, and the Lua half around it raises.
+
+local core = require "halo.core"
+
+local error, mark = error, core.mark
+
+local wait = {}
+
+---Of true and results, or false and an error: returns the results or raises the error.
+---@return ...
+function wait.settle(ok, ...)
+  if ok then
+    return ...
+  end
+  error((...), 0)
+end
+
+---Of nil, message, code: returns them, or raises where they stand for a cancellation.
+---@return nil
+---@return string message
+---@return string code
+function wait.refused(message, code)
+  if code == mark then
+    error(message, 0)
+  end
+  return nil, message, code
+end
+
+return wait

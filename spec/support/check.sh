@@ -1,0 +1,54 @@
+#!/bin/sh
+# The quality gates of `make check`, each under a heading of its own. All of them are run, so that
+# one look at the output shows everything there is to mend; the last line names the ones that
+# failed.
+#
+#     check.sh MAKE [GATE]...     MAKE is the command to call make with; no GATE means every gate
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+make=$1 && shift
+[ $# -gt 0 ] || set -- warnings format lua includes style sanitize valgrind
+
+c_files() { find core bindings examples spec -name '*.[ch]' | sort; }
+
+# No warning from gcc, nor from clang, which warns of other things, where it is installed.
+gate_warnings() {
+    $make VARIANT=werror WERROR=1 all benches || return 1
+    if command -v clang >/dev/null; then
+        $make VARIANT=clang CC=clang WERROR=1 all benches
+    else
+        echo "clang is not installed; gcc alone has looked"
+    fi
+}
+
+gate_format() { c_files | xargs clang-format --dry-run -Werror; }
+
+gate_lua() { luacheck --quiet --no-color lua examples spec; }
+
+gate_includes() {
+    sh spec/support/includes.sh && $make all && sh spec/support/includes.sh build
+}
+
+gate_style() { sh spec/support/style.sh; }
+
+gate_sanitize() { TEST_TIMEOUT=600 $make test SANITIZE=address,undefined; }
+
+# Specs with the tag #slow would take valgrind too long.
+gate_valgrind() {
+    $make all || return 1
+    BUILD_DIR=$PWD/build ENGINES=pool BUSTED_FLAGS=--exclude-tags=slow TEST_TIMEOUT=900 \
+        WRAPPER="valgrind -q --leak-check=full --errors-for-leak-kinds=definite
+            --show-leak-kinds=definite --error-exitcode=99 --num-callers=30" \
+        sh spec/support/test.sh
+}
+
+passed= failed=
+for gate in "$@"; do
+    printf '\n==== gate: %s ====\n' "$gate"
+    if "gate_$gate"; then passed="$passed $gate"; else failed="$failed $gate"; fi
+done
+
+printf '\n'
+[ -z "$passed" ] || echo "gates passed:$passed"
+[ -z "$failed" ] || { echo "gates FAILED:$failed" && exit 1; }

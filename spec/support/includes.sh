@@ -1,0 +1,68 @@
+#!/bin/sh
+# The include rules of the design: data flows one way, and so do the includes,
+#
+#     examples, spec -> lua/halo -> bindings -> core -> liburing, libc, pthread
+#
+# includes.sh looks at the sources, includes.sh BUILD_DIR at what was built from them. It prints
+# whatever points the wrong way, and fails if anything does.
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+
+# Prints `file:line: name` for each header that a C file below the directories includes.
+headers() {
+    grep -rnE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' "$@" |
+        sed -E 's/^([^:]+:[0-9]+):[^<"]*[<"]([^>"]*)[>"].*/\1: \2/'
+}
+
+# Prints `file:line: name` for each module that a Lua file below the directories requires.
+modules() {
+    grep -rnoE --include='*.lua' "\brequire[[:space:](]*[\"'][^\"']+" "$@" |
+        sed -E "s/^([^:]+:[0-9]+):.*[\"']/\\1: /"
+}
+
+# Drops the lines whose header is in one of the directories.
+not_in() {
+    while read -r place name; do
+        for directory in "$@"; do
+            [ -e "$directory/$name" ] && continue 2
+        done
+        echo "$place $name"
+    done
+}
+
+# Repeats its input line by line, each with the rule that it breaks.
+breaks() { sed "s|\$| ($1)|"; }
+
+ours=": ($(cd core && ls -- *.h ../bindings/*.h | sed 's|.*/||; s|\.|\\.|' | paste -sd '|' -))\$"
+
+sources() {
+    headers core | grep -E ': (.*/)?(lua|lauxlib|lualib|luaconf|luajit)\.h$' |
+        breaks "the core does not know of Lua"
+    headers core | grep -E "$ours" | not_in core | breaks "the core includes only its own headers"
+    headers bindings | grep -E "$ours" | not_in bindings | grep -vE ': halo\.h$' |
+        breaks "of the core, the bindings see halo.h only"
+    headers bindings examples | grep -E ': liburing' | breaks "liburing is the core's alone"
+    headers examples | grep -E "$ours" | grep -vE ': (halo|halo_lua)\.h$' |
+        breaks "examples see the public headers only"
+    headers core bindings examples spec | grep -E ': .*\.\./' |
+        breaks "a path out of the directory hides where it leads"
+    modules lua | grep -vE ': (halo(\..*)?|ffi|bit|jit(\..*)?|table\.(new|clear)|string\.buffer)$' |
+        breaks "lua/halo requires halo and what LuaJIT brings"
+    modules examples | grep -E ': (spec|busted|luassert)\b' | breaks "examples do not know of specs"
+}
+
+products() {
+    nm -D --undefined-only "$1/libhalo-core.so" | grep -E ' U lua' |
+        breaks "libhalo-core.so needs Lua"
+    nm -D --defined-only "$1/libhalo-core.so" | grep -vE ' halo_' |
+        breaks "libhalo-core.so exports a name that is not halo's"
+    nm -D --defined-only "$1/halo.so" | grep -vE ' (halo_|luaopen_halo)' |
+        breaks "halo.so exports a name that is not halo's"
+    readelf -d "$1/halo.so" | grep -E 'NEEDED.*lua' | breaks "halo.so brings a Lua of its own"
+}
+
+findings=$(if [ $# = 0 ]; then sources; else products "$1"; fi)
+[ -z "$findings" ] && echo "includes point one way${1:+, also in the products}" && exit 0
+echo "$findings"
+exit 1

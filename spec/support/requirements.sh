@@ -1,0 +1,95 @@
+#!/bin/sh
+# Installs what halo needs and this machine lacks. Where nothing is missing it says nothing, asks
+# no network and is done at once.
+#
+#     requirements.sh [--verify] GROUP...
+#
+# The groups are build, test and check. With --verify it installs nothing and only says what is
+# missing. A thing is found by looking for it and not by asking the package manager, since people
+# also install by hand.
+set -eu
+
+# group  thing         apt-get            dnf                  pacman        apk
+requirements='
+build    pkg_config    pkg-config         pkgconf-pkg-config   pkgconf       pkgconf
+build    liburing      liburing-dev       liburing-devel       liburing      liburing-dev
+build    libluajit     libluajit-5.1-dev  luajit-devel         luajit        luajit-dev
+test     luajit        luajit             luajit               luajit        luajit
+test     busted        lua-busted         luarocks             lua51-busted  lua5.1-busted
+check    clang_format  clang-format       clang-tools-extra    clang         clang-extra-tools
+check    luacheck      lua-check          luarocks             luacheck      luacheck
+check    valgrind      valgrind           valgrind             valgrind      valgrind
+'
+
+have_pkg_config() { command -v "${PKG_CONFIG:-pkg-config}"; }
+have_liburing() { "${PKG_CONFIG:-pkg-config}" --exists liburing; }
+have_libluajit() { "${PKG_CONFIG:-pkg-config}" --exists luajit; }
+have_luajit() { command -v luajit; }
+have_busted() { luajit -e 'require "busted.runner"'; } # LuaJIT must find it, not just any Lua
+have_clang_format() { command -v clang-format; }
+have_luacheck() { command -v luacheck; }
+have_valgrind() { command -v valgrind; }
+
+# Prints, one a line, the packages of the given column for all that is missing in the groups.
+missing() {
+    column=$1
+    echo "$requirements" | while read -r group thing packages; do
+        case " $groups " in *" $group "*) ;; *) continue ;; esac
+        [ -n "$thing" ] && ! "have_$thing" >/dev/null 2>&1 || continue
+        echo "$packages" | awk -v column="$column" '{ print $column }'
+    done | sort -u
+}
+
+tell() { printf 'halo: %s\n' "$*" >&2; }
+
+# What to type on each kind of system, for a person to choose from.
+explain() {
+    tell "some packages are missing here. Depending on the system, as root:"
+    tell "    apt-get install" $(missing 1)
+    tell "    dnf install" $(missing 2)
+    tell "    pacman -S" $(missing 3)
+    tell "    apk add linux-headers" $(missing 4)
+    tell "What a system does not package (busted, luacheck) luarocks has:"
+    tell "    luarocks --lua-version=5.1 install busted"
+}
+
+verify=
+[ "${1:-}" = --verify ] && { verify=yes && shift; }
+groups=$*
+
+wanted=$(missing 1)
+[ -n "$wanted" ] || exit 0
+
+if [ -n "$verify" ]; then
+    explain
+    tell "or let \`make deps\` install them, where there is apt-get."
+    exit 1
+fi
+
+if ! command -v apt-get >/dev/null; then
+    explain
+    exit 1
+fi
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        tell "neither root nor sudo. As root, type: apt-get install" $wanted
+        exit 1
+    fi
+    as_root=sudo
+fi
+
+tell "installing" $wanted
+apt_get() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >/dev/null
+}
+
+# One source of packages that is out of order need not matter: the installation itself decides.
+apt_get update || tell "apt-get update had trouble; trying with the lists that are here."
+apt_get install -y --no-install-recommends $wanted
+
+if [ -n "$(missing 1)" ]; then
+    tell "installed, but still not found:" $(missing 1)
+    exit 1
+fi

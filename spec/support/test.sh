@@ -1,0 +1,109 @@
+#!/bin/sh
+# Runs the specs inside halo itself, once for each engine, and closes with the sum over all of them
+# on a line of its own, `N passed, N failed, N skipped`. `make test` calls it; the environment says:
+#
+#     BUILD_DIR      directory of the products to test, absolute
+#     ENGINES        engines to run with, of ring, pool and auto
+#     SPEC           files or directories; all of spec/ when empty
+#     SANITIZE       the sanitizers that the products were built with, if any
+#     BUSTED_FLAGS   more options for busted
+#     WRAPPER        a command to run halo under, such as valgrind with its options
+#     TEST_TIMEOUT   seconds that one engine may take; the default is 300
+#
+# and the specs find there, beside BUILD_DIR and SANITIZE:
+#
+#     HALO_BIN       the command halo, absolute
+#     HALO_ENGINE    the engine of this run
+#     HALO_LUAJIT    how to start a plain luajit that can load $BUILD_DIR/halo.so
+set -eu
+
+cd "$(dirname "$0")/../.."
+: "${ENGINES:=ring pool auto}" "${SPEC:=spec}" "${SANITIZE:=}" "${BUSTED_FLAGS:=}" "${WRAPPER:=}"
+export BUILD_DIR SANITIZE
+export HALO_BIN="$BUILD_DIR/halo"
+export HALO_LUAJIT=luajit
+
+# The first finding of a sanitizer ends the run, with an exit code that no script uses.
+export ASAN_OPTIONS="halt_on_error=1:exitcode=99:detect_leaks=1:strict_string_checks=1"
+export UBSAN_OPTIONS="halt_on_error=1:exitcode=99:print_stacktrace=1"
+export TSAN_OPTIONS="halt_on_error=1:exitcode=99"
+case $SANITIZE in
+*address*) # whose runtime has to be there before anything else, or it refuses to work
+    HALO_LUAJIT="env LD_PRELOAD=$(gcc -print-file-name=libasan.so) luajit" ;;
+esac
+
+# Distributions ship busted's command as a Lua script. luarocks wraps it into a shell script, which
+# halo cannot run; then the two lines below say the same.
+busted=$(command -v busted || true)
+if ! [ -r "$busted" ] || ! head -n 1 "$busted" | grep -q lua; then
+    busted=$BUILD_DIR/busted.lua
+    echo 'require "busted.runner" { standalone = false }' >"$busted"
+fi
+
+# What was printed before a crash has to be seen.
+unbuffer='io.stdout:setvbuf "line"'
+
+# On a terminal Ctrl-C has to reach the specs; elsewhere the time limit has to end all that they
+# started as well.
+foreground=
+[ ! -t 0 ] || foreground=--foreground
+
+logs=$BUILD_DIR/test
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
+
+heading() { printf '\n== specs, engine %s%s%s ==\n' "$1" "${SANITIZE:+, }" "$SANITIZE"; }
+
+# Where the kernel refuses io_uring there is nothing to test on it. Only that refusal, told as
+# such, is a reason to skip: a crash or any other error is not.
+refused() {
+    [ "$1" = ring ] || return 1
+    status=0
+    reason=$("$HALO_BIN" --engine=ring -e '' 2>&1) || status=$?
+    [ "$status" -ge 1 ] && [ "$status" -le 2 ] && echo "$reason" | grep -qi io_uring
+}
+
+# Prints the number before a word in busted's closing line, which reads
+# `42 successes / 0 failures / 0 errors / 1 pending : 1.2 seconds`.
+count() {
+    sed -n "s|^\(.* / \)*\([0-9][0-9]*\) $2.*seconds\$|\2|p" "$1" | tail -n 1
+}
+
+run() {
+    log=$logs/$1.log
+    heading "$1"
+    if refused "$1"; then
+        printf 'skipped: this kernel refuses io_uring\n%s\n' "$reason"
+        return
+    fi
+
+    {
+        status=0
+        HALO_ENGINE=$1 timeout $foreground -k 10 "${TEST_TIMEOUT:-300}" \
+            $WRAPPER "$HALO_BIN" "$busted" -e "$unbuffer" $BUSTED_FLAGS $SPEC 2>&1 || status=$?
+        echo "$status" >"$log.status"
+    } | tee "$log"
+    status=$(cat "$log.status")
+
+    good=$(count "$log" success) bad=$(count "$log" failure) errors=$(count "$log" error)
+    pending=$(count "$log" pending)
+    bad=$((${bad:-0} + ${errors:-0}))
+    # An exit code is a failure of its own where the counts show none: a crash, a leak found at the
+    # end, the time limit. So is a run that tested nothing.
+    if [ "$bad" = 0 ] && [ "$status" != 0 ]; then
+        printf '\nthe run ended with exit code %s\n' "$status"
+        [ "$status" != 124 ] || echo "which means that its time was up"
+        bad=1
+    elif [ $((bad + ${good:-0} + ${pending:-0})) = 0 ]; then
+        echo "the run tested nothing"
+        bad=1
+    fi
+    passed=$((passed + ${good:-0})) failed=$((failed + bad)) skipped=$((skipped + ${pending:-0}))
+}
+
+for engine in $ENGINES; do
+    run "$engine"
+done
+
+printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped" | tee "$logs/totals"
+[ "$failed" = 0 ]
