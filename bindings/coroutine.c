@@ -127,24 +127,19 @@ static int isyieldable(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"status", status},
-    {"yield", yield},
-    {"isyieldable", isyieldable},
+    {"co_status", status},
+    {"co_yield", yield},
+    {"co_isyieldable", isyieldable},
     {NULL, NULL},
 };
 
-/* Puts them into the global table coroutine; resume is left to halo.runtime's wrap as well. */
 void halo_open_coroutine(lua_State *L)
 {
-    lua_getglobal(L, "coroutine");
-    if (!lua_istable(L, -1)) {
-        lua_pop(L, 1);
-        return;
-    }
     halo_register(L, functions);
     lua_getfield(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
-    lua_getfield(L, -2, "resume");
+    lua_getglobal(L, "coroutine");
+    lua_getfield(L, -1, "resume");
+    lua_remove(L, -2);
     lua_pushcclosure(L, resume, 2);
     lua_setfield(L, -2, "resume");
-    lua_pop(L, 1);
 }

@@ -69,6 +69,8 @@ static void make_state(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
     lua_newtable(L);
     lua->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_newtable(L);
+    lua->sources = luaL_ref(L, LUA_REGISTRYINDEX);
     make_cancelled(L, lua);
 }
 
@@ -132,6 +134,7 @@ static void make_core(lua_State *L)
 {
     lua_newtable(L);
     halo_open_tasks(L);
+    halo_open_group(L);
     halo_open_file(L);
     halo_open_buffer(L);
     halo_open_fs(L);

@@ -6,7 +6,7 @@
  * The loop runs under lua_cpcall(): turning a result into Lua values can run out of memory, and
  * that must become an error of the task that asked, not of the process.
  */
-#include "sched.h"
+#include "group.h"
 
 #include <errno.h>
 #include <string.h>
@@ -119,6 +119,9 @@ static void deliver_timers(struct halo_lua *lua)
     struct halo_timer *timer;
     while (lua->loop && (timer = halo_loop_next_timer(lua->loop))) {
         struct halo_task *task = timer->user;
+        if (task->awaited)
+            task->awaited->waiting = NULL;
+        task->awaited = NULL;
         lua_pushboolean(task->current, 1);
         halo_task_wake(lua, task, 1);
     }

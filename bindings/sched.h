@@ -30,6 +30,8 @@ enum halo_task_state {
 /* Why a coroutine has yielded. The call that yields sets it; a user's own yield leaves it USER. */
 enum halo_yield { HALO_YIELD_USER, HALO_YIELD_WAIT, HALO_YIELD_RESUME };
 
+struct halo_group;
+
 struct halo_task {
     lua_State *co;       /* its own coroutine */
     lua_State *current;  /* the innermost one: a generator that runs on its behalf */
@@ -48,8 +50,19 @@ struct halo_task {
     const char *waits;        /* what for, in a word */
     uint64_t since_ns;
 
+    struct halo_group *awaited; /* the group it waits for */
+
     struct halo_task *joiners; /* the tasks that wait for it */
-    uint8_t state;             /* enum halo_task_state */
+
+    /* Where it belongs. */
+    struct halo_group *group;  /* a scope's, or NULL */
+    struct halo_group *family; /* of the halo.run() it descends from, or NULL */
+    struct halo_task *group_next, **group_link;
+    uint64_t parent_id;
+    const char *spawned_source; /* kept by the registry */
+    int spawned_line;
+
+    uint8_t state; /* enum halo_task_state */
     bool started;
     bool parked;      /* it waits for halo_task_wake() from Lua */
     bool watched;     /* its failure has somebody to take it */
@@ -60,6 +73,7 @@ struct halo_task {
     int nresults;
     bool was_cancelled;
     char *report; /* what to print unless somebody joins it, or NULL */
+    char *cause;  /* the report of a task whose failure it was told of when it joined it */
     struct halo_task *failed_next, **failed_link;
 };
 
@@ -80,7 +94,9 @@ struct halo_lua {
     uint64_t next_id;
     unsigned tasks; /* alive */
     int anchors;    /* registry references: the table of what is kept from collection, */
-    int cancelled;  /* and the value that a cancellation raises */
+    int cancelled;  /* the value that a cancellation raises, */
+    int sources;    /* and the names of chunks that have spawned tasks */
+    struct halo_group *collected; /* being finalized */
 
     struct halo_task *failed; /* with nobody joining them, yet */
     bool failed_lately;
@@ -142,8 +158,29 @@ void halo_task_wake(struct halo_lua *lua, struct halo_task *task, int nargs);
 bool halo_task_cancel(lua_State *L, struct halo_lua *lua, struct halo_task *task);
 /* Cancels every task but the running one. */
 void halo_task_cancel_all(lua_State *L, struct halo_lua *lua);
-/* Pushes a line for each live task: its number, what it waits for and where. */
+/* Pushes the Task of a task that is alive. */
+void halo_task_push(lua_State *L, struct halo_lua *lua, const struct halo_task *task);
+/* The end of a wait of so many seconds, from now, on the clock of timers. */
+uint64_t halo_deadline(double seconds);
+/* describe.c: calls visit for each live task, with it on top of L. */
+void halo_task_each(lua_State *L, struct halo_lua *lua,
+                    void (*visit)(lua_State *, struct halo_lua *, struct halo_task *));
+/* Remembers the user's line that makes the task. */
+void halo_task_note_origin(lua_State *L, struct halo_lua *lua, struct halo_task *task);
+/* Pushes a text with a line for each live task: its number, what it waits for and where. */
 void halo_task_describe_all(lua_State *L, struct halo_lua *lua);
+/* tasks(): the list behind halo.tasks(). */
+int halo_task_list(lua_State *L);
+/* "ready", "running", "waiting", "ended", "failed" or "cancelled". */
+const char *halo_task_state_name(const struct halo_task *task);
+/* Somebody has the failure of the task now: it need not be reported. */
+void halo_task_claim(struct halo_task *task);
+/* Remembers for the report of a task's own failure that it was told of another's. */
+void halo_task_tell(struct halo_task *joiner, const struct halo_task *task);
+/* Frees what a task needs only while it is alive. */
+void halo_task_free(struct halo_task *task);
+/* The Task's finalizer. */
+int halo_task_gc(lua_State *L);
 /* Prints the failures that nobody has joined, and forgets them. */
 void halo_task_report(struct halo_lua *lua);
 
@@ -181,12 +218,16 @@ int halo_push_result(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua
 /* Pushes nil, message, code for an errno, with the message's paths or NULL. Returns 3. */
 int halo_push_error(lua_State *L, int error, const char *path, const char *path2);
 
-/* traceback.c: a malloc'ed text, the error on top of co and its traceback; NULL without memory. */
-char *halo_traceback(lua_State *L, lua_State *co, const char *title);
+/*
+ * traceback.c: a malloc'ed text: the error on top of co, its traceback, where the task was
+ * spawned, and the failure behind it. NULL without memory. task may be NULL.
+ */
+char *halo_traceback(lua_State *L, lua_State *co, const char *title, const struct halo_task *task);
 int halo_report(lua_State *L);
 
 /* Registration: each pushes nothing and adds its functions to the table on top of the stack. */
 void halo_open_tasks(lua_State *L);
+void halo_open_group(lua_State *L);
 void halo_open_fs(lua_State *L);
 void halo_open_file(lua_State *L);
 void halo_open_buffer(lua_State *L);

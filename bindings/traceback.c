@@ -33,50 +33,63 @@ static bool is_c_frame(const char *line, size_t length)
     return length >= sizeof(c) - 1 && memcmp(line, c, sizeof(c) - 1) == 0;
 }
 
-/* Copies the lines of a traceback that are the user's. */
-static void copy_lines(char *to, const char *from)
+/* Prints the lines of a traceback that are the user's, without a newline at the end. */
+static void print_lines(FILE *to, const char *from)
 {
     const char *held = NULL; /* a frame of C that waits for who called it */
-    size_t held_length = 0;
+    int held_length = 0;
+    const char *separator = "";
 
     while (*from) {
-        const char *end = strchr(from, '\n');
-        size_t length = end ? (size_t)(end - from) + 1 : strlen(from);
-        bool own = is_own_frame(from, length);
+        int length = (int)strcspn(from, "\n");
+        bool own = is_own_frame(from, (size_t)length);
         if (held && !own) {
-            memcpy(to, held, held_length);
-            to += held_length;
+            fprintf(to, "%s%.*s", separator, held_length, held);
+            separator = "\n";
         }
         held = NULL;
-        if (is_c_frame(from, length)) {
+        if (is_c_frame(from, (size_t)length)) {
             held = from;
             held_length = length;
         } else if (!own) {
-            memcpy(to, from, length);
-            to += length;
+            fprintf(to, "%s%.*s", separator, length, from);
+            separator = "\n";
         }
         from += length;
+        from += *from == '\n';
     }
-    while (to[-1] == '\n')
-        to--;
-    *to = '\0';
 }
 
-char *halo_traceback(lua_State *L, lua_State *co, const char *title)
+/* The failure behind this one, where its message is the same: it was joined and raised again. */
+static const char *cause_of(const struct halo_task *task, const char *message)
 {
+    if (!task || !task->cause || !message || !strstr(task->cause, message))
+        return NULL;
+    return task->cause;
+}
+
+char *halo_traceback(lua_State *L, lua_State *co, const char *title, const struct halo_task *task)
+{
+    FILE *report;
+    char *text = NULL;
+    size_t size;
+
     push_error_text(L, co);
     const char *message = lua_tostring(L, -1);
-    luaL_traceback(L, co, NULL, 0);
-    const char *traceback = lua_tostring(L, -1);
-
-    size_t size = strlen(title) + strlen(message ? message : "") + strlen(traceback) + 8;
-    char *report = malloc(size);
+    luaL_traceback(L, co, NULL, co == L); /* without the handler's own frame */
+    report = open_memstream(&text, &size);
     if (report) {
-        int used = snprintf(report, size, "%s: %s\n", title, message ? message : "");
-        copy_lines(report + used, traceback);
+        const char *cause = cause_of(task, message);
+        fprintf(report, "%s: %s\n", title, message ? message : "");
+        print_lines(report, lua_tostring(L, -1));
+        if (task && task->spawned_source)
+            fprintf(report, "\n\tspawned at %s:%d", task->spawned_source, task->spawned_line);
+        if (cause)
+            fprintf(report, "\nbecause %s", cause);
+        fclose(report);
     }
     lua_pop(L, 2);
-    return report;
+    return text;
 }
 
 /* report(title, error): the text for an error that is being handled, as xpcall's handler. */
@@ -84,7 +97,7 @@ int halo_report(lua_State *L)
 {
     const char *title = luaL_checkstring(L, 1);
     lua_settop(L, 2);
-    char *report = halo_traceback(L, L, title);
+    char *report = halo_traceback(L, L, title, halo_lua_self(L)->task);
     lua_pushstring(L, report ? report : title);
     free(report);
     return 1;

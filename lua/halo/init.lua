@@ -1,6 +1,9 @@
 -- The module halo: tasks and time. See README.md for a tour.
 
 local core = require "halo.core"
+local channel = require "halo.channel"
+local coroutines = require "halo.coroutines"
+local scope = require "halo.scope"
 local wait = require "halo.wait"
 
 ---@class halo
@@ -15,6 +18,9 @@ local settle = wait.settle
 ---@param ... any passed to fn
 ---@return ... # what fn returns; its error is raised
 function halo.run(fn, ...)
+  if core.current() then
+    return scope.run_inside(fn, ...)
+  end
   return settle(core.run(fn, ...))
 end
 
@@ -25,6 +31,17 @@ end
 function halo.spawn(fn, ...)
   return core.spawn(fn, ...)
 end
+
+halo.scope = scope.scope
+halo.map = scope.map
+halo.all = scope.all
+halo.race = scope.race
+halo.timeout = scope.timeout
+halo.shield = scope.shield
+halo.is_cancelled = scope.is_cancelled
+halo.semaphore = require "halo.semaphore"
+halo.channel = channel.channel
+halo.select = channel.select
 
 ---The task that is running, or nil outside of any.
 ---@return halo.Task?
@@ -125,12 +142,42 @@ function Buffer:ptr()
   return ffi.cast(byte_pointer, core.address(self))
 end
 
+---@class halo.TaskInfo
+---@field task halo.Task
+---@field id integer
+---@field status string
+---@field at string file:line where it is
+---@field spawned_at string? file:line where it was started
+---@field waits_for string?
+---@field since number? on the clock of halo.now()
+---@field children halo.TaskInfo[] the live tasks that it has started
+
+---The live tasks as a tree: those whose starter is over stand at the top.
+---@return halo.TaskInfo[]
+function halo.tasks()
+  local list, by_id, roots = core.tasks(), {}, {}
+  table.sort(list, function(a, b)
+    return a.id < b.id
+  end)
+  for _, info in ipairs(list) do
+    info.children = {}
+    by_id[info.id] = info
+  end
+  for _, info in ipairs(list) do
+    table.insert(by_id[info.parent] and by_id[info.parent].children or roots, info)
+    info.parent = nil
+  end
+  return roots
+end
+
 core.cancelled.message = "cancelled"
 setmetatable(core.cancelled, {
   __tostring = function()
     return core.interrupted() and "interrupted" or "cancelled"
   end,
 })
+
+coroutines.install()
 
 halo.fs = require "halo.fs"
 

@@ -1,0 +1,39 @@
+-- coroutine.wrap over halo's coroutine.resume (bindings/coroutine.c), so that generators may call
+-- halo. It fails as the standard one does: an error in the coroutine is raised where it was
+-- called, with its position in front where it is a string.
+
+local core = require "halo.core"
+
+local coroutines = {}
+
+local resume = core.resume
+local create = coroutine.create
+
+local function unwrap(ok, ...)
+  if ok then
+    return ...
+  end
+  local err = ...
+  error(err, type(err) == "string" and 2 or 0)
+end
+
+---@async
+local function wrap(fn)
+  local co = create(fn)
+  return function(...)
+    return unwrap(resume(co, ...))
+  end
+end
+
+---Puts the functions into the global table coroutine, once.
+function coroutines.install()
+  if coroutine.wrap ~= wrap then
+    coroutine.wrap = wrap -- luacheck: ignore 122
+    coroutine.resume = core.resume -- luacheck: ignore 122
+    coroutine.status = core.co_status -- luacheck: ignore 122
+    coroutine.yield = core.co_yield -- luacheck: ignore 122
+    coroutine.isyieldable = core.co_isyieldable -- luacheck: ignore 122
+  end
+end
+
+return coroutines

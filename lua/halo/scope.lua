@@ -1,0 +1,244 @@
+-- Structured concurrency: whoever starts tasks here stays until they have ended, and takes their
+-- failure. Everything below is a group of tasks (bindings/group.c) and a way to wait for it.
+
+local core = require "halo.core"
+local settle = require("halo.wait").settle
+
+local MAP_LIMIT = 64
+
+local scope = {}
+
+---Waits until all members are over, whatever the running task has been told meanwhile.
+local function wait_for_all(group)
+  core.shield(1)
+  while core.group_state(group) > 0 do
+    core.group_wait(group, false)
+  end
+  core.shield(-1)
+end
+
+---Ends the members early and waits for that.
+local function cancel_all(group)
+  core.group_cancel(group)
+  wait_for_all(group)
+end
+
+---Waits until all members are over; a failure or a cancellation of the running task cancels them.
+---@param any boolean? the first end of any is enough: the others are cancelled then
+---@param seconds number?
+---@return halo.Task? first the first member that ended, with any
+local function supervise(group, any, seconds)
+  local ok, err = core.group_wait(group, any, seconds)
+  local live, first, failed = core.group_state(group)
+  if live > 0 then
+    cancel_all(group)
+  end
+  if not ok then
+    error(err, 0)
+  elseif failed and not any then
+    settle(core.join(failed))
+  end
+  return first
+end
+
+---@class halo.Scope
+local Scope = {}
+Scope.__index = Scope
+
+---Starts a task in the scope.
+---@param fn fun(...): ...
+---@param ... any passed to fn
+---@return halo.Task
+function Scope:spawn(fn, ...)
+  if self.ended then
+    error("this scope has ended: its tasks are over", 2)
+  end
+  return core.group_spawn(self.group, fn, ...)
+end
+
+---Cancels the scope's tasks.
+function Scope:cancel()
+  core.group_cancel(self.group)
+end
+
+---Runs fn(scope, ...) and returns when it and every task that scope:spawn() started have ended.
+---The first failure cancels the others and is raised.
+---@async
+---@param fn fun(scope: halo.Scope, ...): ...
+---@return ... # what fn returns
+function scope.scope(fn, ...)
+  local group = core.group()
+  local self = setmetatable({ group = group, ended = false }, Scope)
+  local body = core.group_spawn(group, function(...)
+    return fn(self, ...)
+  end, ...)
+  local ok, err = pcall(supervise, group)
+  self.ended = true
+  if not ok then
+    error(err, 0)
+  end
+  return settle(core.join(body))
+end
+
+---Runs fn, and waits until it and every task that it or its tasks have started have ended.
+---@async
+function scope.run_inside(fn, ...)
+  local group = core.group()
+  local task = core.group_adopt(group, fn, ...)
+  supervise(group)
+  return settle(core.join(task))
+end
+
+---A function that gives the list's items with their places, whoever calls it.
+local function source_of(list)
+  if type(list) == "function" or getmetatable(list) and getmetatable(list).__call then
+    local i, ended, busy = 0, false, false
+    return function()
+      while busy do
+        core.yield()
+      end
+      if ended then
+        return nil
+      end
+      busy = true
+      local ok, item = pcall(list)
+      busy = false
+      if not ok then
+        ended = true
+        error(item, 0)
+      elseif item == nil then
+        ended = true
+        return nil
+      end
+      i = i + 1
+      return i, item
+    end
+  end
+  local i, count = 0, #list
+  return function()
+    i = i + 1
+    if i <= count then
+      return i, list[i]
+    end
+  end
+end
+
+local function check_function(value, position, name)
+  if type(value) ~= "function" then
+    error(("bad argument #%d to '%s' (function expected, got %s)"):format(position, name, type(value)), 3)
+  end
+end
+
+---Calls fn(item, i) for each item, at most limit of them at a time.
+---@async
+---@param list any[]|fun(): any an array, or an iterator
+---@param fn fun(item: any, i: integer): any
+---@param limit integer? 64 by default
+---@return any[] # the first result of each call, in the order of the list
+function scope.map(list, fn, limit)
+  local kind = type(list)
+  if kind ~= "table" and kind ~= "function" and not (getmetatable(list) or {}).__call then
+    error(("bad argument #1 to 'map' (array or iterator expected, got %s)"):format(kind), 2)
+  end
+  check_function(fn, 2, "map")
+  limit = limit or MAP_LIMIT
+  if type(limit) ~= "number" or not (limit >= 1) then
+    error("bad argument #3 to 'map' (a limit of at least 1 expected)", 2)
+  end
+  local results, take = {}, source_of(list)
+  local function work()
+    for i, item in take do
+      results[i] = fn(item, i)
+    end
+  end
+  local group = core.group()
+  local workers = kind == "table" and math.min(limit, #list) or limit
+  for _ = 1, workers do
+    core.group_spawn(group, work)
+  end
+  supervise(group)
+  return results
+end
+
+---Calls all functions at the same time.
+---@async
+---@param fns (fun(): any)[]
+---@return any[] # the first result of each, in the order of the list
+function scope.all(fns)
+  if type(fns) ~= "table" then
+    error(("bad argument #1 to 'all' (array of functions expected, got %s)"):format(type(fns)), 2)
+  end
+  for i = 1, #fns do
+    if type(fns[i]) ~= "function" then
+      error(("bad argument #1 to 'all' (element %d is a %s)"):format(i, type(fns[i])), 2)
+    end
+  end
+  return scope.map(fns, function(fn)
+    return fn()
+  end, math.max(#fns, 1))
+end
+
+---Calls all functions at the same time and cancels the others as soon as one has ended.
+---@async
+---@param fns (fun(): ...)[]
+---@return ... # what the first one returns; its error is raised
+function scope.race(fns)
+  if type(fns) ~= "table" or #fns == 0 then
+    error("bad argument #1 to 'race' (array of at least one function expected)", 2)
+  end
+  local group = core.group()
+  for i = 1, #fns do
+    core.group_spawn(group, fns[i])
+  end
+  return settle(core.join(supervise(group, true)))
+end
+
+---Calls fn(...) and cancels it when the time is up.
+---@async
+---@param seconds number
+---@param fn fun(...): ...
+---@return ... # what fn returns, or nil, "ETIMEDOUT: ...", "ETIMEDOUT"
+function scope.timeout(seconds, fn, ...)
+  if type(seconds) ~= "number" or not (seconds >= 0) then
+    error("bad argument #1 to 'timeout' (a number of seconds expected)", 2)
+  end
+  check_function(fn, 2, "timeout")
+  local group = core.group()
+  local task = core.group_spawn(group, fn, ...)
+  local ok, err = core.group_wait(group, false, seconds)
+  local late = core.group_state(group) > 0
+  if late then
+    cancel_all(group)
+  end
+  if not ok then
+    error(err, 0)
+  elseif late and core.status(task) == "cancelled" then
+    return nil, ("ETIMEDOUT: timed out after %g s"):format(seconds), "ETIMEDOUT"
+  end
+  return settle(core.join(task))
+end
+
+local function unshield(...)
+  core.shield(-1)
+  return settle(...)
+end
+
+---Calls fn(...) out of the reach of a cancellation, which is raised at the next call after it.
+---For clean-up that has to wait.
+---@async
+---@param fn fun(...): ...
+---@return ... # what fn returns
+function scope.shield(fn, ...)
+  check_function(fn, 1, "shield")
+  core.shield(1)
+  return unshield(pcall(fn, ...))
+end
+
+---True for the value that a cancelled task's calls raise.
+---@param err any
+---@return boolean
+function scope.is_cancelled(err)
+  return err == core.cancelled
+end
+
+return scope

@@ -1,0 +1,72 @@
+-- A semaphore: at most so many tasks at a time.
+
+local core = require "halo.core"
+local Queue = require "halo.queue"
+
+---@class halo.Semaphore
+local Semaphore = {}
+Semaphore.__index = Semaphore
+
+---Takes a permit, waiting for one in the order of the calls.
+---@async
+function Semaphore:acquire()
+  if self.free > 0 then
+    self.free = self.free - 1
+    return
+  end
+  local task = core.current()
+  self.waiting:push(task)
+  local ok, err = core.park "semaphore"
+  if not ok then
+    self.waiting:remove(task)
+    error(err, 0)
+  end
+end
+
+---Takes a permit where one is free.
+---@return boolean
+function Semaphore:try_acquire()
+  if self.free == 0 then
+    return false
+  end
+  self.free = self.free - 1
+  return true
+end
+
+---Gives a permit back, to the task that has waited longest.
+function Semaphore:release()
+  if self.free == self.permits then
+    error("this semaphore was released more often than acquired", 2)
+  end
+  local task = self.waiting:pop()
+  if not task then
+    self.free = self.free + 1
+  else
+    core.wake(task)
+  end
+end
+
+local function release(self, ok, ...)
+  self:release()
+  if ok then
+    return ...
+  end
+  error((...), 0)
+end
+
+---Calls fn(...) with a permit, which is given back however it ends.
+---@async
+---@return ... # what fn returns
+function Semaphore:with(fn, ...)
+  self:acquire()
+  return release(self, pcall(fn, ...))
+end
+
+---@param permits integer at least 1
+---@return halo.Semaphore
+return function(permits)
+  if type(permits) ~= "number" or permits < 1 or permits % 1 ~= 0 then
+    error("bad argument #1 to 'semaphore' (a whole number of at least 1 expected)", 2)
+  end
+  return setmetatable({ permits = permits, free = permits, waiting = Queue.new() }, Semaphore)
+end
