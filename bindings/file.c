@@ -1,6 +1,8 @@
 #include "file.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "args.h"
 
@@ -81,6 +83,35 @@ static int file_fd(lua_State *L)
     return 1;
 }
 
+struct listing {
+    lua_State *L;
+    struct halo_lua *lua;
+};
+
+static void list_open(uint64_t handle, void *context)
+{
+    const struct listing *listing = context;
+    struct halo_file_info info;
+    char link[64], path[4096];
+
+    if (halo_file_info(listing->lua->loop, handle, &info) < 0)
+        return;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", info.fd);
+    ssize_t length = readlink(link, path, sizeof(path));
+    lua_pushlstring(listing->L, path, length > 0 ? (size_t)length : 0);
+    lua_rawseti(listing->L, -2, (int)lua_objlen(listing->L, -2) + 1);
+}
+
+/* open_files(): the paths of the files that are open. */
+static int file_open_files(lua_State *L)
+{
+    struct listing listing = {.L = L, .lua = halo_lua_self(L)};
+    lua_newtable(L);
+    if (listing.lua->loop)
+        halo_file_each(listing.lua->loop, list_open, &listing);
+    return 1;
+}
+
 /* adopt(fd, name): a File over a descriptor that stays open when it is closed. */
 static int file_adopt(lua_State *L)
 {
@@ -94,8 +125,9 @@ static int file_adopt(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"adopt", file_adopt}, {"is_open", file_is_open}, {"path", file_path}, {"fd", file_fd},
-    {NULL, NULL},
+    {"adopt", file_adopt},     {"open_files", file_open_files},
+    {"is_open", file_is_open}, {"path", file_path},
+    {"fd", file_fd},           {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

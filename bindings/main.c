@@ -76,13 +76,13 @@ static int run_command(lua_State *L)
     lua_getglobal(L, "require");
     lua_pushliteral(L, "halo.cli");
     lua_call(L, 1, 1);
-    lua_getfield(L, -1, "main");
+    lua_getfield(L, -1, "finish");
+    lua_getfield(L, -2, "main");
     push_arguments(L, command);
     if (halo_lua_run(L, 1, 1) != 0)
         return lua_error(L);
+    lua_call(L, 1, 1);
     command->status = (int)lua_tointeger(L, -1);
-    if (command->status == EXIT_SUCCESS && halo_lua_failures(L) > 0)
-        command->status = EXIT_FAILURE;
     halo_lua_close(L);
     return 0;
 }

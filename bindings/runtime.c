@@ -2,7 +2,6 @@
  * What Lua asks of the runtime itself: its configuration, its counters, waiting and waking, and
  * the shields against cancellation. The rest of halo's Lua side is built on these.
  */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -210,6 +209,12 @@ static int interrupted(lua_State *L)
     return 1;
 }
 
+/* raise(message): an error at the line of the first frame that is not halo's own. */
+static int raise_misuse(lua_State *L)
+{
+    return halo_error(L, luaL_checkstring(L, 1));
+}
+
 static const luaL_Reg functions[] = {
     {"configure", configure},
     {"stats", stats},
@@ -222,6 +227,8 @@ static const luaL_Reg functions[] = {
     {"shutdown", shut_down},
     {"interrupted", interrupted},
     {"report", halo_report},
+    {"note", halo_note},
+    {"raise", raise_misuse},
     {NULL, NULL},
 };
 

@@ -177,6 +177,8 @@ const char *halo_task_state_name(const struct halo_task *task);
 void halo_task_claim(struct halo_task *task);
 /* Remembers for the report of a task's own failure that it was told of another's. */
 void halo_task_tell(struct halo_task *joiner, const struct halo_task *task);
+/* Whether the value on top of co is the one that a cancellation raises. */
+bool halo_is_cancellation(lua_State *L, const struct halo_lua *lua, lua_State *co);
 /* Frees what a task needs only while it is alive. */
 void halo_task_free(struct halo_task *task);
 /* The Task's finalizer. */
@@ -224,6 +226,7 @@ int halo_push_error(lua_State *L, int error, const char *path, const char *path2
  */
 char *halo_traceback(lua_State *L, lua_State *co, const char *title, const struct halo_task *task);
 int halo_report(lua_State *L);
+int halo_note(lua_State *L);
 
 /* Registration: each pushes nothing and adds its functions to the table on top of the stack. */
 void halo_open_tasks(lua_State *L);

@@ -99,7 +99,7 @@ void halo_task_report(struct halo_lua *lua)
     }
 }
 
-static bool is_cancellation(lua_State *L, const struct halo_lua *lua, lua_State *co)
+bool halo_is_cancellation(lua_State *L, const struct halo_lua *lua, lua_State *co)
 {
     lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
     lua_pushvalue(co, -1);
@@ -121,7 +121,7 @@ static void fail(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
     char title[48];
 
-    task->was_cancelled = task->cancelled && is_cancellation(L, lua, task->co);
+    task->was_cancelled = task->cancelled && halo_is_cancellation(L, lua, task->co);
     if (task->was_cancelled)
         return;
     snprintf(title, sizeof(title), "halo: task %llu failed", (unsigned long long)task->id);

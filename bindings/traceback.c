@@ -102,3 +102,16 @@ int halo_report(lua_State *L)
     free(report);
     return 1;
 }
+
+/* note(error): as xpcall's handler, keeps the traceback for the report of whoever fails by it. */
+int halo_note(lua_State *L)
+{
+    struct halo_task *task = halo_lua_self(L)->task;
+    lua_settop(L, 1);
+    if (task && !halo_is_cancellation(L, halo_lua_self(L), L)) {
+        char *report = halo_traceback(L, L, "an error", task);
+        free(task->cause);
+        task->cause = report;
+    }
+    return 1;
+}

@@ -165,6 +165,25 @@ int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handl
     return 0;
 }
 
+struct visitor {
+    void (*visit)(uint64_t file, void *context);
+    void *context;
+};
+
+static void visit_open(struct halo_file *file, void *context)
+{
+    const struct visitor *visitor = context;
+    if (file->state == HALO_FILE_OPEN && !file->borrowed)
+        visitor->visit(halo_file_handle(file), visitor->context);
+}
+
+void halo_file_each(struct halo_loop *loop, void (*visit)(uint64_t file, void *context),
+                    void *context)
+{
+    struct visitor visitor = {.visit = visit, .context = context};
+    halo_files_each(&loop->files, visit_open, &visitor);
+}
+
 /* ---- files that were forgotten ------------------------------------------------------------- */
 
 void halo_file_drop(struct halo_loop *loop, uint64_t handle)

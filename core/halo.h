@@ -215,6 +215,10 @@ HALO_API int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64
  */
 HALO_API void halo_file_drop(struct halo_loop *loop, uint64_t file);
 
+/* Calls visit with the handle of each file that is open, standard input and its like excepted. */
+HALO_API void halo_file_each(struct halo_loop *loop, void (*visit)(uint64_t file, void *context),
+                             void *context);
+
 /* ---- timers -------------------------------------------------------------------------------- */
 
 /* Lives in the caller's memory, zeroed at first; must be stopped before that memory goes. */

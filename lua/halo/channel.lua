@@ -94,13 +94,13 @@ local CLOSED = "send on a channel that is closed"
 ---@param value any not nil, which is how a receiver learns that the channel is closed
 function Channel:send(value)
   if value == nil then
-    error("bad argument #1 to 'send' (nil cannot be sent: it means that the channel is closed)", 2)
+    core.raise("bad argument #1 to 'send' (nil cannot be sent: it means that the channel is closed)")
   elseif self.closed then
-    error(CLOSED, 2)
+    core.raise(CLOSED)
   elseif not try_send(self, value) then
     local _, _, closed = wait("channel", { { queue = self.senders, value = value } })
     if closed then
-      error(CLOSED, 2)
+      core.raise(CLOSED)
     end
   end
 end
@@ -122,7 +122,7 @@ Channel.__call = Channel.recv
 ---Says that nothing will be sent any more. Receivers get what is in the buffer, then nil.
 function Channel:close()
   if self.closed then
-    error("this channel is closed already", 2)
+    core.raise("this channel is closed already")
   end
   self.closed = true
   for _, queue in ipairs { self.receivers, self.senders } do
@@ -144,7 +144,7 @@ end
 function channel.channel(capacity)
   capacity = capacity or 0
   if type(capacity) ~= "number" or capacity < 0 or capacity % 1 ~= 0 then
-    error("bad argument #1 to 'channel' (a whole number of at least 0 expected)", 2)
+    core.raise("bad argument #1 to 'channel' (a whole number of at least 0 expected)")
   end
   return setmetatable({
     capacity = capacity,
@@ -162,7 +162,7 @@ local function to_entry(case, i)
   elseif type(case) == "table" and getmetatable(case[1]) == Channel and case[2] ~= nil then
     return { channel = case[1], queue = case[1].senders, value = case[2] }
   end
-  error(("bad argument #1 to 'select' (case %d is no channel and no {channel, value})"):format(i), 3)
+  core.raise(("bad argument #1 to 'select' (case %d is no channel and no {channel, value})"):format(i))
 end
 
 ---Waits until one of several channels is ready and serves that one alone.
@@ -176,7 +176,7 @@ function channel.select(cases)
     entries[i] = to_entry(case, i)
   end
   if #entries == 0 then
-    error("bad argument #1 to 'select' (no channel to wait for)", 2)
+    core.raise("bad argument #1 to 'select' (no channel to wait for)")
   end
   for i, entry in ipairs(entries) do
     if entry.value == nil then
@@ -190,7 +190,7 @@ function channel.select(cases)
   end
   local index, value, closed = wait("select", entries)
   if closed and entries[index].value ~= nil then
-    error(CLOSED, 2)
+    core.raise(CLOSED)
   end
   return index, value
 end

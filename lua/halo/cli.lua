@@ -2,6 +2,7 @@
 -- exits with the status that it returns.
 
 local core = require "halo.core"
+local loader = require "halo.loader"
 
 local cli = {}
 
@@ -104,7 +105,8 @@ end
 
 local function run_all(options, argv)
   for _, code in ipairs(options.chunks) do
-    if not run(loadstring(code, "=(command line)")) then
+    local chunk, message = loadstring(code, "=(command line)")
+    if not run(chunk, message) then
       return false
     end
   end
@@ -114,7 +116,8 @@ local function run_all(options, argv)
   end
   local arg = set_arg(argv, options.script)
   local path = script ~= "-" and script or nil
-  return run(loadfile(path, "t"), nil, unpack(arg))
+  local chunk, message = loader.loadfile(path, "t")
+  return run(chunk, message, unpack(arg))
 end
 
 local function wants_prompt(options, argv)
@@ -124,8 +127,10 @@ local function wants_prompt(options, argv)
   return not argv[options.script] and #options.chunks == 0 and not options.version
 end
 
+local verbose = false
+
 ---@param argv string[] the program's name at 0
----@return integer status for exit()
+---@return integer status
 function cli.main(argv)
   local options, message = parse(argv)
   if not options then
@@ -138,7 +143,9 @@ function cli.main(argv)
   core.configure { engine = options.engine or "auto" }
   core.engine()
   replace_exit()
+  loader.install()
   if options.version then
+    verbose = true
     print_version()
   end
   set_arg(argv, options.script)
@@ -146,10 +153,22 @@ function cli.main(argv)
   if ok and wants_prompt(options, argv) then
     require("halo.repl").run()
   end
+  return ok and EXIT_OK or EXIT_ERROR
+end
+
+---Called when every task has ended.
+---@param status integer what main() returned
+---@return integer status for exit()
+function cli.finish(status)
+  if verbose then
+    for _, path in ipairs(core.open_files()) do
+      io.stderr:write("halo: never closed: ", path, "\n")
+    end
+  end
   if core.interrupted() then
     return EXIT_INTERRUPTED
   end
-  return ok and EXIT_OK or EXIT_ERROR
+  return status == EXIT_OK and core.failures() > 0 and EXIT_ERROR or status
 end
 
 return cli

@@ -2,7 +2,9 @@
 -- failure. Everything below is a group of tasks (bindings/group.c) and a way to wait for it.
 
 local core = require "halo.core"
-local settle = require("halo.wait").settle
+local wait = require "halo.wait"
+
+local guard, settle = wait.guard, wait.settle
 
 local MAP_LIMIT = 64
 
@@ -51,7 +53,7 @@ Scope.__index = Scope
 ---@return halo.Task
 function Scope:spawn(fn, ...)
   if self.ended then
-    error("this scope has ended: its tasks are over", 2)
+    core.raise("this scope has ended: its tasks are over")
   end
   return core.group_spawn(self.group, fn, ...)
 end
@@ -72,7 +74,7 @@ function scope.scope(fn, ...)
   local body = core.group_spawn(group, function(...)
     return fn(self, ...)
   end, ...)
-  local ok, err = pcall(supervise, group)
+  local ok, err = guard(supervise, group)
   self.ended = true
   if not ok then
     error(err, 0)
@@ -101,7 +103,7 @@ local function source_of(list)
         return nil
       end
       busy = true
-      local ok, item = pcall(list)
+      local ok, item = guard(list)
       busy = false
       if not ok then
         ended = true
@@ -125,7 +127,7 @@ end
 
 local function check_function(value, position, name)
   if type(value) ~= "function" then
-    error(("bad argument #%d to '%s' (function expected, got %s)"):format(position, name, type(value)), 3)
+    core.raise(("bad argument #%d to '%s' (function expected, got %s)"):format(position, name, type(value)))
   end
 end
 
@@ -138,12 +140,12 @@ end
 function scope.map(list, fn, limit)
   local kind = type(list)
   if kind ~= "table" and kind ~= "function" and not (getmetatable(list) or {}).__call then
-    error(("bad argument #1 to 'map' (array or iterator expected, got %s)"):format(kind), 2)
+    core.raise(("bad argument #1 to 'map' (array or iterator expected, got %s)"):format(kind))
   end
   check_function(fn, 2, "map")
   limit = limit or MAP_LIMIT
   if type(limit) ~= "number" or not (limit >= 1) then
-    error("bad argument #3 to 'map' (a limit of at least 1 expected)", 2)
+    core.raise("bad argument #3 to 'map' (a limit of at least 1 expected)")
   end
   local results, take = {}, source_of(list)
   local function work()
@@ -166,11 +168,11 @@ end
 ---@return any[] # the first result of each, in the order of the list
 function scope.all(fns)
   if type(fns) ~= "table" then
-    error(("bad argument #1 to 'all' (array of functions expected, got %s)"):format(type(fns)), 2)
+    core.raise(("bad argument #1 to 'all' (array of functions expected, got %s)"):format(type(fns)))
   end
   for i = 1, #fns do
     if type(fns[i]) ~= "function" then
-      error(("bad argument #1 to 'all' (element %d is a %s)"):format(i, type(fns[i])), 2)
+      core.raise(("bad argument #1 to 'all' (element %d is a %s)"):format(i, type(fns[i])))
     end
   end
   return scope.map(fns, function(fn)
@@ -184,7 +186,7 @@ end
 ---@return ... # what the first one returns; its error is raised
 function scope.race(fns)
   if type(fns) ~= "table" or #fns == 0 then
-    error("bad argument #1 to 'race' (array of at least one function expected)", 2)
+    core.raise("bad argument #1 to 'race' (array of at least one function expected)")
   end
   local group = core.group()
   for i = 1, #fns do
@@ -200,7 +202,7 @@ end
 ---@return ... # what fn returns, or nil, "ETIMEDOUT: ...", "ETIMEDOUT"
 function scope.timeout(seconds, fn, ...)
   if type(seconds) ~= "number" or not (seconds >= 0) then
-    error("bad argument #1 to 'timeout' (a number of seconds expected)", 2)
+    core.raise("bad argument #1 to 'timeout' (a number of seconds expected)")
   end
   check_function(fn, 2, "timeout")
   local group = core.group()
@@ -231,7 +233,7 @@ end
 function scope.shield(fn, ...)
   check_function(fn, 1, "shield")
   core.shield(1)
-  return unshield(pcall(fn, ...))
+  return unshield(guard(fn, ...))
 end
 
 ---True for the value that a cancelled task's calls raise.

@@ -2,6 +2,7 @@
 
 local core = require "halo.core"
 local Queue = require "halo.queue"
+local guard = require("halo.wait").guard
 
 ---@class halo.Semaphore
 local Semaphore = {}
@@ -36,7 +37,7 @@ end
 ---Gives a permit back, to the task that has waited longest.
 function Semaphore:release()
   if self.free == self.permits then
-    error("this semaphore was released more often than acquired", 2)
+    core.raise("this semaphore was released more often than acquired")
   end
   local task = self.waiting:pop()
   if not task then
@@ -59,14 +60,14 @@ end
 ---@return ... # what fn returns
 function Semaphore:with(fn, ...)
   self:acquire()
-  return release(self, pcall(fn, ...))
+  return release(self, guard(fn, ...))
 end
 
 ---@param permits integer at least 1
 ---@return halo.Semaphore
 return function(permits)
   if type(permits) ~= "number" or permits < 1 or permits % 1 ~= 0 then
-    error("bad argument #1 to 'semaphore' (a whole number of at least 1 expected)", 2)
+    core.raise("bad argument #1 to 'semaphore' (a whole number of at least 1 expected)")
   end
   return setmetatable({ permits = permits, free = permits, waiting = Queue.new() }, Semaphore)
 end

@@ -27,4 +27,11 @@ function wait.refused(message, code)
   return nil, message, code
 end
 
+---As pcall, but the traceback of an error is kept for the report of whoever fails by it.
+---@return boolean ok
+---@return ...
+function wait.guard(fn, ...)
+  return xpcall(fn, core.note, ...)
+end
+
 return wait
