@@ -42,19 +42,15 @@ int halo_arg_type_error(lua_State *L, int arg, const char *name, const char *exp
     return halo_arg_error(L, arg, name, lua_pushfstring(L, "%s expected, got %s", expected, got));
 }
 
-void *halo_check_type(lua_State *L, int arg, const char *type, const char *expected,
-                      const char *name)
+const char halo_task_type[] = "Task", halo_file_type[] = "File", halo_buffer_type[] = "buffer",
+           halo_group_type[] = "group";
+
+void *halo_check_type(lua_State *L, int arg, const char *type, const char *name)
 {
-    void *value = lua_touserdata(L, arg);
-    if (value && lua_getmetatable(L, arg)) {
-        luaL_getmetatable(L, type);
-        bool same = lua_rawequal(L, -1, -2);
-        lua_pop(L, 2);
-        if (same)
-            return value;
-    }
-    halo_arg_type_error(L, arg, name, expected);
-    return NULL;
+    void *userdata = halo_to_type(L, arg, type);
+    if (!userdata)
+        halo_arg_type_error(L, arg, name, type);
+    return userdata;
 }
 
 const char *halo_check_path(lua_State *L, int arg, const char *name, size_t *length)
@@ -73,10 +69,12 @@ uint64_t halo_check_size(lua_State *L, int arg, const char *name, uint64_t max)
         halo_arg_type_error(L, arg, name, "number");
     double value = lua_tonumber(L, arg);
     /* Written so that NaN fails as well; only then is the conversion defined. */
-    if (!(value >= 0 && value <= (double)max))
-        halo_arg_error(
-            L, arg, name,
-            lua_pushfstring(L, "a number from 0 to %f expected, got %f", (double)max, value));
+    if (!(value >= 0 && value <= (double)max)) {
+        lua_pushnumber(L, (double)max);
+        const char *most = max == HALO_OFFSET_MAX ? "2^53" : lua_tostring(L, -1);
+        halo_arg_error(L, arg, name,
+                       lua_pushfstring(L, "a number from 0 to %s expected, got %f", most, value));
+    }
     uint64_t whole = (uint64_t)value;
     if ((double)whole != value)
         halo_arg_error(L, arg, name,

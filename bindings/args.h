@@ -22,9 +22,23 @@ int halo_arg_error(lua_State *L, int arg, const char *name, const char *message)
 /* Raises "bad argument #arg to 'name' (expected expected, got ...)". */
 int halo_arg_type_error(lua_State *L, int arg, const char *name, const char *expected);
 
-/* A userdata of the registered type. */
-void *halo_check_type(lua_State *L, int arg, const char *type, const char *expected,
-                      const char *name);
+/*
+ * halo's userdata start with a pointer to the name of their type, which is quicker to look at than
+ * a metatable. The name is the metatable's key in the registry, too.
+ */
+extern const char halo_task_type[], halo_file_type[], halo_buffer_type[], halo_group_type[];
+
+/* The userdata at index where it is of that type, or NULL. */
+static inline void *halo_to_type(lua_State *L, int index, const char *type)
+{
+    if (lua_type(L, index) != LUA_TUSERDATA || lua_objlen(L, index) < sizeof(type))
+        return NULL;
+    const char *const *userdata = lua_touserdata(L, index);
+    return *userdata == type ? (void *)(uintptr_t)userdata : NULL;
+}
+
+/* The userdata at an argument; raises where it is something else. */
+void *halo_check_type(lua_State *L, int arg, const char *type, const char *name);
 /* A path: a string, not a number, without a NUL byte. */
 const char *halo_check_path(lua_State *L, int arg, const char *name, size_t *length);
 /* An integral number 0..max; an absent one gives fallback. */

@@ -5,24 +5,12 @@
 #include "args.h"
 #include "sched.h"
 
-#define BUFFER_TYPE    "halo.buffer"
-#define ALIGNMENT      4096u
-#define SIZE_MAX_BYTES (1u << 30)
-
-struct halo_lua_buffer *halo_to_buffer(lua_State *L, int index)
-{
-    struct halo_lua_buffer *buffer = lua_touserdata(L, index);
-    if (!buffer || !lua_getmetatable(L, index))
-        return NULL;
-    luaL_getmetatable(L, BUFFER_TYPE);
-    bool same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return same ? buffer : NULL;
-}
+#define ALIGNMENT        4096u
+#define SIZE_MAX_BYTES   (1u << 30)
 
 static struct halo_lua_buffer *check_buffer(lua_State *L, int arg, const char *name)
 {
-    return halo_check_type(L, arg, BUFFER_TYPE, "buffer", name);
+    return halo_check_type(L, arg, halo_buffer_type, name);
 }
 
 static int buffer(lua_State *L)
@@ -30,10 +18,11 @@ static int buffer(lua_State *L)
     size_t size = (size_t)halo_check_size(L, 1, "buffer", SIZE_MAX_BYTES);
     struct halo_lua_buffer *made = lua_newuserdata(L, sizeof(*made) + size + ALIGNMENT);
     uintptr_t start = (uintptr_t)(made + 1);
+    made->type = halo_buffer_type;
     made->size = size;
     made->data = (uint8_t *)((start + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
     memset(made->data, 0, size);
-    luaL_getmetatable(L, BUFFER_TYPE);
+    luaL_getmetatable(L, halo_buffer_type);
     lua_setmetatable(L, -2);
     return 1;
 }
@@ -99,7 +88,7 @@ static const luaL_Reg methods[] = {
 void halo_open_buffer(lua_State *L)
 {
     halo_register(L, functions);
-    luaL_newmetatable(L, BUFFER_TYPE);
+    luaL_newmetatable(L, halo_buffer_type);
     halo_register(L, methods);
     lua_pushvalue(L, -1);
     lua_setfield(L, -2, "__index");

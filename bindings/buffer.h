@@ -10,11 +10,9 @@
 #include <stdint.h>
 
 struct halo_lua_buffer {
+    const char *type;
     size_t size;
     uint8_t *data; /* aligned to 4096 bytes, as O_DIRECT wants it */
 };
-
-/* The buffer at index, or NULL where the value is something else. */
-struct halo_lua_buffer *halo_to_buffer(lua_State *L, int index);
 
 #endif

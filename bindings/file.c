@@ -9,29 +9,19 @@
 struct halo_lua_file *halo_file_new(lua_State *L, const char *path, size_t length)
 {
     struct halo_lua_file *file = lua_newuserdata(L, sizeof(*file) + length + 1);
+    file->type = halo_file_type;
     file->handle = 0;
     file->length = length;
     memcpy(file->path, path, length);
     file->path[length] = '\0';
-    luaL_getmetatable(L, HALO_FILE_TYPE);
+    luaL_getmetatable(L, halo_file_type);
     lua_setmetatable(L, -2);
     return file;
 }
 
 struct halo_lua_file *halo_check_file(lua_State *L, int arg, const char *name)
 {
-    return halo_check_type(L, arg, HALO_FILE_TYPE, "File", name);
-}
-
-struct halo_lua_file *halo_to_file(lua_State *L, int index)
-{
-    struct halo_lua_file *file = lua_touserdata(L, index);
-    if (!file || !lua_getmetatable(L, index))
-        return NULL;
-    luaL_getmetatable(L, HALO_FILE_TYPE);
-    bool same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return same ? file : NULL;
+    return halo_check_type(L, arg, halo_file_type, name);
 }
 
 /* A finalizer must neither wait nor raise: the loop closes the file later, where it might. */
@@ -139,7 +129,7 @@ static const luaL_Reg metamethods[] = {
 void halo_open_file(lua_State *L)
 {
     halo_register(L, functions);
-    luaL_newmetatable(L, HALO_FILE_TYPE);
+    luaL_newmetatable(L, halo_file_type);
     halo_register(L, metamethods);
     lua_setfield(L, -2, "File");
 }

@@ -6,9 +6,8 @@
 
 #include "sched.h"
 
-#define HALO_FILE_TYPE "halo.file"
-
 struct halo_lua_file {
+    const char *type;
     uint64_t handle; /* 0 until it has been opened */
     size_t length;
     char path[]; /* with a NUL behind */
@@ -18,7 +17,4 @@ struct halo_lua_file {
 struct halo_lua_file *halo_file_new(lua_State *L, const char *path, size_t length);
 /* The File at an argument; raises where it is something else. */
 struct halo_lua_file *halo_check_file(lua_State *L, int arg, const char *name);
-/* The File's path where the value at index is a File, or NULL. */
-struct halo_lua_file *halo_to_file(lua_State *L, int index);
-
 #endif

@@ -7,11 +7,9 @@
 
 #include "args.h"
 
-#define GROUP_TYPE "halo.group"
-
 static struct halo_group *check_group(lua_State *L)
 {
-    return halo_check_type(L, 1, GROUP_TYPE, "group", "group");
+    return halo_check_type(L, 1, halo_group_type, "group");
 }
 
 /* group(): for a task that can wait for it, since a group must not be left alone. */
@@ -23,8 +21,9 @@ static int group(lua_State *L)
                                          "from C such as table.sort's or string.gsub's"
                                        : "tasks can be waited for in a task only: use halo.run");
     struct halo_group *made = lua_newuserdata(L, sizeof(*made));
-    *made = (struct halo_group){.first_ended = LUA_NOREF, .first_failed = LUA_NOREF};
-    luaL_getmetatable(L, GROUP_TYPE);
+    *made = (struct halo_group){
+        .type = halo_group_type, .first_ended = LUA_NOREF, .first_failed = LUA_NOREF};
+    luaL_getmetatable(L, halo_group_type);
     lua_setmetatable(L, -2);
     return 1;
 }
@@ -195,7 +194,7 @@ static const luaL_Reg metamethods[] = {
 void halo_open_group(lua_State *L)
 {
     halo_register(L, functions);
-    luaL_newmetatable(L, GROUP_TYPE);
+    luaL_newmetatable(L, halo_group_type);
     halo_register(L, metamethods);
     lua_pop(L, 1);
 }

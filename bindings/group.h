@@ -8,6 +8,7 @@
 #include "sched.h"
 
 struct halo_group {
+    const char *type;
     struct halo_task *members; /* alive, linked by group_next */
     struct halo_task *waiting; /* the task that waits for the group, or NULL */
     unsigned live;             /* members, and for a family all their descendants */

@@ -7,8 +7,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
+#include "args.h"
 #include "file.h"
 #include "sched.h"
 
@@ -56,13 +58,20 @@ static const char *bad_file(const struct halo_lua *lua, const struct halo_op *op
                                              : "the file is not open for reading";
 }
 
+static bool has_two_paths(const struct halo_op *op)
+{
+    enum halo_op_code kind = halo_op_kind(op);
+    return kind == HALO_OP_RENAME || kind == HALO_OP_LINK || kind == HALO_OP_SYMLINK ||
+           kind == HALO_OP_COPYFILE;
+}
+
 /* The call's first argument is the file or the path it is about, the second maybe a path too. */
 static int push_failure(lua_State *L, struct halo_lua *lua, const struct halo_op *op,
                         lua_State *from)
 {
     int error = (int)-op->result;
-    const struct halo_lua_file *file = halo_to_file(from, 1);
-    const char *path2 = halo_op_kind(op) == HALO_OP_RENAME ? lua_tostring(from, 2) : NULL;
+    const struct halo_lua_file *file = halo_to_type(from, 1, halo_file_type);
+    const char *path2 = has_two_paths(op) ? lua_tostring(from, 2) : NULL;
     const char *text = strerror(error);
 
     if (file && error == EBADF)
@@ -148,7 +157,7 @@ static int push_listing(lua_State *L, const char *listing, size_t size)
 
 static int push_file(lua_State *L, const struct halo_op *op, lua_State *from)
 {
-    struct halo_lua_file *file = halo_to_file(from, HALO_OPEN_FILE_INDEX);
+    struct halo_lua_file *file = lua_touserdata(from, HALO_OPEN_FILE_INDEX);
     file->handle = op->file;
     lua_pushvalue(from, HALO_OPEN_FILE_INDEX);
     if (from != L)
@@ -156,8 +165,46 @@ static int push_file(lua_State *L, const struct halo_op *op, lua_State *from)
     return 1;
 }
 
+/* Names, each with a NUL behind it. */
+static int push_names(lua_State *L, const char *names, size_t size)
+{
+    int count = 0;
+
+    lua_newtable(L);
+    for (const char *name = names; name < names + size; name += strlen(name) + 1) {
+        lua_pushstring(L, name);
+        lua_rawseti(L, -2, ++count);
+    }
+    return 1;
+}
+
+static void set_number(lua_State *L, const char *name, double value)
+{
+    lua_pushnumber(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static int push_statfs(lua_State *L, const struct halo_op *op)
+{
+    struct statfs status;
+    memcpy(&status, op->data, sizeof(status));
+    lua_createtable(L, 0, 8);
+    set_number(L, "type", (double)(unsigned long)status.f_type);
+    set_number(L, "bsize", (double)status.f_bsize);
+    set_number(L, "blocks", (double)status.f_blocks);
+    set_number(L, "bfree", (double)status.f_bfree);
+    set_number(L, "bavail", (double)status.f_bavail);
+    set_number(L, "files", (double)status.f_files);
+    set_number(L, "ffree", (double)status.f_ffree);
+    set_number(L, "namelen", (double)status.f_namelen);
+    return 1;
+}
+
 static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
 {
+    const char *data = (const char *)op->data;
+    size_t size = (size_t)op->result;
+
     switch (halo_op_kind(op)) {
     case HALO_OP_OPEN:
         return push_file(L, op, from);
@@ -165,17 +212,34 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
         if (op->flags & HALO_READ_INTO)
             lua_pushnumber(L, (double)op->result);
         else
-            lua_pushlstring(L, (const char *)op->data, (size_t)op->result);
+            lua_pushlstring(L, data, size);
+        return 1;
+    case HALO_OP_READLINK:
+    case HALO_OP_REALPATH:
+    case HALO_OP_GETXATTR:
+    case HALO_OP_FGETXATTR:
+    case HALO_OP_READFILE:
+        lua_pushlstring(L, data, size);
         return 1;
     case HALO_OP_WRITE:
+    case HALO_OP_SEEK:
+    case HALO_OP_COPYFILE:
+    case HALO_OP_WATCH:
         lua_pushnumber(L, (double)op->result);
         return 1;
     case HALO_OP_STAT:
     case HALO_OP_LSTAT:
     case HALO_OP_FSTAT:
         return push_stat(L, op->statx);
+    case HALO_OP_STATFS:
+    case HALO_OP_FSTATFS:
+        return push_statfs(L, op);
     case HALO_OP_READDIR:
-        return push_listing(L, (const char *)op->data, (size_t)op->result);
+    case HALO_OP_GETDENTS:
+        return push_listing(L, data, size);
+    case HALO_OP_LISTXATTR:
+    case HALO_OP_FLISTXATTR:
+        return push_names(L, data, size);
     default:
         lua_pushboolean(L, 1);
         return 1;

@@ -150,7 +150,7 @@ static int park(lua_State *L)
 static int wake(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
-    struct halo_task *task = halo_check_type(L, 1, HALO_TASK_TYPE, "Task", "wake");
+    struct halo_task *task = halo_check_type(L, 1, halo_task_type, "wake");
     int count = lua_gettop(L) - 1;
 
     if (!task->parked) {

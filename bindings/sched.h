@@ -17,7 +17,6 @@
 #include "halo_lua.h"
 
 #define HALO_STATE_KEY "halo.state" /* in the registry */
-#define HALO_TASK_TYPE "halo.task"
 
 enum halo_task_state {
     HALO_TASK_READY,   /* in the ready queue */
@@ -33,6 +32,7 @@ enum halo_yield { HALO_YIELD_USER, HALO_YIELD_WAIT, HALO_YIELD_RESUME };
 struct halo_group;
 
 struct halo_task {
+    const char *type;
     lua_State *co;       /* its own coroutine */
     lua_State *current;  /* the innermost one: a generator that runs on its behalf */
     lua_State **callers; /* the coroutines that wait for the generator, innermost last */

@@ -33,11 +33,12 @@ struct halo_task *halo_task_new(lua_State *L, struct halo_lua *lua, int nargs)
 {
     struct halo_task *task = lua_newuserdata(L, sizeof(*task));
     memset(task, 0, sizeof(*task));
-    luaL_getmetatable(L, HALO_TASK_TYPE);
+    luaL_getmetatable(L, halo_task_type);
     lua_setmetatable(L, -2);
 
     lua_State *co = lua_newthread(L);
     lua_checkstack(co, nargs + LUA_MINSTACK);
+    task->type = halo_task_type;
     task->timer.user = task;
     task->co = task->current = co;
     task->id = ++lua->next_id;
@@ -109,12 +110,11 @@ bool halo_is_cancellation(lua_State *L, const struct halo_lua *lua, lua_State *c
     return same;
 }
 
-/* A failure that somebody waits for is theirs; of a scope's failures only the first is raised. */
+/* A failure that somebody waits for is theirs. A scope raises its first one, and cancels the rest.
+ */
 static bool is_awaited(const struct halo_task *task)
 {
-    if (task->group)
-        return task->group->first_failed == LUA_NOREF;
-    return task->watched || task->joiners;
+    return task->group || task->watched || task->joiners;
 }
 
 static void fail(lua_State *L, struct halo_lua *lua, struct halo_task *task)

@@ -14,7 +14,7 @@
 
 static struct halo_task *check_task(lua_State *L, int arg, const char *name)
 {
-    return halo_check_type(L, arg, HALO_TASK_TYPE, "Task", name);
+    return halo_check_type(L, arg, halo_task_type, name);
 }
 
 static int spawn(lua_State *L)
@@ -179,7 +179,7 @@ static const luaL_Reg metamethods[] = {
 void halo_open_tasks(lua_State *L)
 {
     halo_register(L, functions);
-    luaL_newmetatable(L, HALO_TASK_TYPE);
+    luaL_newmetatable(L, halo_task_type);
     halo_register(L, metamethods);
     lua_setfield(L, -2, "Task");
 }

@@ -31,7 +31,7 @@ static void cancel_all_on(struct halo_loop *loop, const struct halo_file *file)
 {
     for (size_t i = 0; i <= loop->slab.mask; i++) {
         struct halo_op *op = loop->slab.table[i];
-        if (op && op->slot == file && op->state != HALO_OP_FILLING)
+        if (op && (op->slot == file || op->base_slot == file) && op->state != HALO_OP_FILLING)
             halo_op_cancel(loop, op);
     }
 }
@@ -49,19 +49,27 @@ static int enter_close(struct halo_loop *loop, struct halo_op *op)
     return 0;
 }
 
-int halo_loop_enter_file(struct halo_loop *loop, struct halo_op *op)
+static int enter(struct halo_loop *loop, uint64_t handle, struct halo_file **slot, int *fd)
+{
+    struct halo_file *file = find_open(loop, handle);
+    if (!file)
+        return -EBADF;
+    *slot = file;
+    *fd = file->fd;
+    file->in_flight++;
+    return 0;
+}
+
+int halo_loop_enter_files(struct halo_loop *loop, struct halo_op *op)
 {
     if (halo_op_is(op, HALO_OP_CLOSE))
         return enter_close(loop, op);
-    if (!op->row->on_file)
-        return 0;
-    struct halo_file *file = find_open(loop, op->file);
-    if (!file)
-        return -EBADF;
-    op->slot = file;
-    op->fd = file->fd;
-    file->in_flight++;
-    return 0;
+    int error = 0;
+    if (op->row->on_file)
+        error = enter(loop, op->file, &op->slot, &op->fd);
+    if (!error && op->base)
+        error = enter(loop, op->base, &op->base_slot, &op->base_fd);
+    return error;
 }
 
 bool halo_loop_take_turn(struct halo_op *op)
@@ -114,16 +122,24 @@ static void pass_turn(struct halo_loop *loop, struct halo_op *op)
     }
 }
 
-void halo_loop_leave_file(struct halo_loop *loop, struct halo_op *op)
+static void leave(struct halo_loop *loop, struct halo_file *file)
 {
-    struct halo_file *file = op->slot;
-
-    if (op->sequential)
-        pass_turn(loop, op);
-    op->slot = NULL;
     HALO_CHECK(file->in_flight > 0, "more operations left a file than came");
     if (--file->in_flight == 0 && file->closer)
         halo_loop_start(loop, file->closer);
+}
+
+void halo_loop_leave_files(struct halo_loop *loop, struct halo_op *op)
+{
+    struct halo_file *file = op->slot, *base = op->base_slot;
+
+    if (file && op->sequential)
+        pass_turn(loop, op);
+    op->slot = op->base_slot = NULL;
+    if (file)
+        leave(loop, file);
+    if (base)
+        leave(loop, base);
 }
 
 /* ---- files, for the caller ----------------------------------------------------------------- */
@@ -140,6 +156,17 @@ int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_inf
         .position = file->position,
         .in_flight = file->in_flight,
     };
+    return 0;
+}
+
+int halo_file_seek(struct halo_loop *loop, uint64_t handle, uint64_t position)
+{
+    struct halo_file *file = find_open(loop, handle);
+    if (!file)
+        return -EBADF;
+    if (file->stream)
+        return -ESPIPE;
+    file->position = position;
     return 0;
 }
 

@@ -113,7 +113,7 @@ void halo_file_inspect(struct halo_files *files, struct halo_file *file)
     if (statx(file->fd, "", flags, STATX_TYPE | STATX_MNT_ID, &statx_now) < 0)
         return;
     mode_t type = statx_now.stx_mode & S_IFMT;
-    file->stream = type == S_IFIFO || type == S_IFCHR || type == S_IFSOCK;
+    file->stream = type != S_IFREG && type != S_IFDIR && type != S_IFBLK && type != S_IFLNK;
     file->local = !file->stream && halo_mount_is_local(&files->mounts, &statx_now);
     /*
      * The open carried O_NONBLOCK so that a FIFO could not hold up a worker for ever. On anything

@@ -28,12 +28,12 @@ struct halo_file {
     uint32_t in_flight;
     uint32_t flags; /* O_* as opened */
     int fd;
-    int sync_error;                   /* the first failure of fsync, for ever; or 0 */
-    uint8_t state;                    /* enum halo_file_state */
-    bool stream;                      /* pipe, terminal, socket: polled first, no offsets */
-    bool local;                       /* close(2) is known not to wait for a network or daemon */
-    bool borrowed;                    /* the descriptor is somebody else's */
-    bool dropped;                     /* forgotten by its owner, to be closed by the loop */
+    int sync_error; /* the first failure of fsync, for ever; or 0 */
+    uint8_t state;  /* enum halo_file_state */
+    bool stream;    /* pipe, terminal, socket, inotify: polled first, no offsets */
+    bool local;     /* close(2) is known not to wait for a network or daemon */
+    bool borrowed;  /* the descriptor is somebody else's */
+    bool dropped;   /* forgotten by its owner, to be closed by the loop */
     struct halo_op *turn[HALO_TURNS]; /* at the position now; streams have one a direction */
     struct halo_list waiting[HALO_TURNS];
     struct halo_op *closer;

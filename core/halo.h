@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define HALO_API __attribute__((visibility("default")))
 
@@ -70,23 +71,71 @@ struct halo_stats {
 /* ---- operations ---------------------------------------------------------------------------- */
 
 enum halo_op_code {
-    HALO_OP_OPEN,      /* path, flags (O_*), mode -> file */
-    HALO_OP_CLOSE,     /* file; refuses new work, cancels what is in flight, waits, closes */
-    HALO_OP_READ,      /* file, length, offset, data or none -> bytes read; less only at the end */
-    HALO_OP_WRITE,     /* file, length, offset, data -> length, always all of it */
-    HALO_OP_FSYNC,     /* file; a failure sticks to the file */
-    HALO_OP_FDATASYNC, /* file; likewise */
-    HALO_OP_STAT,      /* path -> statx */
-    HALO_OP_LSTAT,     /* path -> statx, of a symbolic link itself */
-    HALO_OP_FSTAT,     /* file -> statx */
-    HALO_OP_RENAME,    /* path, path2, flags (RENAME_*) */
-    HALO_OP_REMOVE,    /* path */
-    HALO_OP_MKDIR,     /* path, mode */
-    HALO_OP_RMDIR,     /* path */
-    HALO_OP_READDIR,   /* path -> data: for each entry its type (d_type), its name, a NUL */
-    HALO_OP_POLL,      /* fd, flags (POLL*) -> the events that are ready */
+    /* Files. */
+    HALO_OP_OPEN,       /* path, flags (O_*), mode -> file */
+    HALO_OP_CLOSE,      /* file; refuses new work, cancels what is in flight, waits, closes */
+    HALO_OP_READ,       /* file, length, offset, data or none -> bytes; less only at the end */
+    HALO_OP_WRITE,      /* file, length, offset, data -> length, always all of it */
+    HALO_OP_FSYNC,      /* file; a failure sticks to the file */
+    HALO_OP_FDATASYNC,  /* file; likewise */
+    HALO_OP_FTRUNCATE,  /* file, offset: the new size */
+    HALO_OP_FALLOCATE,  /* file, flags (FALLOC_FL_*), offset, length */
+    HALO_OP_FADVISE,    /* file, flags (POSIX_FADV_*), offset, length */
+    HALO_OP_SYNC_RANGE, /* file, flags (SYNC_FILE_RANGE_*), offset, length */
+    HALO_OP_SEEK,       /* file, flags (SEEK_DATA, SEEK_HOLE), offset -> offset; moves nothing */
+    HALO_OP_LOCK,       /* file, flags (LOCK_SH, LOCK_EX, LOCK_UN); waits without a worker */
+    /* Metadata. */
+    HALO_OP_STAT,     /* path -> statx */
+    HALO_OP_LSTAT,    /* path -> statx, of a symbolic link itself */
+    HALO_OP_FSTAT,    /* file -> statx */
+    HALO_OP_ACCESS,   /* path, mode (R_OK, ...) */
+    HALO_OP_CHMOD,    /* path, mode */
+    HALO_OP_FCHMOD,   /* file, mode */
+    HALO_OP_CHOWN,    /* path, uid, gid; UINT32_MAX leaves one as it is */
+    HALO_OP_LCHOWN,   /* path, uid, gid */
+    HALO_OP_FCHOWN,   /* file, uid, gid */
+    HALO_OP_UTIME,    /* path, times: of access and modification, or UTIME_NOW, UTIME_OMIT */
+    HALO_OP_LUTIME,   /* path, times */
+    HALO_OP_FUTIME,   /* file, times */
+    HALO_OP_TRUNCATE, /* path, offset: the new size */
+    HALO_OP_STATFS,   /* path -> data: a struct statfs */
+    HALO_OP_FSTATFS,  /* file -> data: a struct statfs */
+    /* Names. */
+    HALO_OP_RENAME,   /* path, path2, flags (RENAME_*) */
+    HALO_OP_REMOVE,   /* path */
+    HALO_OP_MKDIR,    /* path, mode */
+    HALO_OP_RMDIR,    /* path */
+    HALO_OP_LINK,     /* path, path2: the new name */
+    HALO_OP_SYMLINK,  /* path: what it says, path2: its name */
+    HALO_OP_READLINK, /* path -> data: what it says */
+    HALO_OP_REALPATH, /* path -> data: absolute, without symbolic links */
+    HALO_OP_MKNOD,    /* path, mode with S_IF*, offset: the device */
+    HALO_OP_READDIR,  /* path -> data: for each entry its type (d_type), its name, a NUL */
+    HALO_OP_GETDENTS, /* file (a directory) -> data: the next entries likewise; 0 at the end */
+    /* Extended attributes; path2 is the attribute's name. */
+    HALO_OP_GETXATTR,     /* path, path2 -> data: the value */
+    HALO_OP_FGETXATTR,    /* file, path2 -> data */
+    HALO_OP_SETXATTR,     /* path, path2, data, length, flags (XATTR_CREATE, XATTR_REPLACE) */
+    HALO_OP_FSETXATTR,    /* file, path2, data, length, flags */
+    HALO_OP_LISTXATTR,    /* path -> data: names, each with a NUL */
+    HALO_OP_FLISTXATTR,   /* file -> data */
+    HALO_OP_REMOVEXATTR,  /* path, path2 */
+    HALO_OP_FREMOVEXATTR, /* file, path2 */
+    /* More than one system call. */
+    HALO_OP_COPYFILE, /* path, path2, flags (HALO_COPY_*) -> bytes of the file */
+    HALO_OP_READFILE, /* path -> data: all of it */
+    HALO_OP_WATCH,    /* file (of inotify), path, flags (IN_*) -> the watch's number */
+    HALO_OP_UNWATCH,  /* file (of inotify), flags: the watch's number */
+    HALO_OP_SYNC,     /* everything that is mounted */
+    HALO_OP_POLL,     /* fd, flags (POLL*) -> the events that are ready */
     HALO_OP_COUNT
 };
+
+#define HALO_COPY_EXCLUSIVE 1u /* the new name must not exist */
+#define HALO_COPY_REFLINK   2u /* share the data on disk, or fail */
+#define HALO_COPY_NO_LINK   4u /* never share them */
+#define HALO_COPY_MODE      8u /* the permission bits too, those beyond the umask included */
+#define HALO_COPY_TIMES     16u
 
 struct halo_op_row;
 struct halo_file;
@@ -101,6 +150,7 @@ struct halo_op {
     /* Filled in by the caller before submission. */
     void *user;       /* the caller's own */
     uint64_t file;    /* the file's handle; a result of HALO_OP_OPEN */
+    uint64_t base;    /* the directory that relative paths start from; 0: the working directory */
     uint64_t offset;  /* bytes, at most HALO_OFFSET_MAX, or HALO_POSITION */
     uint8_t *data;    /* memory to read into or write from; NULL lets a read own its memory */
     size_t length;    /* bytes */
@@ -108,8 +158,10 @@ struct halo_op {
     const char *path2;
     uint32_t flags;
     uint32_t mode; /* permission bits of what is created, less the umask */
-    int fd;        /* HALO_OP_POLL only; the core fills it in for the others */
-    int anchor;    /* the caller's own */
+    uint32_t uid, gid;
+    struct timespec times[2]; /* of access, of modification */
+    int fd;                   /* HALO_OP_POLL only; the core fills it in for the others */
+    int anchor;               /* the caller's own */
 
     /* Results, valid once the operation has ended. */
     int64_t result;
@@ -120,6 +172,8 @@ struct halo_op {
     const struct halo_op_row *row; /* what it is */
     const struct halo_op_row *now; /* what the engine does for it now: the row, or a poll before */
     struct halo_file *slot;        /* the file it counts on */
+    struct halo_file *base_slot;   /* and the directory */
+    int base_fd;                   /* or AT_FDCWD */
     struct halo_op *next, *prev;   /* the queue it is in */
     size_t done;                   /* bytes read or written so far */
     size_t stored;                 /* bytes at storage */
@@ -201,6 +255,9 @@ struct halo_file_info {
 
 /* Fills in info. Returns 0, or -EBADF for a handle that is closed or never was. */
 HALO_API int halo_file_info(struct halo_loop *loop, uint64_t file, struct halo_file_info *info);
+
+/* Moves the file's own position. Returns 0, -EBADF, or -ESPIPE for a stream. */
+HALO_API int halo_file_seek(struct halo_loop *loop, uint64_t file, uint64_t position);
 
 /*
  * Takes over a descriptor that is already open, such as standard input, and gives its handle.

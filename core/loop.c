@@ -5,6 +5,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -108,8 +109,7 @@ static void retire(struct halo_loop *loop, struct halo_op *op)
 {
     op->state = HALO_OP_DONE;
     loop->stats.retired++;
-    if (op->slot)
-        halo_loop_leave_file(loop, op);
+    halo_loop_leave_files(loop, op);
 }
 
 void halo_loop_answer(struct halo_loop *loop, struct halo_op *op, int64_t result)
@@ -191,20 +191,26 @@ struct halo_op *halo_op_new(struct halo_loop *loop, enum halo_op_code code)
         op->row = &halo_op_table[code];
         op->offset = HALO_POSITION;
         op->fd = -1;
+        op->base_fd = AT_FDCWD;
     }
     return op;
 }
 
 char *halo_op_storage(struct halo_op *op, size_t size)
 {
-    if (size > op->stored) {
-        char *storage = realloc(op->storage, size);
-        if (!storage)
-            return NULL;
-        op->storage = storage;
-        op->stored = size;
-    }
-    return op->storage;
+    if (size <= op->stored)
+        return op->storage;
+    size_t path2_at = op->path2 ? (size_t)(op->path2 - op->storage) : 0;
+    char *storage = realloc(op->storage, size);
+    if (!storage)
+        return NULL;
+    op->storage = storage;
+    op->stored = size;
+    if (op->path)
+        op->path = storage;
+    if (op->path2)
+        op->path2 = storage + path2_at;
+    return storage;
 }
 
 int halo_op_set_paths(struct halo_op *op, const char *path, size_t path_length, const char *path2,
@@ -230,7 +236,7 @@ bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
     HALO_CHECK(op->state == HALO_OP_FILLING, "an operation was submitted twice");
     loop->stats.submitted++;
 
-    int begun = halo_loop_enter_file(loop, op);
+    int begun = halo_loop_enter_files(loop, op);
     if (begun == 0 && op->row->begin)
         begun = op->row->begin(loop, op);
     if (begun == 0 && !halo_loop_take_turn(op)) {

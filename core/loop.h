@@ -52,8 +52,8 @@ void halo_loop_pause(struct halo_loop *loop, struct halo_op *op);
 
 /* ---- file_ops.c ---------------------------------------------------------------------------- */
 
-/* Counts an operation on its file. Returns 0, or -EBADF for a handle that is closed. */
-int halo_loop_enter_file(struct halo_loop *loop, struct halo_op *op);
+/* Counts an operation on its files. Returns 0, or -EBADF for a handle that is closed. */
+int halo_loop_enter_files(struct halo_loop *loop, struct halo_op *op);
 /*
  * Waits for the turn at the file's position, where the operation goes by that, or for the file to
  * be idle, where it is the close. Returns false when it was queued: halo_loop_start() comes later.
@@ -61,8 +61,8 @@ int halo_loop_enter_file(struct halo_loop *loop, struct halo_op *op);
 bool halo_loop_take_turn(struct halo_op *op);
 /* Takes an operation out of the queue that take_turn() put it in. */
 void halo_loop_leave_queue(struct halo_op *op);
-/* Ends an operation on its file, and starts what waited for that. */
-void halo_loop_leave_file(struct halo_loop *loop, struct halo_op *op);
+/* Ends an operation on its files, and starts what waited for that. */
+void halo_loop_leave_files(struct halo_loop *loop, struct halo_op *op);
 /* Starts the close of the files that halo_file_drop() left to the loop. */
 void halo_loop_close_dropped(struct halo_loop *loop);
 

@@ -21,12 +21,16 @@ local function visit(node)
 end
 
 local progress = on_terminal and halo.spawn(function()
-  while halo.sleep(0.1) do io.stderr:write(clear_line, visited, " files") end
+  while true do
+    halo.sleep(0.1)
+    io.stderr:write(clear_line, visited, " files")
+  end
 end)
 
--- Level by level: each is one flat list, so one halo.map bounds what is under way at any time.
+local function charge_parent(node) node.parent.blocks = node.parent.blocks + node.blocks end
 local root = { path = arg[1] or ".", parent = { blocks = 0 } }
 local directories, links, level = {}, {}, { root }
+-- Level by level: each is one flat list, so one halo.map bounds what is under way at any time.
 while #level > 0 do
   halo.map(level, visit)
   local below = {}
@@ -39,17 +43,13 @@ while #level > 0 do
       end
       node.entries = nil -- listed in the next level, and many
     elseif node.blocks and not links[node.link] then -- a file of several names counts once
-      node.parent.blocks = node.parent.blocks + node.blocks
+      charge_parent(node)
       links[node.link] = node.link
     end
   end
   level = below
 end
-
-for i = #directories, 1, -1 do -- from the deepest upwards
-  local node = directories[i]
-  node.parent.blocks = node.parent.blocks + node.blocks
-end
+for i = #directories, 1, -1 do charge_parent(directories[i]) end -- from the deepest upwards
 table.sort(directories, function(a, b) return a.blocks > b.blocks end)
 if progress then progress:cancel() end
 io.stderr:write(clear_line)

@@ -51,15 +51,17 @@ end
 
 ---Lets every task that is ready run before this one goes on.
 ---@async
+---@return true
 function halo.yield()
-  settle(core.yield())
+  return settle(core.yield())
 end
 
 ---Waits.
 ---@async
 ---@param seconds number
+---@return true
 function halo.sleep(seconds)
-  settle(core.sleep(seconds))
+  return settle(core.sleep(seconds))
 end
 
 ---The monotonic clock, in seconds.
@@ -139,7 +141,7 @@ local byte_pointer
 function Buffer:ptr()
   local ffi = require "ffi"
   byte_pointer = byte_pointer or ffi.typeof("uint8_t *")
-  return ffi.cast(byte_pointer, core.address(self))
+  return ffi.cast(byte_pointer, Buffer.address(self))
 end
 
 ---@class halo.TaskInfo

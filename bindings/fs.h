@@ -1,0 +1,41 @@
+/*
+ * fs.h: what the files of the filesystem calls share. Each call checks its arguments, fills in an
+ * operation and awaits it; what comes of it is in result.c. halo.fs (lua/halo/fs.lua) wraps them
+ * for the user, since a cancellation can be raised there and not from a resumed C function.
+ */
+#ifndef HALO_LUA_FS_H
+#define HALO_LUA_FS_H
+
+#include "args.h"
+#include "buffer.h"
+#include "file.h"
+#include "sched.h"
+
+#define HALO_MODE_MAX 07777
+
+/*
+ * A call on paths takes a directory's File before them, which relative ones start from. Takes it
+ * off the stack and returns its handle, or 0. The core keeps the directory open meanwhile.
+ */
+uint64_t halo_take_base(lua_State *L);
+
+/* A new operation, after a look whether the task was cancelled. */
+struct halo_op *halo_new_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code);
+/* The same on the File that is the first argument. */
+struct halo_op *halo_new_file_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
+                                 const char *name);
+/* The same on the path that is the first argument; and on the first two. */
+struct halo_op *halo_new_path_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
+                                 const char *name);
+struct halo_op *halo_new_paths_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
+                                  const char *name);
+
+/* Calls that take a path, or a file, and nothing else. */
+int halo_await_path(lua_State *L, enum halo_op_code code, const char *name);
+int halo_await_file(lua_State *L, enum halo_op_code code, const char *name);
+
+void halo_open_fs_data(lua_State *L);
+void halo_open_fs_meta(lua_State *L);
+void halo_open_fs_names(lua_State *L);
+
+#endif

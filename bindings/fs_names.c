@@ -1,0 +1,123 @@
+/* Calls on names and directories. */
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "fs.h"
+
+#define MKDIR_MODE_DEFAULT 0777
+#define MKNOD_MODE_DEFAULT 0644
+
+/* rename(from, to, flags) */
+static int fs_rename(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_op *op = halo_new_paths_op(L, lua, HALO_OP_RENAME, "rename");
+    op->flags = (uint32_t)lua_tointeger(L, 3);
+    return halo_await(L, lua, op);
+}
+
+static int fs_remove(lua_State *L)
+{
+    return halo_await_path(L, HALO_OP_REMOVE, "remove");
+}
+
+static int fs_mkdir(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    uint64_t base = halo_take_base(L);
+    uint32_t mode = (uint32_t)halo_opt_size(L, 2, "mkdir", HALO_MODE_MAX, MKDIR_MODE_DEFAULT);
+    struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_MKDIR, "mkdir");
+    op->base = base;
+    op->mode = mode;
+    return halo_await(L, lua, op);
+}
+
+static int fs_rmdir(lua_State *L)
+{
+    return halo_await_path(L, HALO_OP_RMDIR, "rmdir");
+}
+
+static int fs_link(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    return halo_await(L, lua, halo_new_paths_op(L, lua, HALO_OP_LINK, "link"));
+}
+
+static int fs_symlink(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    return halo_await(L, lua, halo_new_paths_op(L, lua, HALO_OP_SYMLINK, "symlink"));
+}
+
+static int fs_readlink(lua_State *L)
+{
+    return halo_await_path(L, HALO_OP_READLINK, "readlink");
+}
+
+static int fs_realpath(lua_State *L)
+{
+    return halo_await_path(L, HALO_OP_REALPATH, "realpath");
+}
+
+static int await_mknod(lua_State *L, uint64_t base, uint32_t mode, uint64_t device,
+                       const char *name)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_MKNOD, name);
+    op->base = base;
+    op->mode = mode;
+    op->offset = device;
+    return halo_await(L, lua, op);
+}
+
+static int fs_mkfifo(lua_State *L)
+{
+    uint64_t base = halo_take_base(L);
+    uint32_t mode = (uint32_t)halo_opt_size(L, 2, "mkfifo", HALO_MODE_MAX, MKNOD_MODE_DEFAULT);
+    return await_mknod(L, base, mode | S_IFIFO, 0, "mkfifo");
+}
+
+/* mknod(path, type, mode, major, minor) */
+static int fs_mknod(lua_State *L)
+{
+    static const char *const names[] = {"file", "fifo", "socket", "char", "block", NULL};
+    static const uint32_t types[] = {S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK};
+    uint64_t base = halo_take_base(L);
+    int type = luaL_checkoption(L, 2, "file", names);
+    uint32_t mode = (uint32_t)halo_opt_size(L, 3, "mknod", HALO_MODE_MAX, MKNOD_MODE_DEFAULT);
+    uint32_t major_number = (uint32_t)halo_opt_size(L, 4, "mknod", UINT32_MAX, 0);
+    uint32_t minor_number = (uint32_t)halo_opt_size(L, 5, "mknod", UINT32_MAX, 0);
+    return await_mknod(L, base, mode | types[type], makedev(major_number, minor_number), "mknod");
+}
+
+static int fs_readdir(lua_State *L)
+{
+    return halo_await_path(L, HALO_OP_READDIR, "readdir");
+}
+
+static int fs_getdents(lua_State *L)
+{
+    return halo_await_file(L, HALO_OP_GETDENTS, "dir");
+}
+
+static const luaL_Reg functions[] = {
+    {"rename", fs_rename},
+    {"remove", fs_remove},
+    {"mkdir", fs_mkdir},
+    {"rmdir", fs_rmdir},
+    {"link", fs_link},
+    {"symlink", fs_symlink},
+    {"readlink", fs_readlink},
+    {"realpath", fs_realpath},
+    {"mkfifo", fs_mkfifo},
+    {"mknod", fs_mknod},
+    {"readdir", fs_readdir},
+    {"getdents", fs_getdents},
+    {NULL, NULL},
+};
+
+void halo_open_fs_names(lua_State *L)
+{
+    halo_register(L, functions);
+}

@@ -1,0 +1,247 @@
+/*
+ * Whole files in one operation: what takes half a dozen system calls is worth one hand-off to a
+ * worker, not six. Between two pieces it looks whether it has been cancelled.
+ */
+#include "ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+
+#include "loop.h"
+#include "op_functions.h"
+
+#define PIECE_BYTES  (16u << 20)  /* between two looks */
+#define BUFFER_BYTES (256u << 10) /* where the kernel cannot copy by itself */
+#define READ_FIRST   16384u       /* bytes that most files fit into */
+
+static bool is_cancelled(const struct halo_op *op)
+{
+    return __atomic_load_n(&op->cancelled, __ATOMIC_RELAXED);
+}
+
+/* ---- copying data -------------------------------------------------------------------------- */
+
+static int64_t copy_through_buffer(int from, int to, off_t at, size_t length)
+{
+    size_t done = 0;
+    char *buffer = malloc(BUFFER_BYTES);
+    if (!buffer)
+        return -ENOMEM;
+    while (done < length) {
+        size_t want = length - done < BUFFER_BYTES ? length - done : BUFFER_BYTES;
+        ssize_t got = pread(from, buffer, want, at + (off_t)done);
+        if (got <= 0) {
+            free(buffer);
+            return got < 0 ? -errno : (int64_t)done;
+        }
+        for (ssize_t put = 0; put < got;) {
+            ssize_t written = pwrite(to, buffer + put, (size_t)(got - put), at + (off_t)done + put);
+            if (written < 0) {
+                int error = errno;
+                free(buffer);
+                return -error;
+            }
+            put += written;
+        }
+        done += (size_t)got;
+    }
+    free(buffer);
+    return (int64_t)done;
+}
+
+/* Not all pairs of file systems let the kernel copy between them. */
+static bool needs_buffer(int error)
+{
+    return error == EXDEV || error == EINVAL || error == ENOSYS || error == EOPNOTSUPP ||
+           error == EBADF || error == EPERM;
+}
+
+static int64_t copy_piece(int from, int to, off_t at, size_t length)
+{
+    off_t in = at, out = at;
+    ssize_t copied = copy_file_range(from, &in, to, &out, length, 0);
+    if (copied > 0)
+        return copied;
+    /* Files of /proc and its like answer 0, with data to read all the same. */
+    if (copied == 0 || needs_buffer(errno))
+        return copy_through_buffer(from, to, at, length);
+    return -errno;
+}
+
+/* Copies [at, end). Returns 0 or -errno; a file that shrinks meanwhile just ends earlier. */
+static int64_t copy_extent(const struct halo_op *op, int from, int to, off_t at, off_t end)
+{
+    while (at < end) {
+        size_t length = end - at < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES;
+        if (is_cancelled(op))
+            return -ECANCELED;
+        int64_t copied = copy_piece(from, to, at, length);
+        if (copied < 0 && copied != -EINTR)
+            return copied;
+        if (copied == 0)
+            break;
+        if (copied > 0)
+            at += copied;
+    }
+    return 0;
+}
+
+/* Data only: holes stay holes. Where the file system knows none, all of the file is data. */
+static int64_t copy_data(const struct halo_op *op, int from, int to, off_t size)
+{
+    off_t at = 0;
+
+    while (at < size) {
+        off_t data = lseek(from, at, SEEK_DATA);
+        if (data < 0 && errno == ENXIO)
+            break;
+        off_t hole = data < 0 ? size : lseek(from, data, SEEK_HOLE);
+        if (data < 0)
+            data = at;
+        if (hole < 0 || hole > size)
+            hole = size;
+        int64_t error = copy_extent(op, from, to, data, hole);
+        if (error)
+            return error;
+        at = hole;
+    }
+    return ftruncate(to, size) < 0 ? -errno : 0;
+}
+
+/* The end of a file whose size is not known before, such as those of /proc. */
+static int64_t copy_unsized(const struct halo_op *op, int from, int to)
+{
+    int64_t total = 0, copied;
+    do {
+        if (is_cancelled(op))
+            return -ECANCELED;
+        copied = copy_through_buffer(from, to, total, PIECE_BYTES);
+        total += copied > 0 ? copied : 0;
+    } while (copied > 0);
+    return copied;
+}
+
+static int64_t copy_contents(const struct halo_op *op, int from, int to, off_t size)
+{
+    if (!(op->flags & HALO_COPY_NO_LINK)) {
+        if (ioctl(to, FICLONE, from) == 0)
+            return 0;
+        if (op->flags & HALO_COPY_REFLINK)
+            return -errno;
+    }
+    return size > 0 ? copy_data(op, from, to, size) : copy_unsized(op, from, to);
+}
+
+static int64_t copy_attributes(const struct halo_op *op, int to, const struct stat *status)
+{
+    const struct timespec times[2] = {status->st_atim, status->st_mtim};
+    if ((op->flags & HALO_COPY_MODE) && fchmod(to, status->st_mode & 07777) < 0)
+        return -errno;
+    if ((op->flags & HALO_COPY_TIMES) && futimens(to, times) < 0)
+        return -errno;
+    return 0;
+}
+
+/* Opens the new file; one that exists is emptied only once it is known not to be the old one. */
+static int64_t open_copy(const struct halo_op *op, const struct stat *source, int *to)
+{
+    struct stat status;
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK;
+    if (op->flags & HALO_COPY_EXCLUSIVE)
+        flags |= O_EXCL;
+    int fd = openat(op->base_fd, op->path2, flags, source->st_mode & 0777);
+    if (fd < 0)
+        return -errno;
+    int error = 0;
+    if (fstat(fd, &status) < 0)
+        error = errno;
+    else if (status.st_dev == source->st_dev && status.st_ino == source->st_ino)
+        error = EINVAL;
+    else if (S_ISREG(status.st_mode) && ftruncate(fd, 0) < 0)
+        error = errno;
+    if (error) {
+        close(fd);
+        return -error;
+    }
+    *to = fd;
+    return 0;
+}
+
+int64_t halo_copyfile_block(struct halo_op *op)
+{
+    struct stat status;
+    int to = -1;
+    int64_t error = 0;
+
+    int from = openat(op->base_fd, op->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (from < 0)
+        return -errno;
+    if (fstat(from, &status) < 0)
+        error = -errno;
+    else if (!S_ISREG(status.st_mode))
+        error = S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
+    if (!error)
+        error = open_copy(op, &status, &to);
+    if (!error)
+        error = copy_contents(op, from, to, status.st_size);
+    if (!error)
+        error = copy_attributes(op, to, &status);
+    if (to >= 0 && close(to) < 0 && !error && errno != EINTR)
+        error = -errno;
+    close(from);
+    return error ? error : status.st_size;
+}
+
+/* ---- reading all --------------------------------------------------------------------------- */
+
+static int64_t read_all(struct halo_op *op, int fd, size_t room)
+{
+    size_t used = 0;
+
+    op->path = NULL;
+    for (;;) {
+        if (used + 1 >= room)
+            room *= 2;
+        if (!halo_op_storage(op, room))
+            return -ENOMEM;
+        if (is_cancelled(op))
+            return -ECANCELED;
+        size_t want = room - used < PIECE_BYTES ? room - used : PIECE_BYTES;
+        ssize_t got = read(fd, op->storage + used, want);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        used += (size_t)got;
+        if (got == 0)
+            return (int64_t)used;
+    }
+}
+
+/* A stream is refused: to wait for its end could hold up a worker for ever. */
+int64_t halo_readfile_block(struct halo_op *op)
+{
+    struct stat status;
+    int64_t result;
+
+    int fd = openat(op->base_fd, op->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &status) < 0)
+        result = -errno;
+    else if (S_ISDIR(status.st_mode))
+        result = -EISDIR;
+    else if (!S_ISREG(status.st_mode))
+        result = -ESPIPE;
+    else
+        result = read_all(op, fd, status.st_size > 0 ? (size_t)status.st_size + 1 : READ_FIRST);
+    op->data = (uint8_t *)op->storage;
+    close(fd);
+    return result;
+}

@@ -1,0 +1,175 @@
+-- The core, without Lua's bindings: build/libhalo-core.so through FFI, declared by core/halo.h
+-- itself. Functions and enumerators are fields of core.lib, and each `#define NAME number` of the
+-- header is core.NAME.
+
+local busted = require "busted"
+local ffi = require "ffi"
+
+local PATIENCE_NS = 20e9 -- far more than anything here takes, sanitizers included
+
+local function read_header()
+  local file = assert(io.open("core/halo.h"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local header = read_header():gsub("/%*.-%*/", "")
+
+-- What the header has from others: a struct of <time.h>, which something else here may have declared,
+-- and the beginning of one of the kernel's.
+pcall(ffi.cdef, "struct timespec { long tv_sec, tv_nsec; };")
+ffi.cdef [[
+struct statx {
+  uint32_t stx_mask, stx_blksize;
+  uint64_t stx_attributes;
+  uint32_t stx_nlink, stx_uid, stx_gid;
+  uint16_t stx_mode, stx_spare;
+  uint64_t stx_ino, stx_size;
+};
+]]
+ffi.cdef((header:gsub("#[^\n]*", ""):gsub("HALO_API", "")))
+
+local build_dir = os.getenv("BUILD_DIR") or "./build"
+
+local core = { lib = ffi.load(build_dir .. "/libhalo-core.so") }
+local lib = core.lib
+
+for name, value in header:gmatch("#define%s+(HALO_[%u_]+)%s+([^\n]+)") do
+  local factor, power = value:match("^%((%d+)u?l*%s*<<%s*(%d+)%)")
+  local number = value:match("^(%d+)u?")
+  if factor then
+    core[name] = factor * 2 ^ power
+  elseif number then
+    core[name] = tonumber(number)
+  end
+end
+core.HALO_POSITION = ffi.cast("uint64_t", -1)
+
+-- The engines to test: that of the run, or each.
+local asked_for = os.getenv("HALO_ENGINE") or ""
+core.engines = asked_for ~= "" and { asked_for } or { "ring", "pool", "auto" }
+
+local kinds = {
+  auto = lib.HALO_ENGINE_AUTO,
+  ring = lib.HALO_ENGINE_RING,
+  pool = lib.HALO_ENGINE_POOL,
+}
+
+---Creates a loop. Returns it, or nil and the error.
+---@param engine "auto"|"ring"|"pool"
+---@param limits table? fields of struct halo_config
+function core.create(engine, limits)
+  local config = ffi.new("struct halo_config", limits or {})
+  config.engine = kinds[engine]
+  local out = ffi.new("struct halo_loop *[1]")
+  local result = lib.halo_loop_create(out, config)
+  if result < 0 then
+    return nil, result
+  end
+  return out[0]
+end
+
+---For the tests of a block: returns a function that creates a loop, and one that closes it and
+---returns what halo_loop_close() does. Loops that a test leaves open are closed after it.
+function core.loops(engine)
+  local open = {}
+
+  local function new_loop(limits)
+    local loop = assert(core.create(engine, limits))
+    table.insert(open, loop)
+    return loop
+  end
+
+  local function close_loop(loop)
+    for i, each in ipairs(open) do
+      if each == loop then
+        table.remove(open, i)
+      end
+    end
+    return lib.halo_loop_close(loop, 10000)
+  end
+
+  busted.after_each(function()
+    while open[1] do
+      local left = close_loop(open[1])
+      if left > 0 then
+        error(("%d operations did not end"):format(left), 0)
+      end
+    end
+  end)
+  return new_loop, close_loop
+end
+
+---The counters, as Lua numbers.
+function core.stats(loop)
+  local counted = ffi.new("struct halo_stats")
+  lib.halo_loop_stats(loop, counted)
+  return setmetatable({}, {
+    __index = function(_, name)
+      return tonumber(counted[name])
+    end,
+  })
+end
+
+---A new operation with these paths.
+function core.op(loop, code, path, path2)
+  local op = lib.halo_op_new(loop, code)
+  if path then
+    assert(lib.halo_op_set_paths(op, path, #path, path2, path2 and #path2 or 0) == 0)
+  end
+  return op
+end
+
+---Turns the loop until nothing is under way, calling visit, where given, after each turn. Returns
+---what has ended, in order.
+function core.drain(loop, visit)
+  local ended = {}
+  while true do
+    local op = lib.halo_loop_next(loop)
+    if op ~= nil then
+      table.insert(ended, op)
+    elseif core.stats(loop).in_flight == 0 then
+      return ended
+    else
+      local before = lib.halo_now_ns()
+      lib.halo_loop_turn(loop, PATIENCE_NS)
+      if lib.halo_now_ns() - before >= PATIENCE_NS then
+        error("an operation does not come to its end", 2)
+      end
+      if visit then
+        visit()
+      end
+    end
+  end
+end
+
+---Submits one operation and waits for it. Returns its result and the record, still to be released.
+function core.perform(loop, op)
+  if lib.halo_op_submit(loop, op, 0) then
+    local ended = core.drain(loop)
+    assert(#ended == 1 and ended[1] == op, "another operation has ended")
+  end
+  return tonumber(op.result), op
+end
+
+---The same, and releases the record.
+function core.result(loop, op)
+  local result = core.perform(loop, op)
+  lib.halo_op_release(loop, op)
+  return result
+end
+
+---Opens a file and returns its handle.
+function core.open(loop, path, flags)
+  local op = core.op(loop, lib.HALO_OP_OPEN, path)
+  op.flags = flags or 0
+  op.mode = 0x1a4
+  local result = core.perform(loop, op)
+  local file = op.file
+  lib.halo_op_release(loop, op)
+  assert(result == 0, "open failed: " .. result)
+  return file
+end
+
+return core

@@ -1,0 +1,100 @@
+-- The few system calls that specs need besides halo's own, through FFI. They are for preparing and
+-- checking, never for what a spec is about.
+
+local ffi = require "ffi"
+
+ffi.cdef [[
+int mkfifo(const char *path, unsigned mode);
+int mknod(const char *path, unsigned mode, unsigned long device);
+int symlink(const char *target, const char *path);
+int link(const char *from, const char *to);
+unsigned umask(unsigned mask);
+char *mkdtemp(char *template);
+int pipe2(int ends[2], int flags);
+int faccessat(int directory, const char *path, int mode, int flags);
+int close(int fd);
+ssize_t read(int fd, void *data, size_t size);
+ssize_t write(int fd, const void *data, size_t size);
+struct pollfd { int fd; short events, revents; };
+int poll(struct pollfd *polled, unsigned long count, int timeout_ms);
+]]
+
+local C = ffi.C
+
+local posix = {
+  POLLIN = 1,
+  POLLOUT = 4,
+  S_IFSOCK = 0xc000,
+}
+
+local function check(result, what)
+  if result < 0 then
+    error(("%s failed: errno %d"):format(what, ffi.errno()), 3)
+  end
+  return result
+end
+
+function posix.mkfifo(path)
+  check(C.mkfifo(path, 0x180), "mkfifo")
+end
+
+function posix.mksocket(path)
+  check(C.mknod(path, posix.S_IFSOCK + 0x180, 0), "mknod")
+end
+
+function posix.symlink(target, path)
+  check(C.symlink(target, path), "symlink")
+end
+
+function posix.link(from, to)
+  check(C.link(from, to), "link")
+end
+
+---Sets the process's umask and returns the one before.
+function posix.umask(mask)
+  return C.umask(mask)
+end
+
+---A new directory below $TMPDIR or /tmp.
+function posix.mkdtemp()
+  local template = (os.getenv("TMPDIR") or "/tmp") .. "/halo-spec-XXXXXX"
+  local name = ffi.new("char[?]", #template + 1, template)
+  if C.mkdtemp(name) == nil then
+    error(("mkdtemp failed for %s: errno %d"):format(template, ffi.errno()), 2)
+  end
+  return ffi.string(name)
+end
+
+---Whether anything has that name, be it a symbolic link that leads nowhere.
+function posix.exists(path)
+  return C.faccessat(-100, path, 0, 0x100) == 0 -- AT_FDCWD, F_OK, AT_SYMLINK_NOFOLLOW
+end
+
+---The reading and the writing end of a pipe.
+function posix.pipe()
+  local ends = ffi.new("int[2]")
+  check(C.pipe2(ends, 0x80000), "pipe2") -- O_CLOEXEC
+  return ends[0], ends[1]
+end
+
+function posix.write(fd, data)
+  return check(C.write(fd, data, #data), "write")
+end
+
+function posix.close(fd)
+  check(C.close(fd), "close")
+end
+
+function posix.is_open(fd)
+  local polled = ffi.new("struct pollfd", { fd = fd })
+  check(C.poll(polled, 1, 0), "poll")
+  return polled.revents ~= 32 -- POLLNVAL
+end
+
+---True where the descriptor is readable, or becomes so within the time.
+function posix.is_readable(fd, timeout_ms)
+  local polled = ffi.new("struct pollfd", { fd = fd, events = posix.POLLIN })
+  return check(C.poll(polled, 1, timeout_ms), "poll") > 0
+end
+
+return posix
