@@ -5,8 +5,8 @@
 #include "args.h"
 #include "sched.h"
 
-#define ALIGNMENT        4096u
-#define SIZE_MAX_BYTES   (1u << 30)
+#define ALIGNMENT      4096u
+#define SIZE_MAX_BYTES (1u << 30)
 
 static struct halo_lua_buffer *check_buffer(lua_State *L, int arg, const char *name)
 {

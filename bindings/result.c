@@ -246,6 +246,13 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
     }
 }
 
+bool halo_result_is_plain(const struct halo_op *op)
+{
+    enum halo_op_code kind = halo_op_kind(op);
+    return op->result >= 0 &&
+           (kind == HALO_OP_WRITE || (kind == HALO_OP_READ && (op->flags & HALO_READ_INTO)));
+}
+
 int halo_push_result(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *from)
 {
     int count = op->result < 0 ? push_failure(L, lua, op, from) : push_success(L, op, from);

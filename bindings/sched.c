@@ -127,6 +127,18 @@ static void deliver_timers(struct halo_lua *lua)
     }
 }
 
+/* Puts the result onto the stack of the coroutine that waits for it. */
+static int deliver(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *co)
+{
+    if (halo_result_is_plain(op))
+        return halo_push_result(co, lua, op, co);
+    lua->delivering = op;
+    int count = halo_push_result(L, lua, op, co);
+    lua->delivering = NULL;
+    lua_xmove(L, co, count);
+    return count;
+}
+
 static void deliver_ops(lua_State *L, struct halo_lua *lua)
 {
     struct halo_op *op;
@@ -136,10 +148,7 @@ static void deliver_ops(lua_State *L, struct halo_lua *lua)
             release_forgotten(L, lua, op);
             continue;
         }
-        lua->delivering = op;
-        int count = halo_push_result(L, lua, op, task->current);
-        lua->delivering = NULL;
-        lua_xmove(L, task->current, count);
+        int count = deliver(L, lua, op, task->current);
         task->op = NULL;
         task->nargs = count;
         run_task(L, lua, task);
@@ -198,6 +207,7 @@ static void run_turn(lua_State *L, struct run *run)
     int64_t timeout_ns = lua->ready ? 0 : run->once ? run->timeout_ns : -1;
 
     if (lua->loop) {
+        lua->turn_ns = halo_now_ns();
         halo_loop_turn(lua->loop, timeout_ns);
         if (atomic_load(&lua->interrupt))
             tell_interrupt(L, lua);

@@ -33,45 +33,43 @@ struct halo_group;
 
 struct halo_task {
     const char *type;
-    lua_State *co;       /* its own coroutine */
-    lua_State *current;  /* the innermost one: a generator that runs on its behalf */
-    lua_State **callers; /* the coroutines that wait for the generator, innermost last */
-    uint32_t depth;      /* how many */
-    uint32_t capacity;
-    struct halo_task *next; /* in the ready queue, or among the joiners of a task */
-    uint64_t id;
-    int anchor, co_anchor; /* places in the table that keeps the live ones from collection */
-    int nargs;             /* values on current's stack to resume it with */
 
-    /* What it waits for, while its state is WAITING. */
-    struct halo_op *op;
-    struct halo_timer timer;
-    struct halo_task *joined; /* the task it waits for */
-    const char *waits;        /* what for, in a word */
+    /* What each resume touches. */
+    lua_State *current; /* the innermost coroutine: its own, or a generator's on its behalf */
+    struct halo_op *op; /* the operation it waits for */
+    const char *waits;  /* what for, in a word, while its state is WAITING */
     uint64_t since_ns;
+    uint32_t depth;   /* generators that run on its behalf, one in another */
+    uint32_t shields; /* calls of halo.shield() it is in */
+    int nargs;        /* values on current's stack to resume it with */
+    uint8_t state;    /* enum halo_task_state */
+    bool started;
+    bool parked;            /* it waits for halo_task_wake() from Lua */
+    bool cancelled;         /* every call that may wait raises, outside of a shield */
+    struct halo_task *next; /* in the ready queue, or among the joiners of a task */
 
-    struct halo_group *awaited; /* the group it waits for */
+    /* Whatever else it waits for. */
+    struct halo_timer timer;
+    struct halo_task *joined;   /* the task */
+    struct halo_group *awaited; /* the group */
 
+    /* What it is and where it belongs. */
+    uint64_t id, parent_id;
+    lua_State *co;             /* its own coroutine */
+    lua_State **callers;       /* the coroutines that wait for the generators, innermost last */
+    uint32_t capacity;         /* of callers */
+    int anchor, co_anchor;     /* places in the table that keeps the live ones from collection */
     struct halo_task *joiners; /* the tasks that wait for it */
-
-    /* Where it belongs. */
     struct halo_group *group;  /* a scope's, or NULL */
     struct halo_group *family; /* of the halo.run() it descends from, or NULL */
     struct halo_task *group_next, **group_link;
-    uint64_t parent_id;
     const char *spawned_source; /* kept by the registry */
     int spawned_line;
-
-    uint8_t state; /* enum halo_task_state */
-    bool started;
-    bool parked;      /* it waits for halo_task_wake() from Lua */
-    bool watched;     /* its failure has somebody to take it */
-    bool cancelled;   /* every call that may wait raises, outside of a shield */
-    uint32_t shields; /* calls of halo.shield() it is in */
 
     /* Once it is over: the Task's environment table holds the results, or the error. */
     int nresults;
     bool was_cancelled;
+    bool watched; /* its failure has somebody to take it */
     char *report; /* what to print unless somebody joins it, or NULL */
     char *cause;  /* the report of a task whose failure it was told of when it joined it */
     struct halo_task *failed_next, **failed_link;
@@ -89,6 +87,7 @@ struct halo_lua {
     lua_State *running;         /* the coroutine that was resumed; only it can yield to us */
     uint8_t yield;              /* enum halo_yield, of the latest yield */
     int yielded;                /* HALO_YIELD_RESUME: values that were moved to the generator */
+    uint64_t turn_ns;           /* when the present turn began, about */
     struct halo_op *delivering; /* its result is being turned into Lua values */
 
     uint64_t next_id;
@@ -209,6 +208,11 @@ int halo_sched_run(lua_State *L, struct halo_lua *lua, struct halo_task *until, 
 void halo_push_mark(lua_State *L);
 bool halo_is_marked(lua_State *co);
 
+/*
+ * True where the operation's result is a number or true: to push one needs no memory, and cannot
+ * fail.
+ */
+bool halo_result_is_plain(const struct halo_op *op);
 /*
  * result.c: pushes the values of an operation that has ended onto L, releases it, and returns
  * their count. from is the stack on which the call's arguments lie: L itself, or the coroutine

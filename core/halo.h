@@ -148,37 +148,22 @@ struct statx;
  */
 struct halo_op {
     /* Filled in by the caller before submission. */
-    void *user;       /* the caller's own */
-    uint64_t file;    /* the file's handle; a result of HALO_OP_OPEN */
-    uint64_t base;    /* the directory that relative paths start from; 0: the working directory */
-    uint64_t offset;  /* bytes, at most HALO_OFFSET_MAX, or HALO_POSITION */
-    uint8_t *data;    /* memory to read into or write from; NULL lets a read own its memory */
-    size_t length;    /* bytes */
-    const char *path; /* set by halo_op_set_paths() */
-    const char *path2;
+    void *user;      /* the caller's own */
+    uint64_t file;   /* the file's handle; a result of HALO_OP_OPEN */
+    uint64_t offset; /* bytes, at most HALO_OFFSET_MAX, or HALO_POSITION */
+    uint8_t *data;   /* memory to read into or write from; NULL lets a read own its memory */
+    size_t length;   /* bytes */
+    int64_t result;  /* valid once the operation has ended */
     uint32_t flags;
-    uint32_t mode; /* permission bits of what is created, less the umask */
-    uint32_t uid, gid;
-    struct timespec times[2]; /* of access, of modification */
-    int fd;                   /* HALO_OP_POLL only; the core fills it in for the others */
-    int anchor;               /* the caller's own */
+    int fd; /* HALO_OP_POLL only; the core fills it in for the others */
 
-    /* Results, valid once the operation has ended. */
-    int64_t result;
-    struct statx *statx;
-
-    /* Private to the core. */
+    /* Private to the core. What every read and write touches stands together. */
     uint64_t seq;                  /* never reused; what the engines know the operation by */
     const struct halo_op_row *row; /* what it is */
     const struct halo_op_row *now; /* what the engine does for it now: the row, or a poll before */
     struct halo_file *slot;        /* the file it counts on */
-    struct halo_file *base_slot;   /* and the directory */
-    int base_fd;                   /* or AT_FDCWD */
     struct halo_op *next, *prev;   /* the queue it is in */
     size_t done;                   /* bytes read or written so far */
-    size_t stored;                 /* bytes at storage */
-    int watched_fd;                /* the pool's duplicate of fd while it polls it */
-    char *storage;                 /* kept from use to use while it is small */
     uint8_t state;                 /* enum halo_op_state */
     uint8_t retries;
     bool cancelled;  /* halo_op_cancel() was called */
@@ -189,6 +174,22 @@ struct halo_op {
     bool sequential; /* reads or writes at the file's position, one after the other */
     bool polled;     /* the stream was found ready */
     bool own_data;   /* data lies in storage, which grows as the read goes on */
+    int anchor;      /* the caller's own */
+
+    /* What operations with paths have besides. */
+    struct halo_file *base_slot; /* the directory it counts on */
+    int base_fd;                 /* or AT_FDCWD */
+    int watched_fd;              /* the pool's duplicate of fd while it polls it */
+    const char *path;            /* set by halo_op_set_paths() */
+    const char *path2;
+    uint64_t base; /* the directory that relative paths start from; 0: the working directory */
+    struct statx *statx;      /* a result */
+    uint32_t mode;            /* permission bits of what is created, less the umask */
+    uint32_t uid, gid;        /* not reset from use to use, as the two above and below */
+    struct timespec times[2]; /* of access, of modification */
+
+    size_t stored; /* bytes at storage */
+    char *storage; /* kept from use to use while it is small */
 };
 
 struct halo_loop;

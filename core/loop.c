@@ -5,7 +5,6 @@
 #include "loop.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -191,7 +190,6 @@ struct halo_op *halo_op_new(struct halo_loop *loop, enum halo_op_code code)
         op->row = &halo_op_table[code];
         op->offset = HALO_POSITION;
         op->fd = -1;
-        op->base_fd = AT_FDCWD;
     }
     return op;
 }
@@ -223,6 +221,7 @@ int halo_op_set_paths(struct halo_op *op, const char *path, size_t path_length, 
     memcpy(storage, path, path_length);
     storage[path_length] = '\0';
     op->path = storage;
+    op->path2 = NULL;
     if (path2) {
         memcpy(storage + path_length + 1, path2, path2_length);
         storage[size - 1] = '\0';

@@ -204,7 +204,7 @@ static int64_t read_all(struct halo_op *op, int fd, size_t room)
 {
     size_t used = 0;
 
-    op->path = NULL;
+    op->path = op->path2 = NULL;
     for (;;) {
         if (used + 1 >= room)
             room *= 2;

@@ -65,7 +65,7 @@ int64_t halo_readdir_block(struct halo_op *op)
     int fd = openat(op->base_fd, op->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    op->path = NULL;
+    op->path = op->path2 = NULL;
     do
         got = add_batch(op, &used, fd);
     while (got > 0);

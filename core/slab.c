@@ -1,5 +1,7 @@
 #include "slab.h"
 
+#include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/stat.h>
@@ -37,6 +39,14 @@ void halo_slab_free(struct halo_slab *slab)
     free(slab->table);
 }
 
+static void reset_paths(struct halo_op *op)
+{
+    op->base_slot = NULL;
+    op->base_fd = AT_FDCWD;
+    op->path = op->path2 = NULL;
+    op->base = 0;
+}
+
 static bool grow_records(struct halo_slab *slab)
 {
     struct halo_slab_chunk *chunk = calloc(1, sizeof(*chunk));
@@ -46,6 +56,7 @@ static bool grow_records(struct halo_slab *slab)
     slab->chunks = chunk;
     for (size_t i = CHUNK_RECORDS; i-- > 0;) {
         chunk->records[i].statx = &chunk->statx[i];
+        reset_paths(&chunk->records[i]);
         chunk->records[i].next = slab->free;
         slab->free = &chunk->records[i];
     }
@@ -80,13 +91,8 @@ struct halo_op *halo_slab_acquire(struct halo_slab *slab)
     slab->free = op->next;
     slab->live++;
 
-    struct statx *statx = op->statx;
-    char *storage = op->storage;
-    size_t stored = op->stored;
-    memset(op, 0, sizeof(*op));
-    op->statx = statx;
-    op->storage = storage;
-    op->stored = stored;
+    /* The part with the paths has been reset by whoever used it: most operations have none. */
+    memset(op, 0, offsetof(struct halo_op, base_slot));
 
     while (slab->table[slab->next_seq & slab->mask])
         slab->next_seq++;
@@ -106,6 +112,8 @@ void halo_slab_release(struct halo_slab *slab, struct halo_op *op)
         op->storage = NULL;
         op->stored = 0;
     }
+    if (op->path || op->base)
+        reset_paths(op);
     op->state = HALO_OP_FREE;
     op->next = slab->free;
     slab->free = op;

@@ -8,6 +8,7 @@ local wait = require "halo.wait"
 
 local band, rshift = bit.band, bit.rshift
 local checked, refused = wait.checked, wait.refused
+local core_read, core_read_into, core_write = core.read, core.read_into, core.write
 
 ---@class halo.fs
 ---@field flags table<string, integer> for fs.open: RDONLY, WRONLY, RDWR, CREAT, EXCL, TRUNC, APPEND, DIRECT, ...
@@ -70,7 +71,11 @@ end
 ---@return string? message
 ---@return string? code
 function fs.read(file, n, offset)
-  return checked(core.read(file, n, offset))
+  local value, message, code = core_read(file, n, offset)
+  if value then
+    return value
+  end
+  return refused(message, code)
 end
 
 ---Reads up to n bytes into a buffer.
@@ -83,7 +88,11 @@ end
 ---@return string? message
 ---@return string? code
 function fs.read_into(file, buffer, n, offset)
-  return checked(core.read_into(file, buffer, n, offset))
+  local value, message, code = core_read_into(file, buffer, n, offset)
+  if value then
+    return value
+  end
+  return refused(message, code)
 end
 
 ---Writes all of the data.
@@ -95,7 +104,11 @@ end
 ---@return string? message
 ---@return string? code
 function fs.write(file, data, offset)
-  return checked(core.write(file, data, offset))
+  local value, message, code = core_write(file, data, offset)
+  if value then
+    return value
+  end
+  return refused(message, code)
 end
 
 ---Waits until the file's data and metadata are on the disk. A failure is final: it is the answer
