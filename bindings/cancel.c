@@ -82,3 +82,14 @@ void halo_task_cancel_all(lua_State *L, struct halo_lua *lua)
 {
     halo_task_each(L, lua, cancel_one);
 }
+
+void halo_lua_raise_interrupted(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_get(L);
+    if (!lua->task || lua->task->shields > 0)
+        return;
+    lua->interrupted = true;
+    lua->task->cancelled = true;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
+    lua_error(L);
+}

@@ -43,18 +43,17 @@ void halo_task_note_origin(lua_State *L, struct halo_lua *lua, struct halo_task 
         if (ar.currentline <= 0 || halo_is_own_source(ar.source))
             continue;
         task->spawned_line = ar.currentline;
-        /* The name is kept by the registry, under the address of the chunk's own. */
+        /* The name is kept by the registry, once however many tasks it has spawned. */
         lua_rawgeti(L, LUA_REGISTRYINDEX, lua->sources);
-        lua_pushlightuserdata(L, (void *)(uintptr_t)ar.source);
-        lua_rawget(L, -2);
-        if (!lua_isstring(L, -1)) {
-            lua_pop(L, 1);
-            lua_pushlightuserdata(L, (void *)(uintptr_t)ar.source);
-            lua_pushstring(L, ar.short_src);
-            lua_rawset(L, -3);
-            lua_pushlightuserdata(L, (void *)(uintptr_t)ar.source);
-            lua_rawget(L, -2);
+        lua_pushstring(L, ar.short_src);
+        lua_pushvalue(L, -1);
+        lua_rawget(L, -3);
+        if (lua_isnil(L, -1)) {
+            lua_pushvalue(L, -2);
+            lua_pushboolean(L, 1);
+            lua_rawset(L, -5);
         }
+        lua_pop(L, 1);
         task->spawned_source = lua_tostring(L, -1);
         lua_pop(L, 2);
         return;

@@ -53,8 +53,9 @@ static uint32_t check_open_flags(lua_State *L, int arg)
         return flags;
     if (lua_type(L, arg) != LUA_TSTRING)
         halo_arg_type_error(L, arg, "open", "mode (a string or a number of fs.flags)");
-    const char *mode = lua_tostring(L, arg);
-    if (!parse_mode(mode, &flags))
+    size_t length;
+    const char *mode = lua_tolstring(L, arg, &length);
+    if (length != strlen(mode) || !parse_mode(mode, &flags))
         halo_arg_error(
             L, arg, "open",
             lua_pushfstring(L, "invalid mode '%s': 'r', 'w' or 'a', then '+', 'x'", mode));

@@ -36,7 +36,9 @@ static int group_spawn(lua_State *L)
     struct halo_group *self = check_group(L);
     if (lua_type(L, 2) != LUA_TFUNCTION)
         return halo_arg_type_error(L, 2, "spawn", "function");
-    struct halo_task *task = halo_task_new(L, halo_lua_self(L), lua_gettop(L) - 2);
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_task *task = halo_task_new(L, lua, lua_gettop(L) - 2);
+    halo_task_note_origin(L, lua, task);
     task->group = self;
     task->watched = true;
     task->group_next = self->members;

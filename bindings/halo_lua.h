@@ -71,12 +71,16 @@ HALO_API int halo_lua_fd(lua_State *L);
 HALO_API int halo_lua_timeout_ms(lua_State *L);
 
 /*
- * Makes the running step raise "interrupted" in every task. Safe in a signal handler; takes what
- * halo_lua_handle() returned, since a signal handler cannot ask Lua.
+ * Cancels every task: each one's call that waits raises "interrupted". Safe in a signal handler; it
+ * takes what halo_lua_handle() returned, since a signal handler cannot ask Lua. Returns 1 while Lua
+ * code is running: a hook that calls halo_lua_raise_interrupted() then stops a computation as well.
  */
 struct halo_lua;
 HALO_API struct halo_lua *halo_lua_handle(lua_State *L);
-HALO_API void halo_lua_interrupt(struct halo_lua *handle);
+HALO_API int halo_lua_interrupt(struct halo_lua *handle);
+
+/* Raises the interruption in the running task, unless it is shielded: then it returns. */
+HALO_API void halo_lua_raise_interrupted(lua_State *L);
 
 /* The number of tasks that failed without anybody joining them; each has been reported. */
 HALO_API unsigned halo_lua_failures(lua_State *L);

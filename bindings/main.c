@@ -20,7 +20,7 @@ static void raise_interrupted(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
     lua_sethook(L, NULL, 0, 0);
-    luaL_error(L, "interrupted");
+    halo_lua_raise_interrupted(L);
 }
 
 /*

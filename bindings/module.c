@@ -195,13 +195,12 @@ void halo_lua_spawn(lua_State *L, int nargs)
 /* With LUA_MULTRET the caller takes what there is, else exactly nresults values. */
 static void push_results(lua_State *L, struct halo_lua *lua, int index, int nresults)
 {
-    int count = halo_task_push_outcome(L, lua, index);
+    halo_task_push_outcome(L, lua, index);
     bool ok = lua_toboolean(L, index + 1);
     lua_remove(L, index + 1);
     lua_remove(L, index);
     if (ok && nresults != LUA_MULTRET)
         lua_settop(L, index - 1 + nresults);
-    (void)count;
 }
 
 int halo_lua_run(lua_State *L, int nargs, int nresults)
@@ -234,6 +233,8 @@ int halo_lua_step(lua_State *L, int timeout_ms)
     int64_t timeout_ns = timeout_ms < 0 ? -1 : (int64_t)timeout_ms * 1000000;
     if (halo_sched_run(L, lua, NULL, true, timeout_ns) != 0)
         return -1;
+    if (lua->loop)
+        halo_loop_flush(lua->loop);
     return (int)lua->tasks;
 }
 
@@ -258,11 +259,12 @@ struct halo_lua *halo_lua_handle(lua_State *L)
     return halo_lua_get(L);
 }
 
-void halo_lua_interrupt(struct halo_lua *handle)
+int halo_lua_interrupt(struct halo_lua *handle)
 {
     atomic_store(&handle->interrupt, true);
     if (handle->loop)
         halo_loop_interrupt(handle->loop);
+    return handle->running != NULL;
 }
 
 unsigned halo_lua_failures(lua_State *L)

@@ -21,12 +21,14 @@ static enum halo_engine_kind check_engine(lua_State *L, const char *name)
     return HALO_ENGINE_AUTO;
 }
 
-/* What the environment says goes before what the program says: it is how a user overrides it. */
+/* The user's word, on the command line or else in the environment, goes before the program's. */
 static void read_environment(lua_State *L, struct halo_lua *lua)
 {
     const char *engine = getenv("HALO_ENGINE");
     const char *collector = getenv("HALO_GC");
-    if (engine && engine[0])
+    if (lua->engine_chosen)
+        lua->config.engine = lua->chosen_engine;
+    else if (engine && engine[0])
         lua->config.engine = check_engine(L, engine);
     lua->stress = collector && strcmp(collector, "stress") == 0;
 }
@@ -60,13 +62,37 @@ static uint32_t limit_field(lua_State *L, const char *name, double max)
     return (uint32_t)value;
 }
 
+/* A loop that nothing depends on, such as the one that has read the script, makes way for another.
+ */
+static bool unmake_loop(struct halo_lua *lua)
+{
+    struct halo_stats counted = {0};
+    if (!lua->loop)
+        return true;
+    halo_loop_stats(lua->loop, &counted);
+    if (counted.in_flight > 0 || counted.files_open > 0 || counted.timers > 0)
+        return false;
+    halo_loop_close(lua->loop, 0);
+    lua->loop = NULL;
+    return true;
+}
+
+/* choose_engine(name): the user's own choice, which configure() does not change. */
+static int choose_engine(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    lua->chosen_engine = (uint8_t)check_engine(L, luaL_checkstring(L, 1));
+    lua->engine_chosen = true;
+    return 0;
+}
+
 /* configure{max_files=, max_in_flight=, pool_threads=, engine=} */
 static int configure(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     if (!lua_istable(L, 1))
         return halo_arg_type_error(L, 1, "configure", "table");
-    if (lua->loop)
+    if (!unmake_loop(lua))
         return halo_error(L, "configure must come before the first operation");
     struct halo_config config = {
         .max_files = limit_field(L, "max_files", 1 << 20),
@@ -217,6 +243,7 @@ static int raise_misuse(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"configure", configure},
+    {"choose_engine", choose_engine},
     {"stats", stats},
     {"engine", engine},
     {"park", park},

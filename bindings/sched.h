@@ -80,6 +80,8 @@ struct halo_lua {
     struct halo_loop *loop; /* made with the first operation */
     struct halo_config config;
     bool closed;
+    bool engine_chosen; /* by the user */
+    uint8_t chosen_engine;
     bool stress; /* HALO_GC=stress: a full collection at every resume */
 
     struct halo_task *ready, *ready_last;

@@ -1,6 +1,7 @@
 /*
  * The functions of Lua that deal with tasks and time.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -132,11 +133,13 @@ uint64_t halo_deadline(double seconds)
     return halo_now_ns() + (uint64_t)(seconds * 1e9);
 }
 
-static void sleep_here(uint64_t deadline_ns)
+/* A signal ends it only where that is meant to end everything. */
+static void sleep_here(struct halo_lua *lua, uint64_t deadline_ns)
 {
     struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000),
                              .tv_nsec = (long)(deadline_ns % 1000000000)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) != 0)
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR &&
+           !atomic_load(&lua->interrupt))
         continue;
 }
 
@@ -148,7 +151,7 @@ static int sleep_until(lua_State *L)
     halo_check_cancelled(L, lua);
     uint64_t deadline_ns = halo_deadline(seconds);
     if (!halo_can_wait(L, lua)) {
-        sleep_here(deadline_ns);
+        sleep_here(lua, deadline_ns);
         return lua_pushboolean(L, 1), 1;
     }
     if (halo_timer_start(halo_lua_loop(L, lua), &lua->task->timer, deadline_ns) < 0)

@@ -328,8 +328,14 @@ HALO_API struct halo_timer *halo_loop_next_timer(struct halo_loop *loop);
 /* True while an operation is under way or a timer armed: a turn would not wait for nothing. */
 HALO_API bool halo_loop_busy(const struct halo_loop *loop);
 
-/* A descriptor that polls readable when a turn has something to collect, for a host's own loop. */
+/*
+ * A descriptor that polls readable when a turn has something to collect, for a host's own loop.
+ * Before it polls, the host calls halo_loop_flush() if it has submitted since the last turn.
+ */
 HALO_API int halo_loop_fd(const struct halo_loop *loop);
+
+/* Hands everything queued to the kernel, without waiting or collecting. */
+HALO_API void halo_loop_flush(struct halo_loop *loop);
 
 /* Nanoseconds until the next timer runs out: 0 when one has, negative when none is armed. */
 HALO_API int64_t halo_loop_timeout_ns(const struct halo_loop *loop);

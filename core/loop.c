@@ -407,6 +407,11 @@ int halo_loop_fd(const struct halo_loop *loop)
     return loop->engine->fd(loop->engine_state);
 }
 
+void halo_loop_flush(struct halo_loop *loop)
+{
+    loop->engine->flush(loop->engine_state);
+}
+
 void halo_loop_interrupt(struct halo_loop *loop)
 {
     uint64_t one = 1;

@@ -163,6 +163,12 @@ static void pool_wait(void *state, int64_t timeout_ns)
     }
 }
 
+/* Nothing is ever queued here: the workers have it already. */
+static void pool_flush(void *state)
+{
+    (void)state;
+}
+
 static int pool_fd(void *state)
 {
     return ((struct pool *)state)->epoll_fd;
@@ -174,6 +180,7 @@ const struct halo_engine halo_engine_pool = {
     .submit = pool_submit,
     .cancel = pool_cancel,
     .wait = pool_wait,
+    .flush = pool_flush,
     .fd = pool_fd,
     .close = pool_close,
 };

@@ -11,6 +11,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <liburing.h>
 
@@ -32,6 +34,7 @@ struct ring {
     struct halo_loop *loop;
     struct halo_workers *workers;
     struct halo_list answered;
+    int event_fd; /* for a host that polls, or -1 */
     bool has_opcode[HALO_OP_COUNT];
 };
 
@@ -243,6 +246,41 @@ static void enter(struct ring *ring, int64_t timeout_ns)
     check_submitted(result);
 }
 
+static void ring_flush(void *state)
+{
+    struct ring *ring = state;
+    if (io_uring_sq_ready(&ring->uring) > 0)
+        check_submitted(io_uring_submit(&ring->uring));
+}
+
+/*
+ * Whoever polls the ring's own descriptor is not told of deferred task work, which posts the
+ * completions; an eventfd is. It costs a little at each completion, so that only those pay who ask.
+ */
+static int ring_fd(void *state)
+{
+    struct ring *ring = state;
+    if (ring->event_fd >= 0)
+        return ring->event_fd;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    if (io_uring_register_eventfd(&ring->uring, fd) < 0) {
+        close(fd);
+        return ring->uring.ring_fd;
+    }
+    ring->event_fd = fd;
+    ring_flush(ring);
+    return fd;
+}
+
+static void clear_event(struct ring *ring)
+{
+    uint64_t count;
+    ssize_t got = read(ring->event_fd, &count, sizeof(count));
+    (void)got; /* EAGAIN: nothing has happened since */
+}
+
 static void ring_wait(void *state, int64_t timeout_ns)
 {
     struct ring *ring = state;
@@ -250,7 +288,10 @@ static void ring_wait(void *state, int64_t timeout_ns)
 
     if (ring->answered.first)
         timeout_ns = 0;
-    bool idle = ring->loop->running == 0 && io_uring_sq_ready(&ring->uring) == 0;
+    if (ring->event_fd >= 0)
+        clear_event(ring);
+    bool idle =
+        ring->event_fd < 0 && ring->loop->running == 0 && io_uring_sq_ready(&ring->uring) == 0;
     if (timeout_ns != 0 || !idle)
         enter(ring, timeout_ns);
     bool woken = reap(ring);
@@ -261,11 +302,9 @@ static void ring_wait(void *state, int64_t timeout_ns)
         arm_wake(ring);
         collect_workers(ring);
     }
-}
-
-static int ring_fd(void *state)
-{
-    return ((struct ring *)state)->uring.ring_fd;
+    /* A host goes to its own poll from here: what the answers have started must be under way. */
+    if (ring->event_fd >= 0)
+        ring_flush(ring);
 }
 
 /* ---- open and close ------------------------------------------------------------------------ */
@@ -276,6 +315,8 @@ static void ring_close(void *state)
     if (ring->workers)
         halo_workers_close(ring->workers);
     io_uring_queue_exit(&ring->uring);
+    if (ring->event_fd >= 0)
+        close(ring->event_fd);
     free(ring);
 }
 
@@ -285,6 +326,7 @@ static int ring_open(struct halo_loop *loop, void **state)
     if (!ring)
         return -ENOMEM;
     ring->loop = loop;
+    ring->event_fd = -1;
     int error = set_up(ring, &loop->config);
     if (error) {
         free(ring);
@@ -314,6 +356,7 @@ const struct halo_engine halo_engine_ring = {
     .submit = ring_submit,
     .cancel = ring_cancel,
     .wait = ring_wait,
+    .flush = ring_flush,
     .fd = ring_fd,
     .close = ring_close,
 };

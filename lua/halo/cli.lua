@@ -8,12 +8,14 @@ local cli = {}
 
 local EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
+local ENGINES = { auto = true, ring = true, pool = true }
+
 local USAGE = [==[
 usage: halo [options] [script [args]]
   -e CODE          run CODE
   -i               go on at a prompt afterwards; alone, or on a terminal, start there
   -v, --version    say the versions, and the engine and why it was chosen
-  --engine=NAME    auto (default), ring or pool; HALO_ENGINE in the environment goes first
+  --engine=NAME    auto (default), ring or pool; or HALO_ENGINE in the environment
   -h, --help       say this
   -                run standard input
 ]==]
@@ -49,6 +51,9 @@ local function parse(argv)
       options.help = true
     elseif word:match("^%-%-engine=") then
       options.engine = word:match("=(.*)")
+      if not ENGINES[options.engine] then
+        return nil, ("unknown engine '%s': auto, ring or pool"):format(options.engine)
+      end
     else
       return nil, "unknown option " .. word
     end
@@ -140,7 +145,9 @@ function cli.main(argv)
     io.stdout:write(USAGE)
     return EXIT_OK
   end
-  core.configure { engine = options.engine or "auto" }
+  if options.engine then
+    core.choose_engine(options.engine)
+  end
   core.engine()
   replace_exit()
   loader.install()

@@ -53,7 +53,8 @@ end
 ---@async
 ---@return true
 function halo.yield()
-  return settle(core.yield())
+  settle(core.yield())
+  return true
 end
 
 ---Waits.
@@ -61,7 +62,8 @@ end
 ---@param seconds number
 ---@return true
 function halo.sleep(seconds)
-  return settle(core.sleep(seconds))
+  settle(core.sleep(seconds))
+  return true
 end
 
 ---The monotonic clock, in seconds.
