@@ -139,13 +139,13 @@ $(B)/halo: $(MAIN_O) $(LIB_O) $(B)/sources
 # one would be a second, foreign Lua.
 $(B)/halo.so: $(LIB_O) $(B)/sources
 	$(say) LINK $@
-	$(Q)$(LINK) -shared -o $@ $(LIB_O) $(URING_LIBS) -lm
+	$(Q)$(LINK) -shared -Wl,-z,nodelete -o $@ $(LIB_O) $(URING_LIBS) -lm
 
 # The core alone, and complete: the linker refuses any symbol that neither it nor its libraries
 # have. It keeps to its own functions even inside a program that exports the same names.
 $(B)/libhalo-core.so: $(CORE_O) $(B)/sources
 	$(say) LINK $@
-	$(Q)$(LINK) -shared -Wl,--no-undefined -Wl,-Bsymbolic -o $@ $(CORE_O) $(URING_LIBS)
+	$(Q)$(LINK) -shared -Wl,-z,nodelete -Wl,--no-undefined -Wl,-Bsymbolic -o $@ $(CORE_O) $(URING_LIBS)
 
 $(B)/libhalo.a: $(LIB_O) $(B)/sources
 	$(say) AR $@

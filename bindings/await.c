@@ -3,7 +3,7 @@
  * suspended (a table.sort comparison, a C callback, no task at all), the call waits on the spot;
  * other tasks' results are kept until the scheduler has its turn again.
  */
-#include "sched.h"
+#include "scheduler.h"
 
 void halo_check_cancelled(lua_State *L, struct halo_lua *lua)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "args.h"
-#include "sched.h"
+#include "scheduler.h"
 
 #define ALIGNMENT      4096u
 #define SIZE_MAX_BYTES (1u << 30)

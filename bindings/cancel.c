@@ -4,7 +4,7 @@
  * operation's record stays until its own completion, and with it what it points to.
  */
 #include "group.h"
-#include "sched.h"
+#include "scheduler.h"
 
 static void leave_joined(struct halo_task *task)
 {

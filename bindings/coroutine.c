@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "args.h"
-#include "sched.h"
+#include "scheduler.h"
 
 static const char mark;
 

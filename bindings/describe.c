@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "args.h"
-#include "sched.h"
+#include "scheduler.h"
 
 /* Calls visit for each live task, with it on top of L. */
 void halo_task_each(lua_State *L, struct halo_lua *lua,

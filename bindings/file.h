@@ -4,7 +4,7 @@
 #ifndef HALO_LUA_FILE_H
 #define HALO_LUA_FILE_H
 
-#include "sched.h"
+#include "scheduler.h"
 
 struct halo_lua_file {
     const char *type;

@@ -9,7 +9,7 @@
 #include "args.h"
 #include "buffer.h"
 #include "file.h"
-#include "sched.h"
+#include "scheduler.h"
 
 #define HALO_MODE_MAX 07777
 

@@ -5,7 +5,7 @@
 #ifndef HALO_GROUP_H
 #define HALO_GROUP_H
 
-#include "sched.h"
+#include "scheduler.h"
 
 struct halo_group {
     const char *type;

@@ -8,7 +8,7 @@
 
 #include "args.h"
 #include "embedded.h"
-#include "sched.h"
+#include "scheduler.h"
 
 #define MODULES_KEY       "halo.modules"
 #define CLOSE_DEADLINE_MS 5000
@@ -233,8 +233,6 @@ int halo_lua_step(lua_State *L, int timeout_ms)
     int64_t timeout_ns = timeout_ms < 0 ? -1 : (int64_t)timeout_ms * 1000000;
     if (halo_sched_run(L, lua, NULL, true, timeout_ns) != 0)
         return -1;
-    if (lua->loop)
-        halo_loop_flush(lua->loop);
     return (int)lua->tasks;
 }
 

@@ -12,7 +12,7 @@
 
 #include "args.h"
 #include "file.h"
-#include "sched.h"
+#include "scheduler.h"
 
 /* ---- errors -------------------------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 #include <sys/utsname.h>
 
 #include "args.h"
-#include "sched.h"
+#include "scheduler.h"
 
 /* ---- configuration ------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 
 #include "args.h"
 #include "group.h"
-#include "sched.h"
+#include "scheduler.h"
 
 /* ---- making -------------------------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 
 #include "args.h"
 #include "group.h"
-#include "sched.h"
+#include "scheduler.h"
 
 #define SECONDS_MAX 1e9
 

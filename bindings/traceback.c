@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "args.h"
-#include "sched.h"
+#include "scheduler.h"
 
 static void push_error_text(lua_State *L, lua_State *co)
 {

@@ -25,8 +25,9 @@ struct halo_engine {
      * descriptor (timeout_ns negative: for ever, 0: not at all) and answers what has ended.
      */
     void (*wait)(void *state, int64_t timeout_ns);
-    /* Hands everything queued to the kernel, without waiting or answering. */
-    void (*flush)(void *state);
+    /* True where the next wait() has something to hand over or to answer that fd() does not show.
+     */
+    bool (*pending)(void *state);
     /* A descriptor that polls readable when wait() has something to answer. */
     int (*fd)(void *state);
     /* Frees the state; every operation has been answered, or its memory is given up. */

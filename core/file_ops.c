@@ -13,7 +13,7 @@
 static struct halo_file *find_open(struct halo_loop *loop, uint64_t handle)
 {
     struct halo_file *file = halo_files_find(&loop->files, handle);
-    return file && file->state == HALO_FILE_OPEN ? file : NULL;
+    return file && file->state == HALO_FILE_OPEN && !file->dropped ? file : NULL;
 }
 
 /* The reading and the writing side of a stream move on their own; a plain file has one position. */
@@ -45,7 +45,8 @@ static int enter_close(struct halo_loop *loop, struct halo_op *op)
     file->state = HALO_FILE_CLOSING;
     op->slot = file;
     op->fd = file->fd;
-    cancel_all_on(loop, file);
+    if (file->in_flight > 0)
+        cancel_all_on(loop, file);
     return 0;
 }
 
@@ -65,11 +66,29 @@ int halo_loop_enter_files(struct halo_loop *loop, struct halo_op *op)
     if (halo_op_is(op, HALO_OP_CLOSE))
         return enter_close(loop, op);
     int error = 0;
+    if (op->base && op->row->no_base)
+        return -EINVAL;
     if (op->row->on_file)
         error = enter(loop, op->file, &op->slot, &op->fd);
     if (!error && op->base)
         error = enter(loop, op->base, &op->base_slot, &op->base_fd);
     return error;
+}
+
+/* Whoever else has the descriptor reads and writes on from where we were, and we from there. */
+static void settle_offset(struct halo_op *op)
+{
+    struct halo_file *file = op->slot;
+    if (file->shares_offset)
+        file->position = (uint64_t)lseek(file->fd, 0, SEEK_CUR);
+    op->offset = file->position;
+}
+
+static void move_position(struct halo_file *file, uint64_t position)
+{
+    file->position = position;
+    if (file->shares_offset)
+        lseek(file->fd, (off_t)position, SEEK_SET);
 }
 
 bool halo_loop_take_turn(struct halo_op *op)
@@ -93,7 +112,7 @@ bool halo_loop_take_turn(struct halo_op *op)
         return false;
     }
     *turn = op;
-    op->offset = op->slot->position;
+    settle_offset(op);
     return true;
 }
 
@@ -114,10 +133,10 @@ static void pass_turn(struct halo_loop *loop, struct halo_op *op)
     /* With O_APPEND a write goes to the end, wherever the position is. */
     bool appended = halo_op_is(op, HALO_OP_WRITE) && (op->slot->flags & O_APPEND);
     if (!op->slot->stream && !appended)
-        op->slot->position = op->offset + op->done;
+        move_position(op->slot, op->offset + op->done);
     *turn = halo_list_take(waiting);
     if (*turn) {
-        (*turn)->offset = op->slot->position;
+        settle_offset(*turn);
         halo_loop_start(loop, *turn);
     }
 }
@@ -166,7 +185,7 @@ int halo_file_seek(struct halo_loop *loop, uint64_t handle, uint64_t position)
         return -EBADF;
     if (file->stream)
         return -ESPIPE;
-    file->position = position;
+    move_position(file, position);
     return 0;
 }
 
@@ -188,6 +207,7 @@ int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handl
     file->flags = (uint32_t)flags;
     off_t position = lseek(fd, 0, SEEK_CUR);
     file->position = position > 0 ? (uint64_t)position : 0;
+    file->shares_offset = position >= 0 && !file->stream;
     *handle = halo_file_handle(file);
     return 0;
 }
@@ -237,6 +257,7 @@ void halo_loop_close_dropped(struct halo_loop *loop)
         if (!op)
             return; /* no memory now; the next turn tries again */
         loop->files.dropped = file->next;
+        file->dropped = false;
         op->user = loop;
         op->file = halo_file_handle(file);
         if (!halo_op_submit(loop, op, 0))

@@ -114,7 +114,9 @@ void halo_file_inspect(struct halo_files *files, struct halo_file *file)
         return;
     mode_t type = statx_now.stx_mode & S_IFMT;
     file->stream = type != S_IFREG && type != S_IFDIR && type != S_IFBLK && type != S_IFLNK;
-    file->local = !file->stream && halo_mount_is_local(&files->mounts, &statx_now);
+    file->local =
+        (type == S_IFREG || type == S_IFDIR) && halo_mount_is_local(&files->mounts, &statx_now);
+    files->seen_remote |= !file->local && !file->stream;
     /*
      * The open carried O_NONBLOCK so that a FIFO could not hold up a worker for ever. On anything
      * else it would make io_uring answer EAGAIN where a read has to wait for the disk.

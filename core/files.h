@@ -28,12 +28,14 @@ struct halo_file {
     uint32_t in_flight;
     uint32_t flags; /* O_* as opened */
     int fd;
-    int sync_error; /* the first failure of fsync, for ever; or 0 */
-    uint8_t state;  /* enum halo_file_state */
-    bool stream;    /* pipe, terminal, socket, inotify: polled first, no offsets */
-    bool local;     /* close(2) is known not to wait for a network or daemon */
-    bool borrowed;  /* the descriptor is somebody else's */
-    bool dropped;   /* forgotten by its owner, to be closed by the loop */
+    int sync_error;     /* the first failure of fsync, for ever; or 0 */
+    uint8_t state;      /* enum halo_file_state */
+    bool stream;        /* pipe, terminal, socket, inotify: polled first, no offsets */
+    bool local;         /* close(2) is known not to wait for a network or daemon */
+    bool borrowed;      /* the descriptor is somebody else's */
+    bool shares_offset; /* with others who have the descriptor: it is kept right */
+    uint64_t written;   /* bytes */
+    bool dropped;       /* forgotten by its owner, to be closed by the loop */
     struct halo_op *turn[HALO_TURNS]; /* at the position now; streams have one a direction */
     struct halo_list waiting[HALO_TURNS];
     struct halo_op *closer;
@@ -47,6 +49,7 @@ struct halo_files {
     struct halo_file *free_first, *free_last;
     struct halo_file *dropped;
     struct halo_mounts mounts;
+    bool seen_remote; /* a file on a mount that is not local has been opened */
 };
 
 void halo_files_free(struct halo_files *files);

@@ -173,6 +173,8 @@ struct halo_op {
     bool refused;    /* the ring answered that it does not know how */
     bool sequential; /* reads or writes at the file's position, one after the other */
     bool polled;     /* the stream was found ready */
+    bool counted;    /* it is one of max_in_flight */
+    bool punt;       /* not to be tried on the loop's thread by the ring either */
     bool own_data;   /* data lies in storage, which grows as the read goes on */
     int anchor;      /* the caller's own */
 
@@ -196,7 +198,8 @@ struct halo_loop;
 
 /*
  * Takes a record for an operation of that kind. Returns NULL when memory is out. Fields start at
- * zero, offset at HALO_POSITION.
+ * zero, but for offset, which starts at HALO_POSITION, and mode, uid, gid and times: an operation
+ * that uses those needs them set.
  */
 HALO_API struct halo_op *halo_op_new(struct halo_loop *loop, enum halo_op_code code);
 
@@ -330,14 +333,14 @@ HALO_API bool halo_loop_busy(const struct halo_loop *loop);
 
 /*
  * A descriptor that polls readable when a turn has something to collect, for a host's own loop.
- * Before it polls, the host calls halo_loop_flush() if it has submitted since the last turn.
+ * The host waits no longer than halo_loop_timeout_ns() says, asked after the last submission.
  */
 HALO_API int halo_loop_fd(const struct halo_loop *loop);
 
-/* Hands everything queued to the kernel, without waiting or collecting. */
-HALO_API void halo_loop_flush(struct halo_loop *loop);
-
-/* Nanoseconds until the next timer runs out: 0 when one has, negative when none is armed. */
+/*
+ * Nanoseconds until a turn has something to do by itself: until the first timer runs out, 0 where
+ * something waits to be submitted or handed on; negative when only the descriptor will say so.
+ */
 HALO_API int64_t halo_loop_timeout_ns(const struct halo_loop *loop);
 
 /* Makes the current or next turn return -EINTR. Safe in a signal handler and any thread. */

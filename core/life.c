@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "loop.h"
+
+#define DEADLINE_MAX_MS 1000000000
 
 /* ---- creation ------------------------------------------------------------------------------ */
 
@@ -63,6 +66,17 @@ static int open_engine(struct halo_loop *loop)
     return loop->engine->open(loop, &loop->engine_state);
 }
 
+static int mark_process(struct halo_loop *loop)
+{
+    void *page = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return -ENOMEM;
+    loop->unforked = page;
+    *loop->unforked = 1;
+    madvise(page, 1, MADV_WIPEONFORK); /* without it (before Linux 4.14) fork() goes unnoticed */
+    return 0;
+}
+
 int halo_loop_create(struct halo_loop **out, const struct halo_config *config)
 {
     struct halo_loop *loop = calloc(1, sizeof(*loop));
@@ -79,6 +93,9 @@ int halo_loop_create(struct halo_loop **out, const struct halo_config *config)
     error = halo_slab_init(&loop->slab);
     if (error)
         goto fail;
+    error = mark_process(loop);
+    if (error)
+        goto fail;
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->wake_fd < 0) {
         error = -errno;
@@ -93,6 +110,8 @@ int halo_loop_create(struct halo_loop **out, const struct halo_config *config)
 fail:
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
+    if (loop->unforked)
+        munmap(loop->unforked, 1);
     halo_slab_free(&loop->slab);
     free(loop);
     return error;
@@ -113,6 +132,13 @@ static unsigned count_under_way(const struct halo_loop *loop)
     return count;
 }
 
+/* What may wait to be closed is closed by the workers, within the deadline. */
+static void drop_remote(struct halo_file *file, void *context)
+{
+    if (file->state == HALO_FILE_OPEN && !file->local && !file->borrowed)
+        halo_file_drop(context, halo_file_handle(file));
+}
+
 /* Nothing may take effect after the close: cancel, then wait until the kernel has let go. */
 static unsigned drain(struct halo_loop *loop, uint64_t deadline_ms)
 {
@@ -122,6 +148,8 @@ static unsigned drain(struct halo_loop *loop, uint64_t deadline_ms)
     for (size_t i = 0; i <= loop->slab.mask; i++)
         if (is_under_way(loop->slab.table[i]))
             halo_op_abandon(loop, loop->slab.table[i]);
+    halo_files_each(&loop->files, drop_remote, loop);
+    halo_loop_close_dropped(loop);
     for (;;) {
         while ((op = halo_loop_next(loop)))
             halo_op_release(loop, op);
@@ -129,7 +157,7 @@ static unsigned drain(struct halo_loop *loop, uint64_t deadline_ms)
         uint64_t now_ns = halo_now_ns();
         if (left == 0 || now_ns >= deadline_ns)
             return left;
-        halo_loop_turn(loop, (int64_t)(deadline_ns - now_ns));
+        halo_loop_collect(loop, (int64_t)(deadline_ns - now_ns));
     }
 }
 
@@ -143,13 +171,17 @@ static void close_file(struct halo_file *file, void *context)
 
 unsigned halo_loop_close(struct halo_loop *loop, uint64_t deadline_ms)
 {
-    unsigned left = drain(loop, deadline_ms);
+    bool forked = !*loop->unforked;
+    unsigned left =
+        forked ? 0 : drain(loop, deadline_ms < DEADLINE_MAX_MS ? deadline_ms : DEADLINE_MAX_MS);
 
     halo_files_each(&loop->files, close_file, NULL);
-    loop->engine->close(loop->engine_state);
+    if (!forked)
+        loop->engine->close(loop->engine_state);
     close(loop->wake_fd);
+    munmap(loop->unforked, 1);
     halo_timers_free(&loop->timers);
-    if (left > 0)
+    if (left > 0 || forked)
         return left; /* the records, and what they point to, belong to the kernel for ever */
     halo_slab_free(&loop->slab);
     halo_files_free(&loop->files);

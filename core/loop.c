@@ -14,18 +14,22 @@
 #include "check.h"
 #include "ops.h"
 
-#define PAUSE_NS   5000000 /* between two tries of what cannot be waited for */
-#define EAGAIN_MAX 8
+#define PAUSE_NS           5000000    /* between two tries of what cannot be waited for */
+#define CLOSE_DIRECT_BYTES (1u << 20) /* written; above that a close may start to flush */
+#define EAGAIN_MAX         8
 
 /* ---- one operation: start ------------------------------------------------------------------ */
 
 /* Gives an operation to the engine. */
 static void issue(struct halo_loop *loop, struct halo_op *op)
 {
-    bool poll_first = op->slot && op->slot->stream && op->row->poll_events && !op->polled;
+    bool poll_first =
+        op->slot && op->slot->stream && op->row->poll_events && !op->polled && op->length > 0;
     op->now = poll_first ? &halo_op_table[HALO_OP_POLL] : op->row;
     op->state = HALO_OP_RUNNING;
-    loop->running++;
+    /* A stream may be quiet for ever: whoever polls it must not take the place of others. */
+    op->counted = op->now != &halo_op_table[HALO_OP_POLL];
+    loop->running += op->counted;
     loop->engine->submit(loop->engine_state, op);
 }
 
@@ -93,7 +97,7 @@ static enum halo_step digest(struct halo_loop *loop, struct halo_op *op, int64_t
         return HALO_STEP_AGAIN;
     }
     op->polled = false;
-    if (result == -EAGAIN && op->row->on_file) {
+    if (result == -EAGAIN && op->row->on_file && !halo_op_is(op, HALO_OP_LOCK)) {
         /* A stream that somebody else has emptied, or a file system that wants a second try. */
         if (op->slot->stream || op->retries++ < EAGAIN_MAX)
             return HALO_STEP_AGAIN;
@@ -114,8 +118,8 @@ static void retire(struct halo_loop *loop, struct halo_op *op)
 void halo_loop_answer(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
     HALO_CHECK(op->state == HALO_OP_RUNNING, "an operation was answered twice");
-    HALO_CHECK(loop->running > 0, "more answers than operations");
-    loop->running--;
+    HALO_CHECK(!op->counted || loop->running > 0, "more answers than operations");
+    loop->running -= op->counted;
 
     enum halo_step step = digest(loop, op, result);
     if (step == HALO_STEP_AGAIN && op->cancelled) {
@@ -157,15 +161,18 @@ static bool run_directly(struct halo_loop *loop, struct halo_op *op)
 
 /*
  * Where nothing else could use the time, a system call beats any hand-off: to be woken up by a
- * kernel worker costs more than most operations. Closing a local file never waits.
+ * kernel worker costs more than most operations. Closing a local file hardly ever waits, unless
+ * much was written to it.
  */
 static bool may_run_directly(const struct halo_loop *loop, const struct halo_op *op, unsigned flags)
 {
     if (halo_op_is(op, HALO_OP_CLOSE))
-        return op->slot->local && loop->config.engine != HALO_ENGINE_POOL;
+        return op->slot->local && op->slot->written < CLOSE_DIRECT_BYTES &&
+               loop->config.engine != HALO_ENGINE_POOL;
     if (loop->config.engine != HALO_ENGINE_AUTO || !(flags & HALO_ALONE))
         return false;
-    if (halo_op_is(op, HALO_OP_POLL) || (op->row->on_file && op->slot->stream))
+    if (halo_op_is(op, HALO_OP_POLL) || halo_op_is(op, HALO_OP_COPYFILE) ||
+        (op->row->on_file && op->slot->stream))
         return false;
     bool only_one = loop->stats.submitted - loop->stats.retired == 1;
     return only_one && !loop->completed.first && loop->timers.count == 0;
@@ -262,7 +269,7 @@ void halo_op_cancel(struct halo_loop *loop, struct halo_op *op)
     /* A close is never cancelled: its descriptor would stay open with nobody to close it. */
     if (op->cancelled || halo_op_is(op, HALO_OP_CLOSE))
         return;
-    op->cancelled = true;
+    __atomic_store_n(&op->cancelled, true, __ATOMIC_RELAXED); /* a worker may look */
     switch (op->state) {
     case HALO_OP_RUNNING:
         loop->engine->cancel(loop->engine_state, op);
@@ -273,6 +280,8 @@ void halo_op_cancel(struct halo_loop *loop, struct halo_op *op)
         break;
     case HALO_OP_PAUSED:
         halo_list_remove(&loop->paused, op);
+        if (!loop->paused.first)
+            halo_timers_stop(&loop->timers, &loop->pause_timer);
         break;
     case HALO_OP_WAITING:
         halo_loop_leave_queue(op);
@@ -292,14 +301,13 @@ void halo_op_abandon(struct halo_loop *loop, struct halo_op *op)
     halo_op_cancel(loop, op);
 }
 
-static void turn(struct halo_loop *loop, int64_t timeout_ns);
-
 void halo_op_wait(struct halo_loop *loop, struct halo_op *op)
 {
     while (op->state != HALO_OP_DONE) {
-        turn(loop, -1);
         if (atomic_load(&loop->interrupted))
             halo_op_cancel(loop, op);
+        if (op->state != HALO_OP_DONE)
+            halo_loop_collect(loop, -1);
     }
     halo_list_remove(&loop->completed, op);
 }
@@ -332,7 +340,7 @@ uint64_t halo_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-int64_t halo_loop_timeout_ns(const struct halo_loop *loop)
+static int64_t until_first_timer(const struct halo_loop *loop)
 {
     const struct halo_timer *first = halo_timers_first(&loop->timers);
     if (!first)
@@ -341,9 +349,16 @@ int64_t halo_loop_timeout_ns(const struct halo_loop *loop)
     return first->deadline_ns > now ? (int64_t)(first->deadline_ns - now) : 0;
 }
 
-/* Collects answers, and leaves timers and the interruption to whoever runs the loop. */
-static void turn(struct halo_loop *loop, int64_t timeout_ns)
+int64_t halo_loop_timeout_ns(const struct halo_loop *loop)
 {
+    if (loop->completed.first || loop->files.dropped || loop->engine->pending(loop->engine_state))
+        return 0;
+    return until_first_timer(loop);
+}
+
+void halo_loop_collect(struct halo_loop *loop, int64_t timeout_ns)
+{
+    HALO_CHECK(*loop->unforked, "a loop cannot be used after fork(): create another one");
     loop->stats.turns++;
     if (loop->files.dropped)
         halo_loop_close_dropped(loop);
@@ -358,12 +373,12 @@ static void turn(struct halo_loop *loop, int64_t timeout_ns)
 
 int halo_loop_turn(struct halo_loop *loop, int64_t timeout_ns)
 {
-    int64_t until_timer = halo_loop_timeout_ns(loop);
+    int64_t until_timer = until_first_timer(loop);
     if (until_timer >= 0 && (timeout_ns < 0 || until_timer < timeout_ns))
         timeout_ns = until_timer;
     if (loop->completed.first || atomic_load(&loop->interrupted))
         timeout_ns = 0;
-    turn(loop, timeout_ns);
+    halo_loop_collect(loop, timeout_ns);
     return atomic_exchange(&loop->interrupted, false) ? -EINTR : 0;
 }
 
@@ -405,11 +420,6 @@ bool halo_loop_busy(const struct halo_loop *loop)
 int halo_loop_fd(const struct halo_loop *loop)
 {
     return loop->engine->fd(loop->engine_state);
-}
-
-void halo_loop_flush(struct halo_loop *loop)
-{
-    loop->engine->flush(loop->engine_state);
 }
 
 void halo_loop_interrupt(struct halo_loop *loop)

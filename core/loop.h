@@ -35,6 +35,7 @@ struct halo_loop {
     void *engine_state;
     int wake_fd; /* an eventfd: a worker has an answer, or halo_loop_interrupt() was called */
     atomic_bool interrupted;
+    char *unforked; /* a page that is 1 here and wiped to 0 in a child of fork() */
     char reason[192];
 };
 
@@ -43,6 +44,9 @@ void halo_loop_answer(struct halo_loop *loop, struct halo_op *op, int64_t result
 
 /* Empties the wake descriptor, which has been seen readable. */
 void halo_loop_clear_wake(struct halo_loop *loop);
+
+/* Collects answers; timers and the interruption are left to whoever runs the loop. */
+void halo_loop_collect(struct halo_loop *loop, int64_t timeout_ns);
 
 /* Starts an operation that waited for its turn or for its file. */
 void halo_loop_start(struct halo_loop *loop, struct halo_op *op);

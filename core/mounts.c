@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-static const char *const local_types[] = {"ext2",  "ext3",  "ext4",     "xfs",      "btrfs",
-                                          "f2fs",  "tmpfs", "devtmpfs", "ramfs",    "proc",
-                                          "sysfs", "vfat",  "exfat",    "squashfs", "iso9660"};
+static const char *const local_types[] = {"overlay", "ext2",  "ext3",     "ext4",   "xfs",  "btrfs",
+                                          "f2fs",    "tmpfs", "devtmpfs", "ramfs",  "proc", "sysfs",
+                                          "vfat",    "exfat", "squashfs", "iso9660"};
 
 static bool type_is_local(const char *type)
 {

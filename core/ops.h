@@ -1,6 +1,6 @@
 /*
  * ops.h: the one table of operations. A row says everything that sets an operation apart; to add
- * one is to add a row and its blocking twin in ops.c, and a line in the bindings.
+ * one is to add a row and its blocking twin in ops_*.c, and a line in the bindings.
  */
 #ifndef HALO_OPS_H
 #define HALO_OPS_H
@@ -18,6 +18,7 @@ struct halo_op_row {
     uint8_t opcode;      /* IORING_OP_*, or HALO_NO_OPCODE: always the pool */
     uint8_t poll_events; /* what to poll a stream for before, or 0 */
     bool on_file;        /* it counts on op->file */
+    bool no_base;        /* there is no system call for it that takes a directory */
     /* Fills in the rest of a zeroed SQE. */
     void (*prepare)(struct io_uring_sqe *sqe, const struct halo_op *op);
     /* The blocking twin: the plain system call. Returns its result or -errno. */

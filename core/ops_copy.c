@@ -111,7 +111,7 @@ static int64_t copy_data(const struct halo_op *op, int from, int to, off_t size)
             return error;
         at = hole;
     }
-    return ftruncate(to, size) < 0 ? -errno : 0;
+    return ftruncate(to, size) < 0 && errno != EINVAL ? -errno : 0; /* EINVAL: a device */
 }
 
 /* The end of a file whose size is not known before, such as those of /proc. */

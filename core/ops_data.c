@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <limits.h>
 #include <sys/file.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <liburing.h>
@@ -44,11 +46,28 @@ void halo_read_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
     io_uring_prep_read(sqe, op->fd, op->data + op->done, chunk_length(op), chunk_offset(op));
 }
 
+/*
+ * What is not ours may lack O_NONBLOCK, and ready says only that one page fits: a plain write of
+ * more would hold up a worker until somebody reads. FIFOs and terminals do not know RWF_NOWAIT.
+ */
+static int64_t stream_block(const struct halo_op *op, bool write_it)
+{
+    struct iovec part = {op->data + op->done, chunk_length(op)};
+    ssize_t moved = write_it ? pwritev2(op->fd, &part, 1, -1, RWF_NOWAIT)
+                             : preadv2(op->fd, &part, 1, -1, RWF_NOWAIT);
+    if (moved >= 0 || errno != EOPNOTSUPP)
+        return halo_result_of(moved);
+    if (write_it)
+        return halo_result_of(
+            write(op->fd, part.iov_base, part.iov_len < PIPE_BUF ? part.iov_len : PIPE_BUF));
+    return halo_result_of(read(op->fd, part.iov_base, part.iov_len));
+}
+
 int64_t halo_read_block(struct halo_op *op)
 {
     uint8_t *to = op->data + op->done;
     if (op->slot->stream)
-        return halo_result_of(read(op->fd, to, chunk_length(op)));
+        return stream_block(op, false);
     return halo_result_of(pread(op->fd, to, chunk_length(op), (off_t)chunk_offset(op)));
 }
 
@@ -85,6 +104,7 @@ enum halo_step halo_read_finish(struct halo_loop *loop, struct halo_op *op, int6
             if (!op->own_data || op->done < op->stored || read_grow(op))
                 return HALO_STEP_AGAIN;
             result = -ENOMEM;
+            op->done = 0; /* the position stays */
         }
     }
     op->result = op->done > 0 && result != -ENOMEM ? (int64_t)op->done : result;
@@ -100,7 +120,7 @@ int64_t halo_write_block(struct halo_op *op)
 {
     const uint8_t *from = op->data + op->done;
     if (op->slot->stream)
-        return halo_result_of(write(op->fd, from, chunk_length(op)));
+        return stream_block(op, true);
     return halo_result_of(pwrite(op->fd, from, chunk_length(op), (off_t)chunk_offset(op)));
 }
 
@@ -116,8 +136,10 @@ int halo_write_begin(struct halo_loop *loop, struct halo_op *op)
 enum halo_step halo_write_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
     (void)loop;
-    if (result > 0)
+    if (result > 0) {
         op->done += (size_t)result;
+        op->slot->written += (uint64_t)result;
+    }
     if (result == 0 && op->length > 0 && ++op->retries > RETRIES_MAX)
         result = -EIO;
     if (result >= 0 && op->done < op->length)

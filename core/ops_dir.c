@@ -59,19 +59,19 @@ static int64_t add_batch(struct halo_op *op, size_t *used, int fd)
 /* The listing takes the place of the path in storage. */
 int64_t halo_readdir_block(struct halo_op *op)
 {
-    size_t used = 0;
     int64_t got;
 
     int fd = openat(op->base_fd, op->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    op->path = op->path2 = NULL;
+    size_t start = strlen(op->path) + 1; /* an interrupted listing starts again by its path */
+    size_t used = start;
     do
         got = add_batch(op, &used, fd);
     while (got > 0);
     close(fd);
-    op->data = (uint8_t *)op->storage;
-    return got < 0 ? got : (int64_t)used;
+    op->data = (uint8_t *)op->storage + start;
+    return got < 0 ? got : (int64_t)(used - start);
 }
 
 /* An open directory's next entries. A batch of nothing but "." and ".." is not yet the end. */

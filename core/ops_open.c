@@ -28,6 +28,8 @@ static int open_flags(const struct halo_op *op)
 void halo_open_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_openat(sqe, op->base_fd, op->path, open_flags(op), op->mode);
+    if (op->punt)
+        sqe->flags |= IOSQE_ASYNC;
 }
 
 int64_t halo_open_block(struct halo_op *op)
@@ -38,9 +40,12 @@ int64_t halo_open_block(struct halo_op *op)
 int halo_open_begin(struct halo_loop *loop, struct halo_op *op)
 {
     int error = halo_files_reserve(&loop->files, loop->config.max_files, &op->slot);
-    if (!error)
-        op->slot->flags = op->flags;
-    return error;
+    if (error)
+        return error;
+    op->slot->flags = op->flags;
+    /* The ring tries an open at once, and a file system like FUSE then waits for its daemon. */
+    op->punt = loop->files.seen_remote;
+    return 0;
 }
 
 /* A FIFO opened for writing answers ENXIO as long as nobody reads from it. */
@@ -48,7 +53,7 @@ static bool lacks_reader(const struct halo_op *op)
 {
     struct stat status;
     return (op->flags & O_ACCMODE) == O_WRONLY && !(op->flags & O_NONBLOCK) &&
-           stat(op->path, &status) == 0 && S_ISFIFO(status.st_mode);
+           fstatat(op->base_fd, op->path, &status, 0) == 0 && S_ISFIFO(status.st_mode);
 }
 
 enum halo_step halo_open_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)

@@ -163,10 +163,9 @@ static void pool_wait(void *state, int64_t timeout_ns)
     }
 }
 
-/* Nothing is ever queued here: the workers have it already. */
-static void pool_flush(void *state)
+static bool pool_pending(void *state)
 {
-    (void)state;
+    return ((struct pool *)state)->answered.first != NULL;
 }
 
 static int pool_fd(void *state)
@@ -180,7 +179,7 @@ const struct halo_engine halo_engine_pool = {
     .submit = pool_submit,
     .cancel = pool_cancel,
     .wait = pool_wait,
-    .flush = pool_flush,
+    .pending = pool_pending,
     .fd = pool_fd,
     .close = pool_close,
 };

@@ -55,7 +55,7 @@ static int set_up(struct ring *ring, const struct halo_config *config)
     for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
         struct io_uring_params params = {
             .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | tries[i],
-            .cq_entries = 2 * config->max_in_flight,
+            .cq_entries = 2 * config->max_in_flight + 1,
         };
         error = io_uring_queue_init_params(entries, &ring->uring, &params);
         if (error != -EINVAL)
@@ -204,17 +204,19 @@ static void complete(struct ring *ring, uint64_t seq, int result)
 static bool reap(struct ring *ring)
 {
     struct io_uring_cqe *cqe;
-    unsigned head, count = 0;
     bool woken = false;
 
-    io_uring_for_each_cqe (&ring->uring, head, cqe) {
-        count++;
-        if (cqe->user_data >= HALO_SEQ_FIRST)
-            complete(ring, cqe->user_data, cqe->res);
-        else if (cqe->user_data == SEQ_WAKE)
+    for (unsigned left = io_uring_cq_ready(&ring->uring); left > 0; left--) {
+        if (io_uring_peek_cqe(&ring->uring, &cqe) != 0)
+            break;
+        uint64_t seq = cqe->user_data;
+        int result = cqe->res;
+        io_uring_cqe_seen(&ring->uring, cqe);
+        if (seq >= HALO_SEQ_FIRST)
+            complete(ring, seq, result);
+        else if (seq == SEQ_WAKE)
             woken = true;
     }
-    io_uring_cq_advance(&ring->uring, count);
     return woken;
 }
 
@@ -246,11 +248,16 @@ static void enter(struct ring *ring, int64_t timeout_ns)
     check_submitted(result);
 }
 
-static void ring_flush(void *state)
+static void flush(struct ring *ring)
 {
-    struct ring *ring = state;
     if (io_uring_sq_ready(&ring->uring) > 0)
         check_submitted(io_uring_submit(&ring->uring));
+}
+
+static bool ring_pending(void *state)
+{
+    const struct ring *ring = state;
+    return ring->answered.first || io_uring_sq_ready(&ring->uring) > 0;
 }
 
 /*
@@ -270,7 +277,7 @@ static int ring_fd(void *state)
         return ring->uring.ring_fd;
     }
     ring->event_fd = fd;
-    ring_flush(ring);
+    flush(ring);
     return fd;
 }
 
@@ -304,7 +311,7 @@ static void ring_wait(void *state, int64_t timeout_ns)
     }
     /* A host goes to its own poll from here: what the answers have started must be under way. */
     if (ring->event_fd >= 0)
-        ring_flush(ring);
+        flush(ring);
 }
 
 /* ---- open and close ------------------------------------------------------------------------ */
@@ -356,7 +363,7 @@ const struct halo_engine halo_engine_ring = {
     .submit = ring_submit,
     .cancel = ring_cancel,
     .wait = ring_wait,
-    .flush = ring_flush,
+    .pending = ring_pending,
     .fd = ring_fd,
     .close = ring_close,
 };

@@ -36,7 +36,7 @@ struct halo_slab {
 int halo_slab_init(struct halo_slab *slab);
 /* Frees every record, and their storage with them. */
 void halo_slab_free(struct halo_slab *slab);
-/* A zeroed record with a fresh sequence number, or NULL when memory is out. */
+/* A record with a fresh sequence number, or NULL when memory is out. */
 struct halo_op *halo_slab_acquire(struct halo_slab *slab);
 void halo_slab_release(struct halo_slab *slab, struct halo_op *op);
 

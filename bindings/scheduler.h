@@ -1,13 +1,13 @@
 /*
- * sched.h: the scheduler. It owns the tasks and is the only place that resumes a coroutine.
+ * scheduler.h: the scheduler. It owns the tasks and is the only place that resumes a coroutine.
  *
  * A task is a coroutine plus what it waits for. A call that has to wait records that in the task
  * and yields all of its arguments, which therefore stay on the stack of the suspended coroutine:
  * that is what keeps strings, buffers and files alive while the kernel uses them. The scheduler
  * itself keeps each live task in a registry table, so that no collection can take one that waits.
  */
-#ifndef HALO_SCHED_H
-#define HALO_SCHED_H
+#ifndef HALO_SCHEDULER_H
+#define HALO_SCHEDULER_H
 
 #include <lauxlib.h>
 #include <lua.h>
