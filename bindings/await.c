@@ -5,13 +5,26 @@
  */
 #include "scheduler.h"
 
+static bool is_cancelled(const struct halo_lua *lua)
+{
+    return lua->task && lua->task->cancelled && lua->task->shields == 0;
+}
+
 void halo_check_cancelled(lua_State *L, struct halo_lua *lua)
 {
-    const struct halo_task *task = lua->task;
-    if (task && task->cancelled && task->shields == 0) {
+    if (is_cancelled(lua)) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
         lua_error(L);
     }
+}
+
+int halo_push_cancelled(lua_State *L, struct halo_lua *lua)
+{
+    if (!is_cancelled(lua))
+        return 0;
+    lua_pushboolean(L, 0);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
+    return 2;
 }
 
 int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)

@@ -21,6 +21,20 @@ void halo_task_each(lua_State *L, struct halo_lua *lua,
     lua_pop(L, 1);
 }
 
+bool halo_task_any_parked(lua_State *L, struct halo_lua *lua)
+{
+    bool parked = false;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->anchors);
+    for (int i = (int)lua_objlen(L, -1); i > 0 && !parked; i--) {
+        lua_rawgeti(L, -1, i);
+        const struct halo_task *task = halo_to_type(L, -1, halo_task_type);
+        parked = task && task->parked;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return parked;
+}
+
 /* Pushes "file:line" of the innermost frame that is not halo's own. */
 static void push_place(lua_State *L, lua_State *co)
 {

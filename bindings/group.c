@@ -47,6 +47,7 @@ static int group_spawn(lua_State *L)
         self->members->group_link = &task->group_next;
     self->members = task;
     self->live++;
+    task->cancelled = self->cancelled; /* then it ends without having begun */
     return 1;
 }
 
@@ -114,7 +115,8 @@ static int group_wait(lua_State *L)
 
     if (self->live == 0)
         return lua_pushboolean(L, 1), 1;
-    halo_check_cancelled(L, lua);
+    if (halo_push_cancelled(L, lua))
+        return 2;
     if (!halo_can_wait(L, lua))
         return halo_error(L, "this task group belongs to another coroutine");
     if (!lua_isnoneornil(L, 3)) {
@@ -151,6 +153,7 @@ static int group_cancel(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     struct halo_group *self = check_group(L);
+    self->cancelled = true;
     for (struct halo_task *task = self->members; task; task = task->group_next)
         halo_task_cancel(L, lua, task);
     return 0;

@@ -14,6 +14,7 @@ struct halo_group {
     unsigned live;             /* members, and for a family all their descendants */
     int first_ended;           /* anchors of the first member that ended, */
     int first_failed;          /* and of the first that failed; LUA_NOREF when there is none */
+    bool cancelled;            /* and whoever joins it now is, too */
     bool any;                  /* the waiting task wants the first that ends, not only failures */
 };
 

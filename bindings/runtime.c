@@ -44,8 +44,8 @@ struct halo_loop *halo_lua_loop(lua_State *L, struct halo_lua *lua)
     read_environment(L, lua);
     int error = halo_loop_create(&lua->loop, &lua->config);
     if (error) {
-        halo_ring_explain(error, reason, sizeof(reason));
-        halo_error(L, lua->config.engine == HALO_ENGINE_RING ? reason : halo_error_name(error));
+        halo_loop_explain(error, &lua->config, reason, sizeof(reason));
+        halo_error(L, reason);
     }
     return lua->loop;
 }
@@ -162,7 +162,8 @@ static int park(lua_State *L)
                                         "lock",    "require",   NULL};
     struct halo_lua *lua = halo_lua_self(L);
     int what = luaL_checkoption(L, 1, NULL, known);
-    halo_check_cancelled(L, lua);
+    if (halo_push_cancelled(L, lua))
+        return 2;
     if (!halo_can_wait(L, lua))
         return halo_error(L, lua->task
                                  ? "this call cannot wait here, inside of a callback from C such "

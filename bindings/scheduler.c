@@ -196,7 +196,7 @@ static void break_deadlock(lua_State *L, struct run *run)
 
 static bool is_finished(const struct run *run)
 {
-    if (run->once)
+    if (run->once && !run->deadlock)
         return run->turned;
     return run->until ? halo_task_is_over(run->until) : run->lua->tasks == 0;
 }
@@ -230,8 +230,8 @@ static int run_loop(lua_State *L)
             find_failures(L, lua);
         if (lua->ready || (lua->loop && halo_loop_busy(lua->loop)))
             run_turn(L, run);
-        else if (run->once)
-            break;
+        else if (run->once && (lua->tasks == 0 || halo_task_any_parked(L, lua)))
+            break; /* the host may yet send on a channel, or release a semaphore */
         else
             break_deadlock(L, run);
     }

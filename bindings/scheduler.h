@@ -139,6 +139,8 @@ int halo_park(lua_State *L, struct halo_lua *lua, const char *waits);
 
 /* Raises the cancellation where the running task has been cancelled and is not shielded. */
 void halo_check_cancelled(lua_State *L, struct halo_lua *lua);
+/* Where it has been, pushes false and the cancellation, and returns 2; else 0. */
+int halo_push_cancelled(lua_State *L, struct halo_lua *lua);
 
 /* ---- tasks --------------------------------------------------------------------------------- */
 
@@ -166,6 +168,8 @@ uint64_t halo_deadline(double seconds);
 /* describe.c: calls visit for each live task, with it on top of L. */
 void halo_task_each(lua_State *L, struct halo_lua *lua,
                     void (*visit)(lua_State *, struct halo_lua *, struct halo_task *));
+/* True where a task waits for halo_task_wake() from Lua, which a host can bring about. */
+bool halo_task_any_parked(lua_State *L, struct halo_lua *lua);
 /* Remembers the user's line that makes the task. */
 void halo_task_note_origin(lua_State *L, struct halo_lua *lua, struct halo_task *task);
 /* Pushes a text with a line for each live task: its number, what it waits for and where. */

@@ -9,16 +9,27 @@
 #include "args.h"
 #include "scheduler.h"
 
+static int describe(lua_State *L)
+{
+    if (!luaL_callmeta(L, 1, "__tostring"))
+        lua_pushnil(L);
+    return 1;
+}
+
+/* The error's own description may fail in its turn: then there is only its type. */
 static void push_error_text(lua_State *L, lua_State *co)
 {
     lua_pushvalue(co, -1);
     lua_xmove(co, L, 1);
-    if (luaL_callmeta(L, -1, "__tostring")) {
-        lua_remove(L, -2);
-    } else if (!lua_isstring(L, -1)) {
+    if (lua_isstring(L, -1))
+        return;
+    lua_pushcfunction(L, describe);
+    lua_pushvalue(L, -2);
+    if (lua_pcall(L, 1, 1, 0) != 0 || !lua_isstring(L, -1)) {
+        lua_pop(L, 1);
         lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, -1));
-        lua_remove(L, -2);
     }
+    lua_remove(L, -2);
 }
 
 static bool is_own_frame(const char *line, size_t length)

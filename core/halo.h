@@ -355,8 +355,9 @@ HALO_API const char *halo_loop_engine(const struct halo_loop *loop);
 /* Why that engine: one line for people, naming the likely cause where io_uring was refused. */
 HALO_API const char *halo_loop_engine_reason(const struct halo_loop *loop);
 
-/* Writes a line into text that explains why io_uring_setup() failed with this errno. */
-HALO_API void halo_ring_explain(int error, char *text, size_t size);
+/* Writes a line into text that explains an error of halo_loop_create(), and its likely cause. */
+HALO_API void halo_loop_explain(int error, const struct halo_config *config, char *text,
+                                size_t size);
 
 /* The errno's name, such as "ENOENT", or "UNKNOWN". Takes it positive or negative. */
 HALO_API const char *halo_error_name(int error);

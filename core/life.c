@@ -29,7 +29,7 @@ static int settle_config(struct halo_config *config)
     return 0;
 }
 
-void halo_ring_explain(int error, char *text, size_t size)
+static void explain(int error, const char *what, char *text, size_t size)
 {
     int code = error < 0 ? -error : error;
     const char *cause = "the kernel gives no further reason";
@@ -41,10 +41,17 @@ void halo_ring_explain(int error, char *text, size_t size)
         cause = "this kernel lacks it or is too old (5.11 is needed), or a seccomp filter or "
                 "container policy hides it";
     else if (code == ENOMEM)
-        cause = "RLIMIT_MEMLOCK is too low (ulimit -l)";
+        cause = "memory is out, or RLIMIT_MEMLOCK is too low (ulimit -l)";
     else if (code == EMFILE || code == ENFILE)
-        cause = "no descriptor is left (ulimit -n)";
-    snprintf(text, size, "io_uring: %s: %s", halo_error_name(code), cause);
+        cause = "no descriptor is left: RLIMIT_NOFILE is too low (ulimit -n)";
+    else if (code == EINVAL)
+        cause = "a limit is out of range";
+    snprintf(text, size, "%s: %s: %s", what, halo_error_name(code), cause);
+}
+
+void halo_loop_explain(int error, const struct halo_config *config, char *text, size_t size)
+{
+    explain(error, config->engine == HALO_ENGINE_RING ? "io_uring" : "cannot start", text, size);
 }
 
 static int open_engine(struct halo_loop *loop)
@@ -60,7 +67,7 @@ static int open_engine(struct halo_loop *loop)
                  loop->config.engine == HALO_ENGINE_RING ? "asked for" : "io_uring works here");
         if (!error || loop->config.engine == HALO_ENGINE_RING)
             return error;
-        halo_ring_explain(error, loop->reason, sizeof(loop->reason));
+        explain(error, "io_uring", loop->reason, sizeof(loop->reason));
     }
     loop->engine = &halo_engine_pool;
     return loop->engine->open(loop, &loop->engine_state);

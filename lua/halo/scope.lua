@@ -2,6 +2,7 @@
 -- failure. Everything below is a group of tasks (bindings/group.c) and a way to wait for it.
 
 local core = require "halo.core"
+local semaphore = require "halo.semaphore"
 local wait = require "halo.wait"
 
 local guard, settle = wait.guard, wait.settle
@@ -43,6 +44,24 @@ local function supervise(group, any, seconds)
   return first
 end
 
+local function check_function(value, position, name)
+  if type(value) ~= "function" then
+    local problem = "bad argument #%d to '%s' (function expected, got %s)"
+    core.raise(problem:format(position, name, type(value)))
+  end
+end
+
+local function check_functions(fns, name)
+  if type(fns) ~= "table" then
+    core.raise(("bad argument #1 to '%s' (array of functions expected, got %s)"):format(name, type(fns)))
+  end
+  for i = 1, #fns do
+    if type(fns[i]) ~= "function" then
+      core.raise(("bad argument #1 to '%s' (element %d is a %s)"):format(name, i, type(fns[i])))
+    end
+  end
+end
+
 ---@class halo.Scope
 local Scope = {}
 Scope.__index = Scope
@@ -69,6 +88,7 @@ end
 ---@param fn fun(scope: halo.Scope, ...): ...
 ---@return ... # what fn returns
 function scope.scope(fn, ...)
+  check_function(fn, 1, "scope")
   local group = core.group()
   local self = setmetatable({ group = group, ended = false }, Scope)
   local body = core.group_spawn(group, function(...)
@@ -85,49 +105,43 @@ end
 ---Runs fn, and waits until it and every task that it or its tasks have started have ended.
 ---@async
 function scope.run_inside(fn, ...)
+  check_function(fn, 1, "run")
   local group = core.group()
   local task = core.group_adopt(group, fn, ...)
   supervise(group)
   return settle(core.join(task))
 end
 
----A function that gives the list's items with their places, whoever calls it.
-local function source_of(list)
-  if type(list) == "function" or getmetatable(list) and getmetatable(list).__call then
-    local i, ended, busy = 0, false, false
-    return function()
-      while busy do
-        core.yield()
-      end
-      if ended then
-        return nil
-      end
-      busy = true
-      local ok, item = guard(list)
-      busy = false
-      if not ok then
-        ended = true
-        error(item, 0)
-      elseif item == nil then
-        ended = true
-        return nil
-      end
+local function is_iterator(list)
+  return type(list) == "function" or (getmetatable(list) or {}).__call ~= nil
+end
+
+---A function that gives an iterator's items with their places, to one caller at a time.
+local function take_from_iterator(iterator)
+  local turn, i, ended = semaphore(1), 0, false
+  local function take()
+    local item
+    if not ended then
+      item = iterator()
+    end
+    ended = item == nil
+    if not ended then
       i = i + 1
       return i, item
     end
   end
+  return function()
+    return turn:with(take)
+  end
+end
+
+local function take_from_array(list)
   local i, count = 0, #list
   return function()
     i = i + 1
     if i <= count then
       return i, list[i]
     end
-  end
-end
-
-local function check_function(value, position, name)
-  if type(value) ~= "function" then
-    core.raise(("bad argument #%d to '%s' (function expected, got %s)"):format(position, name, type(value)))
   end
 end
 
@@ -138,26 +152,28 @@ end
 ---@param limit integer? 64 by default
 ---@return any[] # the first result of each call, in the order of the list
 function scope.map(list, fn, limit)
-  local kind = type(list)
-  if kind ~= "table" and kind ~= "function" and not (getmetatable(list) or {}).__call then
-    core.raise(("bad argument #1 to 'map' (array or iterator expected, got %s)"):format(kind))
+  if type(list) ~= "table" and not is_iterator(list) then
+    core.raise(("bad argument #1 to 'map' (array or iterator expected, got %s)"):format(type(list)))
   end
   check_function(fn, 2, "map")
   limit = limit or MAP_LIMIT
   if type(limit) ~= "number" or not (limit >= 1) then
     core.raise("bad argument #3 to 'map' (a limit of at least 1 expected)")
   end
-  local results, take = {}, source_of(list)
+  local take = is_iterator(list) and take_from_iterator(list) or take_from_array(list)
+  local results, group, workers = {}, core.group(), 0
+  -- Each worker that has found something to do starts another one, up to the limit.
   local function work()
     for i, item in take do
+      if workers < limit then
+        workers = workers + 1
+        core.group_spawn(group, work)
+      end
       results[i] = fn(item, i)
     end
   end
-  local group = core.group()
-  local workers = kind == "table" and math.min(limit, #list) or limit
-  for _ = 1, workers do
-    core.group_spawn(group, work)
-  end
+  workers = 1
+  core.group_spawn(group, work)
   supervise(group)
   return results
 end
@@ -167,14 +183,7 @@ end
 ---@param fns (fun(): any)[]
 ---@return any[] # the first result of each, in the order of the list
 function scope.all(fns)
-  if type(fns) ~= "table" then
-    core.raise(("bad argument #1 to 'all' (array of functions expected, got %s)"):format(type(fns)))
-  end
-  for i = 1, #fns do
-    if type(fns[i]) ~= "function" then
-      core.raise(("bad argument #1 to 'all' (element %d is a %s)"):format(i, type(fns[i])))
-    end
-  end
+  check_functions(fns, "all")
   return scope.map(fns, function(fn)
     return fn()
   end, math.max(#fns, 1))
@@ -185,8 +194,9 @@ end
 ---@param fns (fun(): ...)[]
 ---@return ... # what the first one returns; its error is raised
 function scope.race(fns)
-  if type(fns) ~= "table" or #fns == 0 then
-    core.raise("bad argument #1 to 'race' (array of at least one function expected)")
+  check_functions(fns, "race")
+  if #fns == 0 then
+    core.raise("bad argument #1 to 'race' (at least one function expected)")
   end
   local group = core.group()
   for i = 1, #fns do
