@@ -44,7 +44,7 @@ int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
     lua->yield = HALO_YIELD_WAIT;
     task->state = HALO_TASK_WAITING;
     task->waits = halo_op_name(op);
-    task->since_ns = lua->turn_ns;
+    task->since_ns = halo_now_ns();
     halo_push_mark(L);
     return lua_yield(L, lua_gettop(L));
 }

@@ -62,14 +62,48 @@ static bool push_caller(struct halo_task *task, lua_State *caller)
 {
     if (task->depth == task->capacity) {
         uint32_t capacity = task->capacity ? task->capacity * 2 : 4;
-        lua_State **callers = realloc(task->callers, capacity * sizeof(lua_State *));
+        struct halo_caller *callers = realloc(task->callers, capacity * sizeof(*callers));
         if (!callers)
             return false;
         task->callers = callers;
         task->capacity = capacity;
     }
-    task->callers[task->depth++] = caller;
+    task->callers[task->depth++] = (struct halo_caller){.co = caller, .shields = task->shields};
     return true;
+}
+
+void halo_leave_shields(lua_State *L, struct halo_lua *lua, struct halo_task *task, lua_State *co,
+                        uint32_t before)
+{
+    if (lua->shields == LUA_NOREF) {
+        lua_newtable(L);
+        lua_newtable(L);
+        lua_pushliteral(L, "k");
+        lua_setfield(L, -2, "__mode");
+        lua_setmetatable(L, -2);
+        lua->shields = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->shields);
+    lua_pushthread(co);
+    lua_xmove(co, L, 1);
+    lua_pushinteger(L, (lua_Integer)(task->shields - before));
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    task->shields = before;
+}
+
+static void enter_shields(lua_State *L, struct halo_lua *lua, lua_State *co)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->shields);
+    lua_pushthread(co);
+    lua_xmove(co, L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    lua->task->shields += (uint32_t)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
 }
 
 /* Upvalues: halo's state, the standard function. */
@@ -94,6 +128,8 @@ static int resume(lua_State *L)
         return 2;
     }
     lua_xmove(L, co, nargs);
+    if (lua->shields != LUA_NOREF)
+        enter_shields(L, lua, co);
     lua->task->current = co;
     lua->yielded = nargs;
     lua->yield = HALO_YIELD_RESUME;

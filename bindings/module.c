@@ -71,6 +71,7 @@ static void make_state(lua_State *L)
     lua->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);
     lua->sources = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua->shields = LUA_NOREF;
     make_cancelled(L, lua);
 }
 

@@ -35,12 +35,15 @@ void halo_task_wait(struct halo_lua *lua, struct halo_task *task, const char *wa
 }
 
 /* A generator yielded, returned or failed: its values go to the coroutine that resumed it. */
-static int return_to_caller(struct halo_task *task, int status)
+static int return_to_caller(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status)
 {
     lua_State *co = task->current;
-    lua_State *caller = task->callers[--task->depth];
+    const struct halo_caller *level = &task->callers[--task->depth];
+    lua_State *caller = level->co;
     int count = status == 0 || status == LUA_YIELD ? lua_gettop(co) : 1;
 
+    if (task->shields != level->shields)
+        halo_leave_shields(L, lua, task, co, level->shields);
     task->current = caller;
     if (!lua_checkstack(caller, count + 1)) {
         lua_pushboolean(caller, 0);
@@ -78,7 +81,7 @@ static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)
         if (status == LUA_YIELD && lua->yield == HALO_YIELD_RESUME) {
             nargs = lua->yielded;
         } else if (task->depth > 0) {
-            nargs = return_to_caller(task, status);
+            nargs = return_to_caller(L, lua, task, status);
         } else if (status == LUA_YIELD) {
             /* A C library yielded from the task itself: nobody takes the values. */
             lua_settop(task->current, 0);
@@ -207,7 +210,6 @@ static void run_turn(lua_State *L, struct run *run)
     int64_t timeout_ns = lua->ready ? 0 : run->once ? run->timeout_ns : -1;
 
     if (lua->loop) {
-        lua->turn_ns = halo_now_ns();
         halo_loop_turn(lua->loop, timeout_ns);
         if (atomic_load(&lua->interrupt))
             tell_interrupt(L, lua);

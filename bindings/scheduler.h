@@ -31,6 +31,12 @@ enum halo_yield { HALO_YIELD_USER, HALO_YIELD_WAIT, HALO_YIELD_RESUME };
 
 struct halo_group;
 
+/* A coroutine that waits for the generator it has resumed. */
+struct halo_caller {
+    lua_State *co;
+    uint32_t shields; /* of the task, without those that the generator is in */
+};
+
 struct halo_task {
     const char *type;
 
@@ -55,13 +61,13 @@ struct halo_task {
 
     /* What it is and where it belongs. */
     uint64_t id, parent_id;
-    lua_State *co;             /* its own coroutine */
-    lua_State **callers;       /* the coroutines that wait for the generators, innermost last */
-    uint32_t capacity;         /* of callers */
-    int anchor, co_anchor;     /* places in the table that keeps the live ones from collection */
-    struct halo_task *joiners; /* the tasks that wait for it */
-    struct halo_group *group;  /* a scope's, or NULL */
-    struct halo_group *family; /* of the halo.run() it descends from, or NULL */
+    lua_State *co;               /* its own coroutine */
+    struct halo_caller *callers; /* those that wait for the generators, innermost last */
+    uint32_t capacity;           /* of callers */
+    int anchor, co_anchor;       /* places in the table that keeps the live ones from collection */
+    struct halo_task *joiners;   /* the tasks that wait for it */
+    struct halo_group *group;    /* a scope's, or NULL */
+    struct halo_group *family;   /* of the halo.run() it descends from, or NULL */
     struct halo_task *group_next, **group_link;
     const char *spawned_source; /* kept by the registry */
     int spawned_line;
@@ -89,7 +95,6 @@ struct halo_lua {
     lua_State *running;         /* the coroutine that was resumed; only it can yield to us */
     uint8_t yield;              /* enum halo_yield, of the latest yield */
     int yielded;                /* HALO_YIELD_RESUME: values that were moved to the generator */
-    uint64_t turn_ns;           /* when the present turn began, about */
     struct halo_op *delivering; /* its result is being turned into Lua values */
 
     uint64_t next_id;
@@ -97,6 +102,7 @@ struct halo_lua {
     int anchors;    /* registry references: the table of what is kept from collection, */
     int cancelled;  /* the value that a cancellation raises, */
     int sources;    /* and the names of chunks that have spawned tasks */
+    int shields;    /* of generators that yielded inside of one: coroutine -> count; or LUA_NOREF */
     struct halo_group *collected; /* being finalized */
 
     struct halo_task *failed; /* with nobody joining them, yet */
@@ -212,6 +218,12 @@ int halo_sched_run(lua_State *L, struct halo_lua *lua, struct halo_task *until, 
  * owns, or is suspended in. Nobody else may resume it.
  */
 void halo_push_mark(lua_State *L);
+/*
+ * A generator that yields from inside of a shield takes it along, and brings it back when it is
+ * resumed: its caller is not shielded meanwhile.
+ */
+void halo_leave_shields(lua_State *L, struct halo_lua *lua, struct halo_task *task, lua_State *co,
+                        uint32_t before);
 bool halo_is_marked(lua_State *co);
 
 /*

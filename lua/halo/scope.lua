@@ -53,7 +53,8 @@ end
 
 local function check_functions(fns, name)
   if type(fns) ~= "table" then
-    core.raise(("bad argument #1 to '%s' (array of functions expected, got %s)"):format(name, type(fns)))
+    local problem = "bad argument #1 to '%s' (array of functions expected, got %s)"
+    core.raise(problem:format(name, type(fns)))
   end
   for i = 1, #fns do
     if type(fns[i]) ~= "function" then
@@ -74,6 +75,7 @@ function Scope:spawn(fn, ...)
   if self.ended then
     core.raise("this scope has ended: its tasks are over")
   end
+  check_function(fn, 1, "spawn")
   return core.group_spawn(self.group, fn, ...)
 end
 
@@ -157,23 +159,26 @@ function scope.map(list, fn, limit)
   end
   check_function(fn, 2, "map")
   limit = limit or MAP_LIMIT
-  if type(limit) ~= "number" or not (limit >= 1) then
+  if type(limit) ~= "number" or limit ~= limit or limit < 1 then
     core.raise("bad argument #3 to 'map' (a limit of at least 1 expected)")
   end
-  local take = is_iterator(list) and take_from_iterator(list) or take_from_array(list)
-  local results, group, workers = {}, core.group(), 0
-  -- Each worker that has found something to do starts another one, up to the limit.
+  local results, group = {}, core.group()
+  local iterator = is_iterator(list)
+  local take = iterator and take_from_iterator(list) or take_from_array(list)
+  local workers = iterator and 1 or math.min(limit, #list)
   local function work()
     for i, item in take do
-      if workers < limit then
+      -- Nobody knows how many items an iterator has: who finds one starts another worker.
+      if iterator and workers < limit then
         workers = workers + 1
         core.group_spawn(group, work)
       end
       results[i] = fn(item, i)
     end
   end
-  workers = 1
-  core.group_spawn(group, work)
+  for _ = 1, workers do
+    core.group_spawn(group, work)
+  end
   supervise(group)
   return results
 end
@@ -196,7 +201,7 @@ end
 function scope.race(fns)
   check_functions(fns, "race")
   if #fns == 0 then
-    core.raise("bad argument #1 to 'race' (at least one function expected)")
+    core.raise("bad argument #1 to 'race' (array of at least one function expected)")
   end
   local group = core.group()
   for i = 1, #fns do
@@ -211,7 +216,7 @@ end
 ---@param fn fun(...): ...
 ---@return ... # what fn returns, or nil, "ETIMEDOUT: ...", "ETIMEDOUT"
 function scope.timeout(seconds, fn, ...)
-  if type(seconds) ~= "number" or not (seconds >= 0) then
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
     core.raise("bad argument #1 to 'timeout' (a number of seconds expected)")
   end
   check_function(fn, 2, "timeout")
