@@ -36,8 +36,9 @@ struct halo_lua_options {
  */
 HALO_API int halo_lua_open(lua_State *L);
 
-/* The entry that require "halo" uses. */
+/* The entries that require "halo" and require "halo.fs" use. */
 HALO_API int luaopen_halo(lua_State *L);
+HALO_API int luaopen_halo_fs(lua_State *L);
 
 /*
  * Sets options; only before the first operation. Returns 0, or -1 with a message on the stack.

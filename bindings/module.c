@@ -165,6 +165,13 @@ int luaopen_halo(lua_State *L)
     return halo_lua_open(L);
 }
 
+int luaopen_halo_fs(lua_State *L)
+{
+    halo_lua_open(L);
+    push_module(L, "halo.fs");
+    return 1;
+}
+
 /* ---- hosts --------------------------------------------------------------------------------- */
 
 int halo_lua_configure(lua_State *L, const struct halo_lua_options *options)

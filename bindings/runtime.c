@@ -70,11 +70,22 @@ static bool unmake_loop(struct halo_lua *lua)
     if (!lua->loop)
         return true;
     halo_loop_stats(lua->loop, &counted);
-    if (counted.in_flight > 0 || counted.files_open > 0 || counted.timers > 0)
+    if (counted.submitted > lua->configurable_at || counted.in_flight > 0)
         return false;
     halo_loop_close(lua->loop, 0);
     lua->loop = NULL;
     return true;
+}
+
+/* configurable(): the operations so far were not the program's own: configure() is not too late. */
+static int configurable(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_stats counted = {0};
+    if (lua->loop)
+        halo_loop_stats(lua->loop, &counted);
+    lua->configurable_at = counted.submitted;
+    return 0;
 }
 
 /* choose_engine(name): the user's own choice, which configure() does not change. */
@@ -245,6 +256,7 @@ static int raise_misuse(lua_State *L)
 static const luaL_Reg functions[] = {
     {"configure", configure},
     {"choose_engine", choose_engine},
+    {"configurable", configurable},
     {"stats", stats},
     {"engine", engine},
     {"park", park},

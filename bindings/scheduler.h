@@ -86,7 +86,8 @@ struct halo_lua {
     struct halo_loop *loop; /* made with the first operation */
     struct halo_config config;
     bool closed;
-    bool engine_chosen; /* by the user */
+    uint64_t configurable_at; /* operations submitted before the program's first one */
+    bool engine_chosen;       /* by the user */
     uint8_t chosen_engine;
     bool stress; /* HALO_GC=stress: a full collection at every resume */
 

@@ -40,8 +40,9 @@ static bool is_own_frame(const char *line, size_t length)
 
 static bool is_c_frame(const char *line, size_t length)
 {
-    static const char c[] = "\t[C]:";
-    return length >= sizeof(c) - 1 && memcmp(line, c, sizeof(c) - 1) == 0;
+    static const char c[] = "\t[C]:", fast[] = "\t[builtin#";
+    return (length >= sizeof(c) - 1 && memcmp(line, c, sizeof(c) - 1) == 0) ||
+           (length >= sizeof(fast) - 1 && memcmp(line, fast, sizeof(fast) - 1) == 0);
 }
 
 /* Prints the lines of a traceback that are the user's, without a newline at the end. */

@@ -108,7 +108,16 @@ local function replace_exit()
   end
 end
 
+---One-liners and the prompt have the modules at hand.
+local function set_globals()
+  _G.halo = _G.halo or require "halo"
+  _G.fs = _G.fs or require "halo.fs"
+end
+
 local function run_all(options, argv)
+  if #options.chunks > 0 then
+    set_globals()
+  end
   for _, code in ipairs(options.chunks) do
     local chunk, message = loadstring(code, "=(command line)")
     if not run(chunk, message) then
@@ -122,6 +131,7 @@ local function run_all(options, argv)
   local arg = set_arg(argv, options.script)
   local path = script ~= "-" and script or nil
   local chunk, message = loader.loadfile(path, "t")
+  core.configurable()
   return run(chunk, message, unpack(arg))
 end
 
@@ -158,6 +168,7 @@ function cli.main(argv)
   set_arg(argv, options.script)
   local ok = run_all(options, argv)
   if ok and wants_prompt(options, argv) then
+    set_globals()
     require("halo.repl").run()
   end
   return ok and EXIT_OK or EXIT_ERROR

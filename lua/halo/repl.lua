@@ -35,18 +35,22 @@ local function reader()
   end
 end
 
+local function is_incomplete(message)
+  return message:find("'<eof>'", 1, true) ~= nil
+end
+
 ---An expression is a statement that returns it. Also says whether more lines are needed.
 ---@return function? chunk
 ---@return string? message
 ---@return boolean? incomplete
 local function compile(code)
-  local chunk = loadstring("return " .. code:gsub("^%s*=", ""), "=stdin")
+  local chunk, expression = loadstring("return " .. code:gsub("^%s*=", ""), "=stdin")
   if chunk then
     return chunk
   end
-  local message
-  chunk, message = loadstring(code, "=stdin")
-  return chunk, message, not chunk and message:find("'<eof>'", 1, true) ~= nil
+  local statement
+  chunk, statement = loadstring(code, "=stdin")
+  return chunk, statement, not chunk and (is_incomplete(expression) or is_incomplete(statement))
 end
 
 local function print_values(count, ...)
@@ -95,8 +99,6 @@ end
 ---Runs the prompt until the input ends.
 ---@async
 function repl.run()
-  _G.halo = _G.halo or require "halo"
-  _G.fs = _G.fs or fs
   local read = reader()
   for chunk in read_chunk, read do
     core.join(core.spawn(evaluate, chunk))

@@ -199,10 +199,10 @@ end
 ---@param fns (fun(): ...)[]
 ---@return ... # what the first one returns; its error is raised
 function scope.race(fns)
-  check_functions(fns, "race")
-  if #fns == 0 then
+  if type(fns) ~= "table" or #fns == 0 then
     core.raise("bad argument #1 to 'race' (array of at least one function expected)")
   end
+  check_functions(fns, "race")
   local group = core.group()
   for i = 1, #fns do
     core.group_spawn(group, fns[i])

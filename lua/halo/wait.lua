@@ -29,13 +29,13 @@ end
 
 ---Of a value, or nil, message, code: returns them, or raises a cancellation.
 ---@return any? value
----@return any? message
+---@return string? message
 ---@return string? code
 function wait.checked(value, message, code)
   if value == nil then
     return wait.refused(message, code)
   end
-  return value, message, code
+  return value
 end
 
 ---As pcall, but the traceback of an error is kept for the report of whoever fails by it.
