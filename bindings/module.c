@@ -167,6 +167,12 @@ int luaopen_halo(lua_State *L)
 
 int luaopen_halo_fs(lua_State *L)
 {
+    /* The module halo requires it in its turn, which would look like a loop. */
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaded");
+    lua_pushnil(L);
+    lua_setfield(L, -2, "halo.fs");
+    lua_pop(L, 2);
     halo_lua_open(L);
     push_module(L, "halo.fs");
     return 1;

@@ -1,6 +1,6 @@
 /*
- * The report of an error: message and traceback, without the frames of halo itself. A frame of C
- * goes too where one of halo's own has called it.
+ * The report of an error: message and traceback, without the frames of halo itself. Frames of C
+ * go too where one of halo's own has called them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,27 +45,31 @@ static bool is_c_frame(const char *line, size_t length)
            (length >= sizeof(fast) - 1 && memcmp(line, fast, sizeof(fast) - 1) == 0);
 }
 
+static void print_line(FILE *to, const char *line, int length, bool *first)
+{
+    fprintf(to, "%s%.*s", *first ? "" : "\n", length, line);
+    *first = false;
+}
+
 /* Prints the lines of a traceback that are the user's, without a newline at the end. */
 static void print_lines(FILE *to, const char *from)
 {
-    const char *held = NULL; /* a frame of C that waits for who called it */
+    const char *held = NULL; /* frames of C that wait for who called them */
     int held_length = 0;
-    const char *separator = "";
+    bool first = true;
 
     while (*from) {
         int length = (int)strcspn(from, "\n");
-        bool own = is_own_frame(from, (size_t)length);
-        if (held && !own) {
-            fprintf(to, "%s%.*s", separator, held_length, held);
-            separator = "\n";
-        }
-        held = NULL;
         if (is_c_frame(from, (size_t)length)) {
-            held = from;
-            held_length = length;
-        } else if (!own) {
-            fprintf(to, "%s%.*s", separator, length, from);
-            separator = "\n";
+            held_length = held ? (int)(from - held) + length : length;
+            held = held ? held : from;
+        } else if (is_own_frame(from, (size_t)length)) {
+            held = NULL;
+        } else {
+            if (held)
+                print_line(to, held, held_length, &first);
+            print_line(to, from, length, &first);
+            held = NULL;
         }
         from += length;
         from += *from == '\n';

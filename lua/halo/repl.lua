@@ -36,7 +36,7 @@ local function reader()
 end
 
 local function is_incomplete(message)
-  return message:find("'<eof>'", 1, true) ~= nil
+  return message:find("near '<eof>'", 1, true) ~= nil
 end
 
 ---An expression is a statement that returns it. Also says whether more lines are needed.
