@@ -23,11 +23,16 @@ static void push_where(lua_State *L)
     lua_pushliteral(L, "");
 }
 
-int halo_error(lua_State *L, const char *message)
+void halo_push_misuse(lua_State *L, const char *message)
 {
     push_where(L);
     lua_pushstring(L, message);
     lua_concat(L, 2);
+}
+
+int halo_error(lua_State *L, const char *message)
+{
+    halo_push_misuse(L, message);
     return lua_error(L);
 }
 

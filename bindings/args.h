@@ -17,6 +17,8 @@ bool halo_is_own_source(const char *source);
 
 /* Raises message at the caller's line. */
 int halo_error(lua_State *L, const char *message);
+/* Pushes what halo_error() would raise. */
+void halo_push_misuse(lua_State *L, const char *message);
 /* Raises "bad argument #arg to 'name' (message)". */
 int halo_arg_error(lua_State *L, int arg, const char *name, const char *message);
 /* Raises "bad argument #arg to 'name' (expected expected, got ...)". */

@@ -27,13 +27,27 @@ int halo_push_cancelled(lua_State *L, struct halo_lua *lua)
     return 2;
 }
 
+/* The result is there, but others have had to wait long enough: the task goes on after them. */
+static int let_others(lua_State *L, struct halo_lua *lua, int count)
+{
+    if (!lua->ready && !halo_loop_busy(lua->loop))
+        return count;
+    halo_push_mark(L);
+    lua_insert(L, -(count + 1));
+    halo_task_wake(lua, lua->task, count);
+    lua->yield = HALO_YIELD_WAIT;
+    return lua_yield(L, lua_gettop(L));
+}
+
 int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 {
     bool suspend = halo_can_wait(L, lua);
     unsigned flags = suspend && lua->ready ? 0 : HALO_ALONE;
 
-    if (!halo_op_submit(lua->loop, op, flags))
-        return halo_push_result(L, lua, op, L);
+    if (!halo_op_submit(lua->loop, op, flags)) {
+        int count = halo_push_result(L, lua, op, L);
+        return suspend && halo_loop_is_due(lua->loop) ? let_others(L, lua, count) : count;
+    }
     if (!suspend) {
         halo_op_wait(lua->loop, op);
         return halo_push_result(L, lua, op, L);

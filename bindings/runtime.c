@@ -164,8 +164,8 @@ static int engine(lua_State *L)
 /* ---- waiting and waking -------------------------------------------------------------------- */
 
 /*
- * park(what): suspends the running task. Returns true and what wake() passes, or false, the
- * cancellation and the mark.
+ * park(what): suspends the running task. Returns true and what wake() passes, or false and an
+ * error: the cancellation, or why the task cannot wait.
  */
 static int park(lua_State *L)
 {
@@ -175,11 +175,13 @@ static int park(lua_State *L)
     int what = luaL_checkoption(L, 1, NULL, known);
     if (halo_push_cancelled(L, lua))
         return 2;
-    if (!halo_can_wait(L, lua))
-        return halo_error(L, lua->task
-                                 ? "this call cannot wait here, inside of a callback from C such "
-                                   "as table.sort's or string.gsub's"
-                                 : "this call waits for other tasks: only a task can do that");
+    if (!halo_can_wait(L, lua)) {
+        lua_pushboolean(L, 0);
+        halo_push_misuse(L, lua->task ? "this call cannot wait here, inside of a callback from C "
+                                        "such as table.sort's or string.gsub's"
+                                      : "this call waits for other tasks: only a task can do that");
+        return 2;
+    }
     lua->task->parked = true;
     return halo_park(L, lua, known[what]);
 }

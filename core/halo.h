@@ -328,6 +328,12 @@ HALO_API struct halo_op *halo_loop_next(struct halo_loop *loop);
 /* The next timer that has run out, or NULL. It is no longer armed. */
 HALO_API struct halo_timer *halo_loop_next_timer(struct halo_loop *loop);
 
+/*
+ * True when operations that were done at once have taken so much of this turn that the caller
+ * should let others of its own run, and then make the next turn.
+ */
+HALO_API bool halo_loop_is_due(const struct halo_loop *loop);
+
 /* True while an operation is under way or a timer armed: a turn would not wait for nothing. */
 HALO_API bool halo_loop_busy(const struct halo_loop *loop);
 

@@ -186,6 +186,7 @@ unsigned halo_loop_close(struct halo_loop *loop, uint64_t deadline_ms)
     if (!forked)
         loop->engine->close(loop->engine_state);
     close(loop->wake_fd);
+    halo_mounts_close(&loop->files.mounts);
     munmap(loop->unforked, 1);
     halo_timers_free(&loop->timers);
     if (left > 0 || forked)

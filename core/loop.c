@@ -14,9 +14,8 @@
 #include "check.h"
 #include "ops.h"
 
-#define PAUSE_NS           5000000    /* between two tries of what cannot be waited for */
-#define CLOSE_DIRECT_BYTES (1u << 20) /* written; above that a close may start to flush */
-#define EAGAIN_MAX         8
+#define PAUSE_NS   5000000 /* between two tries of what cannot be waited for */
+#define EAGAIN_MAX 8
 
 /* ---- one operation: start ------------------------------------------------------------------ */
 
@@ -159,30 +158,54 @@ static bool run_directly(struct halo_loop *loop, struct halo_op *op)
     return step == HALO_STEP_DONE;
 }
 
-/*
- * Where nothing else could use the time, a system call beats any hand-off: to be woken up by a
- * kernel worker costs more than most operations. Closing a local file hardly ever waits, unless
- * much was written to it.
- */
-static bool may_run_directly(const struct halo_loop *loop, const struct halo_op *op, unsigned flags)
+/* Runs it where it can say by itself that it would wait. What is left is the engine's to do. */
+static bool attempt(struct halo_loop *loop, struct halo_op *op)
 {
-    if (halo_op_is(op, HALO_OP_CLOSE))
-        return op->slot->local && op->slot->written < CLOSE_DIRECT_BYTES &&
-               loop->config.engine != HALO_ENGINE_POOL;
-    if (loop->config.engine != HALO_ENGINE_AUTO || !(flags & HALO_ALONE))
+    enum halo_step step = HALO_STEP_AGAIN;
+
+    op->now = op->row;
+    while (step == HALO_STEP_AGAIN) {
+        int64_t result = op->row->attempt(op);
+        loop->policy.tries++;
+        if (result == -EAGAIN) {
+            halo_policy_missed(&loop->policy, op);
+            issue_or_queue(loop, op);
+            return false;
+        }
+        step = digest(loop, op, result);
+    }
+    loop->stats.direct++;
+    loop->policy.strikes[op->row - halo_op_table] = 0;
+    return true;
+}
+
+static bool try_directly(struct halo_loop *loop, struct halo_op *op)
+{
+    if (op->row->attempt)
+        return attempt(loop, op);
+    uint64_t start_ns = halo_now_ns();
+    bool done = run_directly(loop, op);
+    halo_policy_took(&loop->policy, op, halo_now_ns() - start_ns);
+    return done;
+}
+
+/* Takes the way that the policy says. Returns true when the operation is done already. */
+static bool set_out(struct halo_loop *loop, struct halo_op *op, unsigned flags)
+{
+    switch (halo_policy_choose(loop, op, flags)) {
+    case HALO_WAY_DIRECT:
+        return run_directly(loop, op);
+    case HALO_WAY_TRY:
+        return try_directly(loop, op);
+    default:
+        issue_or_queue(loop, op);
         return false;
-    if (halo_op_is(op, HALO_OP_POLL) || halo_op_is(op, HALO_OP_COPYFILE) ||
-        (op->row->on_file && op->slot->stream))
-        return false;
-    bool only_one = loop->stats.submitted - loop->stats.retired == 1;
-    return only_one && !loop->completed.first && loop->timers.count == 0;
+    }
 }
 
 void halo_loop_start(struct halo_loop *loop, struct halo_op *op)
 {
-    if (!may_run_directly(loop, op, 0)) {
-        issue_or_queue(loop, op);
-    } else if (run_directly(loop, op)) {
+    if (set_out(loop, op, 0)) {
         retire(loop, op);
         halo_list_append(&loop->completed, op);
     }
@@ -254,11 +277,7 @@ bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
         retire(loop, op);
         return false;
     }
-    if (!may_run_directly(loop, op, flags)) {
-        issue_or_queue(loop, op);
-        return true;
-    }
-    if (!run_directly(loop, op))
+    if (!set_out(loop, op, flags))
         return true;
     retire(loop, op);
     return false;
@@ -360,6 +379,7 @@ void halo_loop_collect(struct halo_loop *loop, int64_t timeout_ns)
 {
     HALO_CHECK(*loop->unforked, "a loop cannot be used after fork(): create another one");
     loop->stats.turns++;
+    halo_policy_turn(&loop->policy);
     if (loop->files.dropped)
         halo_loop_close_dropped(loop);
     if (loop->pause_timer.index && (timeout_ns < 0 || timeout_ns > PAUSE_NS))
@@ -409,6 +429,11 @@ int halo_timer_start(struct halo_loop *loop, struct halo_timer *timer, uint64_t 
 void halo_timer_stop(struct halo_loop *loop, struct halo_timer *timer)
 {
     halo_timers_stop(&loop->timers, timer);
+}
+
+bool halo_loop_is_due(const struct halo_loop *loop)
+{
+    return halo_policy_is_due(&loop->policy);
 }
 
 bool halo_loop_busy(const struct halo_loop *loop)

@@ -12,6 +12,7 @@
 #include "engine.h"
 #include "files.h"
 #include "list.h"
+#include "policy.h"
 #include "slab.h"
 #include "timers.h"
 
@@ -27,6 +28,7 @@ struct halo_loop {
     uint32_t running;           /* with the engine; never above config.max_in_flight */
 
     struct halo_files files;
+    struct halo_policy policy;
 
     struct halo_timers timers;
     struct halo_timer pause_timer;

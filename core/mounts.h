@@ -1,6 +1,6 @@
 /*
- * mounts.h: which mounted file systems live in this kernel alone. Closing a file on the others
- * (network file systems, FUSE) may wait for another machine or process.
+ * mounts.h: which mounted file systems live in this kernel alone. A call on any other (network
+ * file systems, FUSE) may wait for another machine or process.
  */
 #ifndef HALO_MOUNTS_H
 #define HALO_MOUNTS_H
@@ -12,17 +12,22 @@ struct statx;
 
 #define HALO_MOUNTS_REMEMBERED 16
 
+/* What /proc/self/mountinfo says; the kernel tells when that changes. Zeroed at first. */
 struct halo_mounts {
+    int watch_fd; /* the descriptor plus one; 0 before the first look */
+    bool all_local;
     struct {
-        uint64_t mount_id, device;
+        uint64_t mount_id;
         bool known, local;
     } cache[HALO_MOUNTS_REMEMBERED];
 };
 
-/*
- * True where the file behind stx_mnt_id is known to be on a local file system. The answer is
- * remembered per mount; a new one costs a look into /proc/self/mountinfo, which never waits.
- */
+void halo_mounts_close(struct halo_mounts *mounts);
+
+/* Looks, without waiting, whether something was mounted or unmounted, and learns anew if so. */
+void halo_mounts_refresh(struct halo_mounts *mounts);
+
+/* True where the file behind stx_mnt_id is known to be on a local file system. */
 bool halo_mount_is_local(struct halo_mounts *mounts, const struct statx *statx);
 
 #endif

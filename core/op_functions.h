@@ -25,6 +25,7 @@ int64_t halo_close_block(struct halo_op *op);
 enum halo_step halo_close_finish(struct halo_loop *loop, struct halo_op *op, int64_t result);
 void halo_read_prepare(struct io_uring_sqe *sqe, const struct halo_op *op);
 int64_t halo_read_block(struct halo_op *op);
+int64_t halo_read_attempt(struct halo_op *op);
 int halo_read_begin(struct halo_loop *loop, struct halo_op *op);
 enum halo_step halo_read_finish(struct halo_loop *loop, struct halo_op *op, int64_t result);
 void halo_write_prepare(struct io_uring_sqe *sqe, const struct halo_op *op);

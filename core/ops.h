@@ -21,6 +21,9 @@ struct halo_op_row {
     bool no_base;        /* there is no system call for it that takes a directory */
     /* Fills in the rest of a zeroed SQE. */
     void (*prepare)(struct io_uring_sqe *sqe, const struct halo_op *op);
+    bool quick; /* mostly short: may be tried on the loop's thread, see policy.h */
+    /* As the twin, but -EAGAIN where it would have to wait; NULL where there is no such way. */
+    int64_t (*attempt)(struct halo_op *op);
     /* The blocking twin: the plain system call. Returns its result or -errno. */
     int64_t (*block)(struct halo_op *op);
     /* Before the start, or NULL: returns 0, or -errno to end the operation at once. */

@@ -71,6 +71,16 @@ int64_t halo_read_block(struct halo_op *op)
     return halo_result_of(pread(op->fd, to, chunk_length(op), (off_t)chunk_offset(op)));
 }
 
+/* A file system that cannot say whether it would wait (tmpfs) is local here, and in memory. */
+int64_t halo_read_attempt(struct halo_op *op)
+{
+    struct iovec part = {op->data + op->done, chunk_length(op)};
+    ssize_t got = preadv2(op->fd, &part, 1, (off_t)chunk_offset(op), RWF_NOWAIT);
+    if (got < 0 && errno == EOPNOTSUPP)
+        return halo_read_block(op);
+    return halo_result_of(got);
+}
+
 int halo_read_begin(struct halo_loop *loop, struct halo_op *op)
 {
     (void)loop;

@@ -18,26 +18,29 @@ local channel = {}
 local Channel = {}
 Channel.__index = Channel
 
----The first waiter that nobody has served yet, now served.
-local function take_waiter(queue)
+local CLOSED = "send on a channel that is closed"
+
+---Lets the first waiter go on that can: one that another channel has served, or that has been
+---cancelled and does not know it yet, is passed over.
+---@return table? entry
+local function serve(queue, value, closed)
   local entry = queue:pop()
-  while entry and entry.waiter.served do
+  while entry do
+    local waiter = entry.waiter
+    if not waiter.served and core.wake(waiter.task, entry.index, value, closed) then
+      waiter.served = true
+      return entry
+    end
     entry = queue:pop()
   end
-  if entry then
-    entry.waiter.served = true
-  end
-  return entry
 end
 
 ---@return boolean sent
 local function try_send(self, value)
   if self.closed then
-    error("send on a channel that is closed", 0)
+    core.raise(CLOSED)
   end
-  local receiver = take_waiter(self.receivers)
-  if receiver then
-    core.wake(receiver.waiter.task, receiver.index, value)
+  if serve(self.receivers, value) then
     return true
   end
   if self.buffer:size() < self.capacity then
@@ -51,16 +54,14 @@ end
 local function try_recv(self)
   if self.buffer:size() > 0 then
     local value = self.buffer:pop()
-    local sender = take_waiter(self.senders)
+    local sender = serve(self.senders)
     if sender then
       self.buffer:push(sender.value)
-      core.wake(sender.waiter.task, sender.index)
     end
     return true, value
   end
-  local sender = take_waiter(self.senders)
+  local sender = serve(self.senders)
   if sender then
-    core.wake(sender.waiter.task, sender.index)
     return true, sender.value
   end
   return self.closed, nil
@@ -87,22 +88,20 @@ local function wait(what, entries)
   return index, value, closed
 end
 
-local CLOSED = "send on a channel that is closed"
-
 ---Sends a value, waiting until it is received or the buffer has room for it.
 ---@async
 ---@param value any not nil, which is how a receiver learns that the channel is closed
+---@return true
 function Channel:send(value)
   if value == nil then
     core.raise("bad argument #1 to 'send' (nil cannot be sent: it means that the channel is closed)")
-  elseif self.closed then
-    core.raise(CLOSED)
   elseif not try_send(self, value) then
     local _, _, closed = wait("channel", { { queue = self.senders, value = value } })
     if closed then
       core.raise(CLOSED)
     end
   end
+  return true
 end
 
 ---Receives a value, waiting for one.
@@ -120,18 +119,17 @@ end
 Channel.__call = Channel.recv
 
 ---Says that nothing will be sent any more. Receivers get what is in the buffer, then nil.
+---@return true
 function Channel:close()
   if self.closed then
     core.raise("this channel is closed already")
   end
   self.closed = true
   for _, queue in ipairs { self.receivers, self.senders } do
-    local entry = take_waiter(queue)
-    while entry do
-      core.wake(entry.waiter.task, entry.index, nil, true)
-      entry = take_waiter(queue)
+    while serve(queue, nil, true) do
     end
   end
+  return true
 end
 
 ---@return boolean
@@ -171,6 +169,9 @@ end
 ---@return integer index of the case
 ---@return any value what was received; nil from a channel that is closed
 function channel.select(cases)
+  if type(cases) ~= "table" then
+    core.raise(("bad argument #1 to 'select' (array of cases expected, got %s)"):format(type(cases)))
+  end
   local entries = {}
   for i, case in ipairs(cases) do
     entries[i] = to_entry(case, i)

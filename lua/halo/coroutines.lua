@@ -19,6 +19,9 @@ end
 
 ---@async
 local function wrap(fn)
+  if type(fn) ~= "function" then
+    core.raise(("bad argument #1 to 'wrap' (function expected, got %s)"):format(type(fn)))
+  end
   local co = create(fn)
   return function(...)
     return unwrap(resume(co, ...))

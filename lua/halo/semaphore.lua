@@ -10,10 +10,11 @@ Semaphore.__index = Semaphore
 
 ---Takes a permit, waiting for one in the order of the calls.
 ---@async
+---@return true
 function Semaphore:acquire()
   if self.free > 0 then
     self.free = self.free - 1
-    return
+    return true
   end
   local task = core.current()
   self.waiting:push(task)
@@ -22,6 +23,7 @@ function Semaphore:acquire()
     self.waiting:remove(task)
     error(err, 0)
   end
+  return true
 end
 
 ---Takes a permit where one is free.
@@ -35,16 +37,20 @@ function Semaphore:try_acquire()
 end
 
 ---Gives a permit back, to the task that has waited longest.
+---@return true
 function Semaphore:release()
   if self.free == self.permits then
     core.raise("this semaphore was released more often than acquired")
   end
   local task = self.waiting:pop()
+  -- One that has been cancelled and does not know it yet cannot take it.
+  while task and not core.wake(task) do
+    task = self.waiting:pop()
+  end
   if not task then
     self.free = self.free + 1
-  else
-    core.wake(task)
   end
+  return true
 end
 
 local function release(self, ok, ...)
