@@ -5,7 +5,7 @@
 #include "loop.h"
 #include "ops.h"
 
-#define SLICE_NS        500000 /* of tries in one turn: what any other task waits for them at most */
+#define SLICE_NS        500000 /* of tries in one turn: the most that others wait for them */
 #define SLICE_TRIES     512
 #define LONG_NS         60000 /* longer than the hand-off to a worker that it saves */
 #define STRIKES_MAX     8

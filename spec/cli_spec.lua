@@ -46,16 +46,13 @@ describe("halo's arguments", function()
     it("make arg as luajit makes it: " .. arguments, function()
       local there = script(dir, show_arg, "show.lua")
       local expected = run(there .. command.luajit .. " " .. arguments)
-      local stdout, stderr, status = run(there .. command.halo() .. " " .. arguments)
-      assert.equal(expected, stdout)
-      assert.equal("", stderr)
-      assert.equal(0, status)
+      assert.same({ expected, "", 0 }, { run(there .. command.halo() .. " " .. arguments) })
     end)
   end
 
   it("make arg with options below the script, as luajit does", function()
-    local there = script(dir, show_arg, "show.lua") .. " "
-    local rest = " -e 'x = 1' -e 'assert(x == 1 and arg[0] == [[show.lua]])' show.lua one"
+    local there = script(dir, show_arg, "show.lua")
+    local rest = " -e 'x = 1' -e 'assert(arg[0] == [[show.lua]])' show.lua one"
     assert.equal(run(there .. command.luajit .. rest), (run(there .. command.halo() .. rest)))
   end)
 
@@ -65,22 +62,20 @@ describe("halo's arguments", function()
   end)
 
   it("run -e chunks in their order, in one global environment", function()
-    local stdout, stderr, status = run(command.halo("-e", "x = 1", "-e", "print(x)"))
-    assert.same({ "1\n", "", 0 }, { stdout, stderr, status })
+    assert.same({ "1\n", "", 0 }, { run(command.halo("-e", "x = 1", "-e", "print(x)")) })
   end)
 
   it("run -e chunks before the script", function()
     local there = script(dir, "print(x, ...)")
-    local stdout = run(there .. command.halo("-e", "x = 'set'", "script.lua", "one"))
-    assert.equal("set\tone\n", stdout)
+    local line = there .. command.halo("-e", "x = 'set'", "script.lua", "one")
+    assert.same({ "set\tone\n", "", 0 }, { run(line) })
   end)
 
   it("run no script after a chunk that has failed", function()
     local there = script(dir, "print 'must not run'")
     local stdout, stderr, status = run(there .. command.halo("-e", "error 'no'", "script.lua"))
-    assert.equal("", stdout)
+    assert.same({ "", 1 }, { stdout, status })
     says("halo: (command line):1: no\n", stderr)
-    assert.equal(1, status)
   end)
 
   it("run standard input for -", function()
@@ -296,9 +291,8 @@ task:join()
   end)
 
   it("comes after all that was printed", function()
-    local there = script(dir, "io.write 'printed;' error 'failed'")
-    local stdout = run(there .. command.halo("script.lua") .. " 2>&1")
-    assert.matches("^printed;halo: script.lua:1: failed\n", stdout)
+    local stdout = run(command.halo("-e", "io.write 'printed;' error 'failed'") .. " 2>&1")
+    assert.matches("^printed;halo: %(command line%):1: failed\n", stdout)
   end)
 end)
 

@@ -49,8 +49,8 @@ describe("the engine", function()
     assert.same({ "pool\n", "", 0 }, { run(halo("--engine=pool", "-e", tell_engine)) })
   end)
 
-  it("is the one of HALO_ENGINE before that of --engine", function()
-    local line = "HALO_ENGINE=pool " .. command.halo("--engine=ring", "-e", tell_engine)
+  it("is the one of --engine before that of HALO_ENGINE", function()
+    local line = "HALO_ENGINE=ring " .. command.halo("--engine=pool", "-e", tell_engine)
     assert.same({ "pool\n", "", 0 }, { run(line) })
   end)
 

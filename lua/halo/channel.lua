@@ -94,7 +94,7 @@ end
 ---@return true
 function Channel:send(value)
   if value == nil then
-    core.raise("bad argument #1 to 'send' (nil cannot be sent: it means that the channel is closed)")
+    core.raise "bad argument #1 to 'send' (nil cannot be sent: it says that a channel is closed)"
   elseif not try_send(self, value) then
     local _, _, closed = wait("channel", { { queue = self.senders, value = value } })
     if closed then
@@ -160,17 +160,21 @@ local function to_entry(case, i)
   elseif type(case) == "table" and getmetatable(case[1]) == Channel and case[2] ~= nil then
     return { channel = case[1], queue = case[1].senders, value = case[2] }
   end
-  core.raise(("bad argument #1 to 'select' (case %d is no channel and no {channel, value})"):format(i))
+  local problem = "bad argument #1 to 'select' (case %d is no channel and no {channel, value})"
+  core.raise(problem:format(i))
 end
+
+---@alias halo.Case halo.Channel|{ [1]: halo.Channel, [2]: any } to receive from, or to send to
 
 ---Waits until one of several channels is ready and serves that one alone.
 ---@async
----@param cases (halo.Channel|{ [1]: halo.Channel, [2]: any })[] to receive from, or to send a value to
+---@param cases halo.Case[]
 ---@return integer index of the case
 ---@return any value what was received; nil from a channel that is closed
 function channel.select(cases)
   if type(cases) ~= "table" then
-    core.raise(("bad argument #1 to 'select' (array of cases expected, got %s)"):format(type(cases)))
+    local problem = "bad argument #1 to 'select' (array of cases expected, got %s)"
+    core.raise(problem:format(type(cases)))
   end
   local entries = {}
   for i, case in ipairs(cases) do

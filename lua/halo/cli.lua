@@ -101,10 +101,10 @@ end
 ---A script may end the process from anywhere: what is under way is ended first.
 local function replace_exit()
   local exit = os.exit
-  os.exit = function(...) -- luacheck: ignore 122
+  os.exit = function(code) -- luacheck: ignore 122
     io.stdout:flush()
     core.shutdown()
-    exit(...)
+    exit(code == nil or code, true)
   end
 end
 

@@ -72,8 +72,14 @@ function halo.now()
   return core.now()
 end
 
+---@class halo.Options
+---@field max_files integer? files open at once; 65,536 by default
+---@field max_in_flight integer? operations with the engine; 1,024 by default
+---@field pool_threads integer? worker threads at most; 32 by default
+---@field engine "auto"|"ring"|"pool"? what the user has chosen goes before it
+
 ---Sets limits and the engine; only before the first operation.
----@param options { max_files: integer?, max_in_flight: integer?, pool_threads: integer?, engine: "auto"|"ring"|"pool"? }
+---@param options halo.Options
 function halo.configure(options)
   core.configure(options)
 end
@@ -131,7 +137,7 @@ function Task:status()
 end
 
 ---@class halo.Buffer
----@field string fun(self: halo.Buffer, i: integer?, n: integer?): string a copy of n bytes from offset i
+---@field string fun(self: halo.Buffer, i: integer?, n: integer?): string n bytes from offset i
 ---@field set fun(self: halo.Buffer, data: string, i: integer?): halo.Buffer copies data to offset i
 ---@field size fun(self: halo.Buffer): integer
 local Buffer = core.Buffer

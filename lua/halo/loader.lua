@@ -152,7 +152,8 @@ end
 ---@return any
 function loader.require(name)
   if type(name) ~= "string" then
-    core.raise(("bad argument #1 to 'require' (string expected, got %s)"):format(type(name)))
+    local problem = "bad argument #1 to 'require' (string expected, got %s)"
+    core.raise(problem:format(type(name)))
   end
   local me = core.current()
   while package.loaded[name] == nil and loading[name] do

@@ -99,6 +99,7 @@ end
 ---Runs the prompt until the input ends.
 ---@async
 function repl.run()
+  io.stdout:setvbuf "line"
   local read = reader()
   for chunk in read_chunk, read do
     core.join(core.spawn(evaluate, chunk))

@@ -8,7 +8,7 @@
 
 local posix = require "spec.support.posix"
 
-local PATIENCE_S = 60 -- far more than anything here takes, sanitizers included
+local PATIENCE_S = 30 -- far more than anything here takes, sanitizers included
 
 local command = {}
 

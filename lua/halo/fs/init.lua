@@ -3,7 +3,16 @@
 
 local fs = {}
 
-for _, part in ipairs { "halo.fs.calls" } do
+local parts = {
+  "halo.fs.calls",
+  "halo.fs.tree", "halo.fs.walk", "halo.fs.glob", "halo.fs.copy", "halo.fs.at",
+  "halo.fs.whole",
+  "halo.fs.temp",
+  "halo.fs.dir",
+  "halo.fs.watch",
+}
+
+for _, part in ipairs(parts) do
   for name, value in pairs(require(part)) do
     fs[name] = value
   end

@@ -1,0 +1,319 @@
+-- Calls below a directory that is held open: its name may change, or another directory take it, and
+-- they still reach the same one. No path is looked up twice, and none gets too long.
+
+local check = require "halo.fs.check"
+local core = require "halo.core"
+local status = require "halo.fs.status"
+local wait = require "halo.wait"
+
+local checked = wait.checked
+
+local flags = core.flags
+
+local fs = {}
+
+---@class halo.Dir a directory, for calls on paths that begin in it; an absolute path begins at "/"
+---@field private file halo.File
+local Dir = {}
+Dir.__index = Dir
+
+---@param base string|halo.File
+---@param path string? below base
+local function open_dir(base, path)
+  local wanted = flags.PATH + flags.DIRECTORY
+  local file, message, code
+  if path then
+    file, message, code = checked(core.open(base, path, wanted))
+  else
+    file, message, code = checked(core.open(base, wanted))
+  end
+  if not file then
+    return nil, message, code
+  end
+  return setmetatable({ file = file }, Dir)
+end
+
+---A directory to work below, whatever becomes of its name meanwhile.
+---@async
+---@param dir string|halo.File its path, or a File of it, which stays open beside
+---@return halo.Dir? dir
+---@return string? message
+---@return string? code
+function fs.at(dir)
+  if check.is_file(dir) then
+    return open_dir(dir, ".")
+  end
+  return open_dir(check.path(dir, 1, "at"))
+end
+
+---The same of a directory below this one.
+---@async
+---@param path string
+---@return halo.Dir? dir
+---@return string? message
+---@return string? code
+function Dir:at(path)
+  return open_dir(self.file, check.path(path, 1, "at"))
+end
+
+---@async
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:close()
+  return checked(core.close(self.file))
+end
+
+function Dir:__tostring()
+  local open = core.is_open(self.file)
+  return (open and "dir (%s)" or "dir (closed, %s)"):format(core.path(self.file))
+end
+
+-- ---- calls of one path ----------------------------------------------------------------------
+
+---As fs.open.
+---@async
+---@param path string
+---@param mode string|integer?
+---@param perm integer?
+---@return halo.File? file
+---@return string? message
+---@return string? code
+function Dir:open(path, mode, perm)
+  return checked(core.open(self.file, path, mode, perm))
+end
+
+---As fs.create.
+---@async
+---@param path string
+---@param perm integer?
+---@return halo.File? file
+---@return string? message
+---@return string? code
+function Dir:create(path, perm)
+  return checked(core.open(self.file, path, "w", perm))
+end
+
+---As fs.stat.
+---@async
+---@param path string
+---@param field string?
+---@return halo.Stat|any? stat
+---@return string? message
+---@return string? code
+function Dir:stat(path, field)
+  if field == nil then
+    return status.table(core.stat(self.file, path))
+  end
+  return status.field(field, core.stat(self.file, path))
+end
+
+---As fs.lstat.
+---@async
+---@param path string
+---@param field string?
+---@return halo.Stat|any? stat
+---@return string? message
+---@return string? code
+function Dir:lstat(path, field)
+  if field == nil then
+    return status.table(core.lstat(self.file, path))
+  end
+  return status.field(field, core.lstat(self.file, path))
+end
+
+local access_bits = { r = 4, w = 2, x = 1 }
+
+---As fs.access.
+---@async
+---@param path string
+---@param how string? any of "r", "w", "x"
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:access(path, how)
+  local bits = 0
+  for letter in (how or ""):gmatch "." do
+    bits = bits + (access_bits[letter] or check.fail(("no way '%s'"):format(letter), 2, "access"))
+  end
+  return checked(core.access(self.file, path, bits))
+end
+
+---As fs.exists.
+---@async
+---@param path string
+---@return boolean?
+---@return string? message
+---@return string? code
+function Dir:exists(path)
+  local ok, message, code = checked(core.access(self.file, path, 0))
+  if not ok and (code == "ENOENT" or code == "ENOTDIR") then
+    return false
+  end
+  return ok, message, code
+end
+
+---As fs.mkdir, one directory at a time.
+---@async
+---@param path string
+---@param perm integer?
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:mkdir(path, perm)
+  return checked(core.mkdir(self.file, path, perm))
+end
+
+---As fs.rmdir.
+---@async
+---@param path string
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:rmdir(path)
+  return checked(core.rmdir(self.file, path))
+end
+
+---As fs.remove.
+---@async
+---@param path string
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:remove(path)
+  return checked(core.remove(self.file, path))
+end
+
+---As fs.readlink.
+---@async
+---@param path string
+---@return string? target
+---@return string? message
+---@return string? code
+function Dir:readlink(path)
+  return checked(core.readlink(self.file, path))
+end
+
+---As fs.readdir, of the directory itself where no path is given.
+---@async
+---@param path string?
+---@return halo.Entry[]? entries
+---@return string? message
+---@return string? code
+function Dir:readdir(path)
+  return checked(core.readdir(self.file, path == nil and "." or path))
+end
+
+---As fs.chmod.
+---@async
+---@param path string
+---@param mode integer
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:chmod(path, mode)
+  return checked(core.chmod(self.file, path, mode))
+end
+
+---As fs.chown.
+---@async
+---@param path string
+---@param uid integer?
+---@param gid integer?
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:chown(path, uid, gid)
+  return checked(core.chown(self.file, path, uid, gid))
+end
+
+---As fs.lchown.
+---@async
+---@param path string
+---@param uid integer?
+---@param gid integer?
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:lchown(path, uid, gid)
+  return checked(core.lchown(self.file, path, uid, gid))
+end
+
+---As fs.utime.
+---@async
+---@param path string
+---@param atime halo.Time?
+---@param mtime halo.Time?
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:utime(path, atime, mtime)
+  return checked(core.utime(self.file, path, atime, mtime))
+end
+
+---As fs.lutime.
+---@async
+---@param path string
+---@param atime halo.Time?
+---@param mtime halo.Time?
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:lutime(path, atime, mtime)
+  return checked(core.lutime(self.file, path, atime, mtime))
+end
+
+---As fs.mkfifo.
+---@async
+---@param path string
+---@param perm integer?
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:mkfifo(path, perm)
+  return checked(core.mkfifo(self.file, path, perm))
+end
+
+-- ---- calls of two paths, which both begin in the directory ------------------------------------
+
+local rename_flags = { noreplace = 1, exchange = 2 } -- RENAME_NOREPLACE, RENAME_EXCHANGE
+
+---As fs.rename.
+---@async
+---@param from string
+---@param to string
+---@param options { noreplace: boolean?, exchange: boolean? }?
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:rename(from, to, options)
+  local sum = 0
+  for name in pairs(check.options(options, 3, "rename")) do
+    sum = sum + (options[name] and rename_flags[name] or 0)
+  end
+  return checked(core.rename(self.file, from, to, sum))
+end
+
+---As fs.link.
+---@async
+---@param path string
+---@param new string
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:link(path, new)
+  return checked(core.link(self.file, path, new))
+end
+
+---As fs.symlink: only the link's own name begins in the directory.
+---@async
+---@param target string what it says
+---@param path string
+---@return true?
+---@return string? message
+---@return string? code
+function Dir:symlink(target, path)
+  return checked(core.symlink(self.file, target, path))
+end
+
+return fs

@@ -1,0 +1,74 @@
+-- Arguments of the calls of halo.fs that are written in Lua: what is no use raises at the caller's
+-- line, naming the function, before anything has been done.
+
+local core = require "halo.core"
+
+local check = {}
+
+---@param message string
+---@param position integer of the argument
+---@param name string of the function
+function check.fail(message, position, name)
+  core.raise(("bad argument #%d to '%s' (%s)"):format(position, name, message))
+end
+
+---@param expected string
+---@param value any what was passed instead
+---@param position integer
+---@param name string
+function check.type_error(expected, value, position, name)
+  check.fail(("%s expected, got %s"):format(expected, type(value)), position, name)
+end
+
+---@param value any
+---@param position integer
+---@param name string
+---@return string
+function check.path(value, position, name)
+  if type(value) ~= "string" then
+    check.type_error("path (a string)", value, position, name)
+  elseif value:find("\0", 1, true) then
+    check.fail("the path contains a NUL byte", position, name)
+  end
+  return value
+end
+
+---@param value any
+---@param position integer
+---@param name string
+---@return table # empty for nil
+function check.options(value, position, name)
+  if value ~= nil and type(value) ~= "table" then
+    check.type_error("table of options", value, position, name)
+  end
+  return value or {}
+end
+
+---A file's permission bits among options.
+---@param value any
+---@param position integer of the options
+---@param name string
+---@return integer?
+function check.perm(value, position, name)
+  if value == nil then
+    return nil
+  end
+  if type(value) ~= "number" or value < 0 or value > 4095 or value % 1 ~= 0 then
+    check.fail("perm is a whole number from 0 to 4095 (07777)", position, name)
+  end
+  return value
+end
+
+---@param value any
+---@return boolean
+function check.is_file(value)
+  return type(value) == "userdata" and getmetatable(value) == core.File
+end
+
+---@param value any
+---@return boolean
+function check.is_buffer(value)
+  return type(value) == "userdata" and getmetatable(value) == core.Buffer
+end
+
+return check

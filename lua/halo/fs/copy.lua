@@ -1,0 +1,192 @@
+-- Copying and moving, of files and of whole trees.
+
+local calls = require "halo.fs.calls"
+local check = require "halo.fs.check"
+local copy_all = require "halo.fs.copytree"
+local core = require "halo.core"
+local random = require "halo.fs.random"
+local refusal = require "halo.fs.refusal"
+local scope = require "halo.scope"
+local tree = require "halo.fs.tree"
+local wait = require "halo.wait"
+
+local checked, guard = wait.checked, wait.guard
+
+local EXCLUSIVE, REFLINK, NO_LINK, MODE, TIMES = 1, 2, 4, 8, 16 -- HALO_COPY_* of the core
+local RANDOM_LETTERS = 12
+
+local fs = {}
+
+---@class halo.CopyOptions
+---@field exclusive boolean? the new name must not exist (EEXIST)
+---@field reflink boolean? true: share the data on the disk, or fail; false: never share them
+---@field mode boolean? keep all permission bits; without, those that the umask leaves
+---@field times boolean? keep the times of access and modification
+
+local function flags_of(options)
+  local flags = 0
+  flags = flags + (options.exclusive and EXCLUSIVE or 0)
+  flags = flags + (options.reflink and REFLINK or 0)
+  flags = flags + (options.reflink == false and NO_LINK or 0)
+  flags = flags + (options.mode and MODE or 0)
+  return flags + (options.times and TIMES or 0)
+end
+
+---Copies a file. Holes stay holes, and where the file system can it shares the data between the
+---two. A file that has the new name already gets the content and keeps its permission bits.
+---@async
+---@param from string a symbolic link is followed
+---@param to string the file's new name
+---@param options halo.CopyOptions?
+---@return integer? bytes of the file
+---@return string? message
+---@return string? code
+function fs.copy(from, to, options)
+  options = check.options(options, 3, "copy")
+  return checked(core.copyfile(from, to, flags_of(options)))
+end
+
+-- ---- trees -------------------------------------------------------------------------------------
+
+---The path without the slashes at its end, and the directory that holds it, with a slash or empty.
+local function split(path)
+  local trimmed = path:match "^(.-)/*$"
+  return trimmed, trimmed:match "^(.*/)" or ""
+end
+
+---The real path of what is there, or will be.
+---@async
+local function real(path)
+  local there = calls.realpath(path)
+  if there then
+    return there
+  end
+  local trimmed, holder = split(path)
+  local above = calls.realpath(holder == "" and "." or holder)
+  return above and (above == "/" and "" or above) .. "/" .. trimmed:sub(#holder + 1)
+end
+
+---@async
+local function is_inside(path, dir)
+  local inner, outer = real(path), calls.realpath(dir)
+  if not inner or not outer then
+    return false
+  end
+  return outer == "/" or inner == outer or inner:sub(1, #outer + 1) == outer .. "/"
+end
+
+---@async
+local function copy_tree(from, to, stat, options)
+  if is_inside(to, from) then
+    return refusal.new("EINVAL", "a directory cannot be copied into itself", from .. " -> " .. to)
+  end
+  return copy_all(from, to, stat, options)
+end
+
+---@class halo.CopytreeOptions
+---@field merge boolean? into directories that exist, replacing what else has a name of the copy
+---@field reflink boolean? true: share the data on the disk, or fail; false: never share them
+---@field mode boolean? keep all permission bits; without, those that the umask leaves
+---@field times boolean? keep the times of access and modification
+
+---Copies a directory with all that is in it: files, directories, symbolic links as such, FIFOs,
+---sockets and devices. Names of one file become names of one copy. What vanishes meanwhile is left
+---out. After a failure the rest is copied all the same.
+---@async
+---@param from string of a directory
+---@param to string the new directory's name; it must not exist (EEXIST), unless options say merge
+---@param options halo.CopytreeOptions?
+---@return true?
+---@return string? message about the first failure
+---@return string? code
+function fs.copytree(from, to, options)
+  check.path(from, 1, "copytree")
+  check.path(to, 2, "copytree")
+  options = check.options(options, 3, "copytree")
+  local mode, times = options.mode, options.times
+  local stat, message, code = calls.stat(from)
+  if not stat then
+    return nil, message, code
+  elseif not stat.is_dir then
+    return refusal.new("ENOTDIR", "not a directory", from)
+  end
+  return copy_tree(from, to, stat, {
+    flags = flags_of { exclusive = true, reflink = options.reflink, mode = mode, times = times },
+    mode = mode,
+    times = times,
+    merge = options.merge,
+  })
+end
+
+-- ---- moving ------------------------------------------------------------------------------------
+
+local KEEP_ALL = { flags = EXCLUSIVE + TIMES, times = true, owner = true, xattrs = true }
+
+---@async
+local function remove_all(path, stat)
+  if stat.is_dir then
+    return tree.rmtree(path)
+  end
+  return calls.remove(path)
+end
+
+---Copies to a name of its own beside the new one, which then replaces that as any rename does.
+---@async
+local function copy_beside(from, to, stat, options, beside)
+  local copy = stat.is_dir and copy_tree or copy_all
+  local ok, message, code = copy(from, beside, stat, KEEP_ALL)
+  if ok then
+    ok, message, code = calls.rename(beside, to, options)
+    if not ok then
+      message = refusal.about(message, beside .. " -> " .. to, from .. " -> " .. to)
+    end
+  end
+  return ok, message, code
+end
+
+---@async
+local function move_across(from, to, options)
+  local stat, message, code = calls.lstat(from)
+  if not stat then
+    return nil, message, code
+  elseif options.noreplace and calls.lstat(to, "ino") then
+    return refusal.new("EEXIST", "file exists", from .. " -> " .. to)
+  end
+  local _, holder = split(to)
+  local beside = holder .. ".halo-" .. random(RANDOM_LETTERS)
+  local returned, ok
+  returned, ok, message, code = guard(copy_beside, from, to, stat, options, beside)
+  if not returned or not ok then
+    scope.shield(remove_all, beside, stat)
+  end
+  if not returned then
+    error(ok, 0)
+  elseif not ok then
+    return nil, message, code
+  end
+  return remove_all(from, stat)
+end
+
+---Moves a file or a directory with all that is in it: by renaming or, to another file system, by
+---copying and removing. What has the new name already is replaced, as by fs.rename. The new name
+---shows only what has been copied as a whole, and nothing is removed before; a copy keeps modes and
+---times and, as far as that is permitted, owners and extended attributes.
+---@async
+---@param from string a symbolic link is moved itself
+---@param to string the new name
+---@param options { noreplace: boolean? }? refuse to replace (EEXIST)
+---@return true?
+---@return string? message
+---@return string? code
+function fs.move(from, to, options)
+  check.path(from, 1, "move")
+  check.path(to, 2, "move")
+  options = { noreplace = check.options(options, 3, "move").noreplace }
+  local ok, message, code = calls.rename(from, to, options)
+  if code == "EXDEV" then
+    return move_across(from, to, options)
+  end
+  return ok, message, code
+end
+
+return fs

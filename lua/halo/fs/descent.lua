@@ -1,0 +1,196 @@
+-- Directories of a tree, each opened by its name in its parent and never through a symbolic link:
+-- who changes a tree while halo works in it cannot lead it elsewhere, and no path gets too long.
+--
+-- Only so many are open at a time. The one that was opened first, and is nearest to the root, is
+-- closed for a new one, and opened again, by the same names from the root, when it is needed.
+
+local core = require "halo.core"
+local checked = require("halo.wait").checked
+
+local flags = core.flags
+
+local OPEN_MAX = 128
+local LISTABLE = flags.RDONLY + flags.DIRECTORY
+
+---@class halo.fs.Node a directory of the tree
+---@field parent halo.fs.Node? nil for the root
+---@field name string in the parent; the root's path
+---@field users integer who have taken it and not left
+---@field file halo.File? while it is open
+---@field newer halo.fs.Node? among the open ones
+---@field older halo.fs.Node?
+
+---@class halo.fs.Descent
+---@field private open integer
+---@field private oldest halo.fs.Node?
+---@field private newest halo.fs.Node?
+---@field private flags integer
+local Descent = {}
+Descent.__index = Descent
+
+local descent = {}
+
+---@param follow boolean? through symbolic links all the same
+---@return halo.fs.Descent
+function descent.new(follow)
+  return setmetatable({
+    open = 0,
+    flags = follow and LISTABLE or LISTABLE + flags.NOFOLLOW,
+  }, Descent)
+end
+
+local function link(self, node)
+  local newest = self.newest
+  node.older, node.newer = newest, nil
+  if newest then
+    newest.newer = node
+  else
+    self.oldest = node
+  end
+  self.newest = node
+  self.open = self.open + 1
+end
+
+local function unlink(self, node)
+  local older, newer = node.older, node.newer
+  if older then
+    older.newer = newer
+  else
+    self.oldest = newer
+  end
+  if newer then
+    newer.older = older
+  else
+    self.newest = older
+  end
+  node.older, node.newer = nil, nil
+  self.open = self.open - 1
+end
+
+---Closes a directory that nobody uses; nothing happens where it is not open.
+---@async
+function Descent:close(node)
+  local file = node.file
+  if file then
+    node.file = nil
+    unlink(self, node)
+    core.close(file)
+  end
+end
+
+---Closes all. In a task that was cancelled the closes are carried out, and raise all the same.
+function Descent:close_all()
+  while self.oldest do
+    pcall(self.close, self, self.oldest)
+  end
+end
+
+---@async
+local function make_room(self)
+  local node = self.oldest
+  while node and self.open >= OPEN_MAX do
+    local newer = node.newer
+    if node.users == 0 then
+      self:close(node)
+    end
+    node = newer
+  end
+end
+
+---Opens a directory whose parent, where it has one, is open and in use.
+---@async
+local function open(self, node)
+  if node.file then
+    return true
+  elseif self.open >= OPEN_MAX then
+    make_room(self)
+  end
+  local file, message, code
+  if node.parent then
+    file, message, code = checked(core.open(node.parent.file, node.name, self.flags))
+  else
+    file, message, code = checked(core.open(node.name, LISTABLE))
+  end
+  if not file then
+    return nil, message, code
+  elseif node.file then
+    core.close(file) -- another task was faster
+  else
+    node.file = file
+    link(self, node)
+  end
+  return true
+end
+
+---Opens a directory and those above it that are not open.
+---@async
+local function open_all(self, node)
+  local missing, above = { node }, node.parent
+  while above and not above.file do
+    missing[#missing + 1] = above
+    above = above.parent
+  end
+  if above then
+    above.users = above.users + 1
+  end
+  for i = #missing, 1, -1 do
+    missing[i].users = missing[i].users + 1
+    local ok, message, code = open(self, missing[i])
+    if above then
+      above.users = above.users - 1
+    end
+    above = missing[i]
+    if not ok then
+      above.users = above.users - 1
+      return nil, message, code
+    end
+  end
+  node.users = node.users - 1
+  return true
+end
+
+---The directory's file, which stays open until leave() is called as often as take().
+---@async
+---@param node halo.fs.Node
+---@return halo.File?
+---@return any message
+---@return string? code
+function Descent:take(node)
+  node.users = node.users + 1
+  if not node.file then
+    local ok, message, code = open_all(self, node)
+    if not ok then
+      node.users = node.users - 1
+      return nil, message, code
+    end
+  end
+  return node.file
+end
+
+---The rest of a directory's entries.
+---@async
+---@param file halo.File
+---@return halo.Entry[]?
+---@return any message
+---@return string? code
+function descent.entries(file)
+  local entries, message, code = checked(core.getdents(file))
+  local more = entries
+  while more and #more > 0 do
+    more, message, code = checked(core.getdents(file))
+    for i = 1, more and #more or 0 do
+      entries[#entries + 1] = more[i]
+    end
+  end
+  if not more then
+    return nil, message, code
+  end
+  return entries
+end
+
+---Says that a directory taken is not used any more.
+function Descent:leave(node) -- luacheck: no self
+  node.users = node.users - 1
+end
+
+return descent

@@ -1,0 +1,62 @@
+-- Directories entry by entry.
+
+local core = require "halo.core"
+local calls = require "halo.fs.calls"
+local check = require "halo.fs.check"
+local scope = require "halo.scope"
+local wait = require "halo.wait"
+
+local dir = {}
+
+---The next entries, none at the end. Of a directory that was removed meanwhile nothing is left.
+local function read_batch(directory)
+  local batch, message, code = wait.checked(core.getdents(directory))
+  if not batch and code ~= "ENOENT" then
+    core.raise(message)
+  end
+  return batch or {}
+end
+
+---The entries of a directory without "." and "..", one after the other and in the file system's
+---order, in memory that does not grow with their number:
+---
+---    for name, type in fs.dir(path) do
+---
+---What the operating system refuses is raised here, as io.lines does. The directory is closed at
+---the end; a loop that is left before leaves it to the collector, or to the caller's close of the
+---second value.
+---@async
+---@param path string
+---@return fun(): string?, string? # a name and its type, as in fs.readdir
+---@return halo.File directory
+function dir.dir(path)
+  check.path(path, 1, "dir")
+  local directory, message = calls.open(path, core.flags.RDONLY + core.flags.DIRECTORY)
+  if not directory then
+    core.raise(message)
+  end
+  local batch, at, ended = {}, 0, false
+
+  local function refill()
+    local ok, result = wait.guard(read_batch, directory)
+    batch, at = ok and result or {}, 1
+    if not batch[1] then
+      ended = true
+      scope.shield(calls.close, directory)
+    end
+    if not ok then
+      error(result, 0)
+    end
+    return batch[1]
+  end
+
+  return function()
+    at = at + 1
+    local entry = batch[at] or not ended and refill()
+    if entry then
+      return entry.name, entry.type
+    end
+  end, directory
+end
+
+return dir

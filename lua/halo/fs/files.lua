@@ -1,0 +1,282 @@
+-- Calls on a file and its data.
+
+local core = require "halo.core"
+local meta = require "halo.fs.meta"
+local options = require "halo.fs.options"
+local scope = require "halo.scope"
+local wait = require "halo.wait"
+
+local checked, refused = wait.checked, wait.refused
+local sum_of = options.sum_of
+local core_read, core_read_into, core_write = core.read, core.read_into, core.write
+
+---@class halo.fs
+---@field flags table<string, integer> RDONLY, WRONLY, RDWR, CREAT, EXCL, TRUNC, APPEND, DIRECT, ...
+local fs = { flags = core.flags }
+
+---Opens a file.
+---@async
+---@param path string
+---@param mode string|integer? "r" (default), "r+", "w", "w+", "a", "a+", with "x" to be the
+---creator; or a sum of fs.flags
+---@param perm integer? permission bits of a new file, less the umask; 0644 (octal) by default
+---@return halo.File? file
+---@return string? message
+---@return string? code
+function fs.open(path, mode, perm)
+  return checked(core.open(path, mode, perm))
+end
+
+---Creates a file, or empties it where it exists, to write.
+---@async
+---@param path string
+---@param perm integer? permission bits, less the umask; 0644 (octal) by default
+---@return halo.File? file
+---@return string? message
+---@return string? code
+function fs.create(path, perm)
+  return fs.open(path, "w", perm)
+end
+
+---Closes a file. Operations under way on it are cancelled and waited for.
+---@async
+---@param file halo.File
+---@return true?
+---@return string? message
+---@return string? code
+function fs.close(file)
+  return checked(core.close(file))
+end
+
+---Reads up to n bytes; less only at the end of the file, where it is "".
+---@async
+---@param file halo.File
+---@param n integer bytes
+---@param offset integer? without it at the file's own position, which advances
+---@return string? data
+---@return string? message
+---@return string? code
+function fs.read(file, n, offset)
+  local value, message, code = core_read(file, n, offset)
+  if value then
+    return value
+  end
+  return refused(message, code)
+end
+
+---Reads up to n bytes into a buffer.
+---@async
+---@param file halo.File
+---@param buffer halo.Buffer
+---@param n integer? bytes; the buffer's size by default
+---@param offset integer? without it at the file's own position, which advances
+---@return integer? count less than n only at the end of the file
+---@return string? message
+---@return string? code
+function fs.read_into(file, buffer, n, offset)
+  local value, message, code = core_read_into(file, buffer, n, offset)
+  if value then
+    return value
+  end
+  return refused(message, code)
+end
+
+---Writes all of the data.
+---@async
+---@param file halo.File
+---@param data string|halo.Buffer|(string|halo.Buffer)[]
+---@param offset integer? without it at the file's own position, which advances
+---@return integer? count the bytes of data
+---@return string? message
+---@return string? code
+function fs.write(file, data, offset)
+  local value, message, code = core_write(file, data, offset)
+  if value then
+    return value
+  end
+  return refused(message, code)
+end
+
+---Waits until the file's data and metadata are on the disk. A failure is final: it is the answer
+---to every later call for this file, since the data may be lost.
+---@async
+---@param file halo.File
+---@return true?
+---@return string? message
+---@return string? code
+function fs.fsync(file)
+  return checked(core.fsync(file))
+end
+
+---As fs.fsync, but leaves metadata that is not needed to read the data.
+---@async
+---@param file halo.File
+---@return true?
+---@return string? message
+---@return string? code
+function fs.fdatasync(file)
+  return checked(core.fdatasync(file))
+end
+
+---The same of an open file.
+---@async
+---@param file halo.File
+---@param size integer bytes
+---@return true?
+---@return string? message
+---@return string? code
+function fs.ftruncate(file, size)
+  return checked(core.ftruncate(file, size))
+end
+
+local allocate_flags = { keep_size = 1, punch_hole = 3, collapse = 8, zero = 16, insert = 32 }
+
+---@class halo.AllocateOptions
+---@field keep_size boolean? the file's size stays, whatever is reserved behind its end
+---@field punch_hole boolean? gives the room back; the data reads as zeros
+---@field zero boolean? the data reads as zeros, the room stays
+---@field collapse boolean? takes the range out of the file
+---@field insert boolean? puts a hole in between
+
+---Reserves room on the disk, or makes a hole.
+---@async
+---@param file halo.File
+---@param offset integer
+---@param length integer bytes
+---@param opts halo.AllocateOptions?
+---@return true?
+---@return string? message
+---@return string? code
+function fs.fallocate(file, offset, length, opts)
+  return checked(core.fallocate(file, sum_of(opts, allocate_flags), offset, length))
+end
+
+local advices = { normal = 0, random = 1, sequential = 2, willneed = 3, dontneed = 4, noreuse = 5 }
+
+---Tells the kernel how the file will be used.
+---@async
+---@param file halo.File
+---@param advice "normal"|"random"|"sequential"|"willneed"|"dontneed"|"noreuse"
+---@param offset integer? 0 by default
+---@param length integer? 0, by default, means to the end
+---@return true?
+---@return string? message
+---@return string? code
+function fs.fadvise(file, advice, offset, length)
+  local number = advices[advice]
+  if not number then
+    core.raise(("bad argument #2 to 'fadvise' (no advice '%s')"):format(tostring(advice)))
+  end
+  return checked(core.fadvise(file, number, offset, length))
+end
+
+local sync_flags = { wait_before = 1, write = 2, wait_after = 4 }
+
+---Starts, or waits for, writing a part of a file to the disk. It makes no metadata safe: for that
+---there is fs.fsync.
+---@async
+---@param file halo.File
+---@param offset integer? 0 by default
+---@param length integer? 0, by default, means to the end
+---@param opts { wait_before: boolean?, write: boolean?, wait_after: boolean? }? all by default
+---@return true?
+---@return string? message
+---@return string? code
+function fs.sync_file_range(file, offset, length, opts)
+  return checked(core.sync_range(file, opts and sum_of(opts, sync_flags) or 7, offset, length))
+end
+
+local whences = { data = 3, hole = 4 } -- SEEK_DATA, SEEK_HOLE
+
+---Moves the file's own position. From "data" and "hole" it is the next one at or behind the offset.
+---@async
+---@param file halo.File
+---@param whence "set"|"cur"|"end"|"data"|"hole"
+---@param offset integer? 0 by default; may be negative with "cur" and "end"
+---@return integer? position
+---@return string? message
+---@return string? code
+function fs.seek(file, whence, offset)
+  offset = offset or 0
+  local message, code
+  if whence == "cur" then
+    local position
+    position, message, code = core.tell(file)
+    offset = position and position + offset
+  elseif whence == "end" then
+    local size
+    size, message, code = meta.fstat(file, "size")
+    offset = size and size + offset
+  elseif whences[whence] then
+    offset, message, code = core.find(file, whences[whence], offset)
+  elseif whence ~= "set" then
+    core.raise(("bad argument #2 to 'seek' (no way '%s')"):format(tostring(whence)))
+  end
+  if not offset then
+    return refused(message, code)
+  end
+  return core.seek(file, offset)
+end
+
+---The file's own position.
+---@param file halo.File
+---@return integer? position
+---@return string? message
+---@return string? code
+function fs.tell(file)
+  return core.tell(file)
+end
+
+---Locks the file against other holders of locks (flock), waiting for them.
+---@async
+---@param file halo.File
+---@param shared boolean? with other shared locks
+---@param timeout number? seconds; 0 only tries
+---@return true?
+---@return string? message
+---@return string? code
+function fs.lock(file, shared, timeout)
+  if timeout == nil or timeout == 0 then
+    return checked(core.lock(file, shared, timeout == 0))
+  end
+  return scope.timeout(timeout, function()
+    return checked(core.lock(file, shared))
+  end)
+end
+
+---Gives the lock back.
+---@async
+---@param file halo.File
+---@return true?
+---@return string? message
+---@return string? code
+function fs.unlock(file)
+  return checked(core.unlock(file))
+end
+
+---Reads pieces of a file into an array of buffers, one behind the other.
+---@async
+---@param file halo.File
+---@param buffers halo.Buffer[]
+---@param offset integer? without it at the file's own position, which advances
+---@return integer? count less than all their bytes only at the end of the file
+---@return string? message
+---@return string? code
+function fs.readv(file, buffers, offset)
+  local total = 0
+  for _, buffer in ipairs(buffers) do
+    local count, message, code = fs.read_into(file, buffer, nil, offset and offset + total)
+    if not count then
+      return nil, message, code
+    end
+    total = total + count
+    if count < buffer:size() then
+      break
+    end
+  end
+  return total
+end
+
+fs.writev = fs.write
+
+return fs

@@ -1,0 +1,186 @@
+-- Names by pattern. A pattern is a row of parts, one for each name of a path, and what is matched
+-- in a directory is a set of them: "**/x" is at both of its parts in each directory, which is read
+-- once however often it fits.
+
+local calls = require "halo.fs.calls"
+local check = require "halo.fs.check"
+local core = require "halo.core"
+local crew = require "halo.fs.crew"
+local pattern = require "halo.fs.pattern"
+local checked = require("halo.wait").checked
+
+local fs = {}
+
+---What hides names from whoever looks, and is no failure.
+local nothing_there = {
+  ENOENT = true, ENOTDIR = true, ELOOP = true, ENAMETOOLONG = true, EACCES = true, EPERM = true,
+}
+
+---@class halo.fs.Glob
+---@field parts halo.fs.NamePattern[]
+---@field only_dirs boolean it ended in a slash
+---@field dir string what stands before the paths to look at them; "" for the working directory
+---@field hidden boolean?
+---@field crew halo.fs.Crew
+---@field found table<string, true>
+---@field failure { [1]: string, [2]: string }?
+
+local function fail(self, message, code)
+  if not nothing_there[code] then
+    self.failure = self.failure or { message, code }
+  end
+end
+
+---Adds a path, once it is known to be a directory where it has to.
+---@async
+local function add(self, path, kind)
+  if not self.only_dirs then
+    self.found[path] = true
+  elseif kind == "dir" or kind ~= "file" and calls.stat(self.dir .. path, "is_dir") then
+    self.found[path .. "/"] = true
+  end
+end
+
+local visit
+
+---Goes on in a directory with what comes behind the part that its name fits.
+local function go_on(self, path, states)
+  self.crew:add(visit, self, path .. "/", states)
+end
+
+---A name that needs no look into the directory.
+---@async
+local function look_up(self, prefix, state)
+  local path = prefix .. self.parts[state].literal
+  if state < #self.parts then
+    return go_on(self, path, { state + 1 })
+  end
+  local kind, message, code = calls.lstat(self.dir .. path, "type")
+  if kind then
+    add(self, path, kind)
+  else
+    fail(self, message, code)
+  end
+end
+
+---@async
+local function match_entry(self, prefix, entry, states)
+  local parts, next_states = self.parts, {}
+  local is_dir = entry.type == "dir"
+  for _, state in ipairs(states) do
+    local part = parts[state]
+    if part:matches(entry.name, self.hidden) then
+      if state == #parts then
+        add(self, prefix .. entry.name, entry.type)
+      elseif not part.deep and entry.type ~= "file" then
+        next_states[#next_states + 1] = state + 1
+      end
+      if part.deep and is_dir then
+        next_states[#next_states + 1] = state
+      end
+    end
+  end
+  if next_states[1] then
+    go_on(self, prefix .. entry.name, next_states)
+  end
+end
+
+---The parts to be matched in a directory: `**` may also stand for no directory at all.
+local function all_states(self, states)
+  local seen, all = {}, {}
+  for _, state in ipairs(states) do
+    while state and not seen[state] do
+      seen[state] = true
+      all[#all + 1] = state
+      state = self.parts[state].deep and state < #self.parts and state + 1 or nil
+    end
+  end
+  return all
+end
+
+local function needs_listing(self, states)
+  for _, state in ipairs(states) do
+    if not self.parts[state].literal then
+      return true
+    end
+  end
+  return false
+end
+
+---@async
+function visit(self, prefix, states)
+  local entries, message, code
+  states = all_states(self, states)
+  if needs_listing(self, states) then
+    local path = self.dir .. prefix
+    entries, message, code = checked(core.readdir(path == "" and "." or path))
+    if not entries then
+      fail(self, message, code)
+    end
+  end
+  for _, entry in ipairs(entries or {}) do
+    match_entry(self, prefix, entry, states)
+  end
+  for _, state in ipairs(states) do
+    local name = self.parts[state].literal
+    if name and (not entries or name == "." or name == "..") then
+      look_up(self, prefix, state)
+    end
+  end
+end
+
+---@async
+local function expand(self, text)
+  self.parts, self.only_dirs = {}, text:sub(-1) == "/"
+  for name in text:gmatch "[^/]+" do
+    table.insert(self.parts, pattern.name(name))
+  end
+  local root = text:match "^/" or ""
+  if root ~= "" then
+    self.dir = ""
+  end
+  if self.parts[1] then
+    crew.run(self.crew, visit, self, root, { 1 })
+  elseif root ~= "" then
+    self.found["/"] = true
+  end
+end
+
+---@class halo.GlobOptions
+---@field dir string? where relative patterns begin, and the paths found
+---@field hidden boolean? a name that begins with a dot fits as any other
+
+---The paths that fit a pattern, sorted. `*` stands for any characters of a name, `?` for one,
+---`[a-z]` for one of these and `[!a-z]` for one of the others, `{c,lua}` for each in turn, and `**`
+---as a whole name for any directories one in the other, or none; as the last name, for everything
+---below. `\` takes the meaning off what follows. A name that begins with a dot fits only a pattern
+---that does so. A slash at the end asks for directories. `**` follows no symbolic links.
+---
+---What cannot be seen for lack of permission does not fit; other failures are reported.
+---@async
+---@param text string the pattern
+---@param options halo.GlobOptions?
+---@return string[]? paths
+---@return string? message
+---@return string? code
+function fs.glob(text, options)
+  check.path(text, 1, "glob")
+  options = check.options(options, 2, "glob")
+  local dir = options.dir == nil and "" or check.path(options.dir, 2, "glob")
+  local found, paths = {}, {}
+  for _, alternative in ipairs(pattern.alternatives(text)) do
+    local self = { found = found, crew = crew.new(), hidden = options.hidden }
+    self.dir = dir:match "^$" or dir:match "/$" and dir or dir .. "/"
+    expand(self, alternative)
+    if self.failure then
+      return nil, self.failure[1], self.failure[2]
+    end
+  end
+  for path in pairs(found) do
+    paths[#paths + 1] = path
+  end
+  table.sort(paths)
+  return paths
+end
+
+return fs

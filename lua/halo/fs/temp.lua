@@ -1,0 +1,117 @@
+-- Files and directories that stand only for a while, under names that nobody guesses.
+
+local core = require "halo.core"
+local calls = require "halo.fs.calls"
+local check = require "halo.fs.check"
+local random = require "halo.fs.random"
+local scope = require "halo.scope"
+
+local TRIES = 100 -- for a name that is free; that many in vain are no accident
+local LETTERS = 12 -- in a name, where the template does not say
+local PRIVATE_FILE, PRIVATE_DIR = tonumber("600", 8), tonumber("700", 8)
+
+local flags = core.flags
+
+local temp = {}
+
+local function temp_dir()
+  local path = os.getenv "TMPDIR"
+  return path and path ~= "" and path or "/tmp"
+end
+
+---What stands before the random letters, and how many of those there are.
+local function expand(template, name)
+  template = check.path(template == nil and "halo-" or template, 1, name)
+  local head, marks = template:match "^(.-)(X*)$"
+  if #marks >= 6 then
+    return head, #marks
+  elseif template:find("/", 1, true) then
+    return template, LETTERS
+  end
+  return temp_dir() .. "/" .. template, LETTERS
+end
+
+---Calls make(path) with one random name after the other until one was free.
+local function make_new(make, head, count)
+  local made, message, code, path
+  for _ = 1, TRIES do
+    path = head .. random(count)
+    made, message, code = make(path)
+    if code ~= "EEXIST" then
+      break
+    end
+  end
+  return made, made and path or message, code
+end
+
+local function make_file(path)
+  return calls.open(path, flags.RDWR + flags.CREAT + flags.EXCL, PRIVATE_FILE)
+end
+
+local function make_dir(path)
+  return calls.mkdir(path, PRIVATE_DIR)
+end
+
+---Creates a file that only this user may read and write, open for both. It stays until it is
+---removed. A cancellation is raised by the next call and not by this one, so that the path of
+---what was created gets known.
+---
+---A template that ends in XXXXXX, or more of them, is a path whose X become random letters. Any
+---other is what the path begins with, in $TMPDIR or /tmp where it names no directory.
+---@async
+---@param template string? "halo-" by default
+---@return halo.File? file
+---@return string path or the message
+---@return string? code
+function temp.mkstemp(template)
+  return scope.shield(make_new, make_file, expand(template, "mkstemp"))
+end
+
+---Creates a directory that only this user may enter.
+---@async
+---@param template string? as for fs.mkstemp
+---@return string? path
+---@return string? message
+---@return string? code
+function temp.mkdtemp(template)
+  local made, path, code = scope.shield(make_new, make_dir, expand(template, "mkdtemp"))
+  if not made then
+    return nil, path, code
+  end
+  return path
+end
+
+---Where the file system knows no files without a name: one whose name is removed at once.
+local function make_unnamed(dir)
+  local file, path, code = make_new(make_file, dir .. "/.halo-", LETTERS)
+  if not file then
+    return nil, path, code
+  end
+  local removed, message
+  removed, message, code = calls.remove(path)
+  if not removed then
+    calls.close(file)
+    return nil, message, code
+  end
+  return file
+end
+
+local without_tmpfile = { EOPNOTSUPP = true, EISDIR = true, EINVAL = true }
+
+---Opens a file without a name, to write and read: it is gone when it is closed, however the
+---process ends.
+---@async
+---@param dir string? the directory whose file system has it; $TMPDIR or /tmp by default
+---@return halo.File? file
+---@return string? message
+---@return string? code
+function temp.tempfile(dir)
+  dir = check.path(dir == nil and temp_dir() or dir, 1, "tempfile")
+  local file, message, code = calls.open(dir, flags.RDWR + flags.TMPFILE, PRIVATE_FILE)
+  if not file and without_tmpfile[code] then
+    return scope.shield(make_unnamed, dir)
+  end
+  return file, message, code
+end
+
+return temp

@@ -1,0 +1,321 @@
+-- Directories with what is above or in them: making them with their parents, removing whole trees.
+
+local core = require "halo.core"
+local calls = require "halo.fs.calls"
+local check = require "halo.fs.check"
+local crew = require "halo.fs.crew"
+local descent = require "halo.fs.descent"
+local refusal = require "halo.fs.refusal"
+local wait = require "halo.wait"
+
+local checked, guard = wait.checked, wait.guard
+
+local flags = core.flags
+
+local NAMES_MAX = 32 -- removed one after the other by one task
+local WAITING_MAX = 256 -- jobs; whoever finds more names then removes them itself
+local TRIES_MAX = 8 -- for a directory that others change meanwhile
+
+local fs = {}
+
+-- ---- making ---------------------------------------------------------------------------------
+
+---Makes one directory, or finds that it is there.
+---@async
+local function ensure(path, perm)
+  local ok, message, code = checked(core.mkdir(path, perm))
+  if not ok and code == "EEXIST" and calls.stat(path, "is_dir") then
+    return true
+  end
+  return ok, message, code
+end
+
+---The path without its last name; nil where it has only one.
+local function above(path)
+  return path:match "^(.*[^/])/+[^/]+/*$"
+end
+
+---@async
+local function make_with_parents(path, perm)
+  local missing, at = {}, path
+  local ok, message, code = ensure(at, perm)
+  while not ok and code == "ENOENT" and above(at) do
+    missing[#missing + 1] = at
+    at = above(at)
+    ok, message, code = ensure(at)
+  end
+  for i = #missing, 1, -1 do
+    if not ok then
+      return nil, message, code
+    end
+    ok, message, code = ensure(missing[i], i == 1 and perm or nil)
+  end
+  return ok, message, code
+end
+
+---@class halo.MkdirOptions
+---@field parents boolean? make those above it too
+---@field perm integer? of the directory itself; the others get 0777 (octal) less the umask
+
+---Makes a directory. With parents, those above it too where they are missing, and it is no failure
+---that it is there already.
+---@async
+---@param path string
+---@param perm (integer|halo.MkdirOptions)? bits less the umask; 0777 (octal) by default
+---@return true?
+---@return string? message
+---@return string? code
+function fs.mkdir(path, perm)
+  if type(perm) ~= "table" then
+    return checked(core.mkdir(path, perm))
+  end
+  local bits = check.perm(perm.perm, 2, "mkdir")
+  if not perm.parents then
+    return checked(core.mkdir(path, bits))
+  end
+  return make_with_parents(check.path(path, 1, "mkdir"), bits)
+end
+
+-- ---- removing -------------------------------------------------------------------------------
+
+---@class halo.fs.Removal
+---@field crew halo.fs.Crew
+---@field descent halo.fs.Descent
+---@field top halo.fs.Node the directory that holds the root
+---@field failure { [1]: string, [2]: string }? message and code of the first one
+
+---A directory to be removed. It is pending as long as anything in it is.
+local function new_node(parent, name)
+  return { parent = parent, name = name, users = 0, pending = 1, tries = 0, failed = false }
+end
+
+---The path of a name in a directory; the top's own name ends in a slash, or is empty.
+local function path_of(node, name)
+  local names = { name }
+  while node.parent do
+    table.insert(names, 1, node.name)
+    node = node.parent
+  end
+  return node.name .. table.concat(names, "/")
+end
+
+---Remembers a failure, its message about the whole path instead of the name.
+local function fail(self, node, name, message, code)
+  node.failed = true
+  if not self.failure then
+    self.failure = { refusal.about(message, name, path_of(node, name)), code }
+  end
+end
+
+---The same of a directory itself.
+local function fail_dir(self, node, message, code)
+  node.failed = true
+  fail(self, node.parent, node.name, message, code)
+end
+
+local function is_gone(code)
+  return code == "ENOENT" or code == "ENOTDIR"
+end
+
+local scan, leave
+
+---Adds a directory found in a directory to what is to be removed.
+local function enter(self, node, name)
+  node.pending = node.pending + 1
+  self.crew:add(scan, self, new_node(node, name))
+end
+
+---Removes what is no directory.
+---@async
+local function remove_name(self, node, file, name)
+  local ok, message, code = checked(core.remove(file, name))
+  if ok or code == "ENOENT" then
+    return
+  elseif code == "EISDIR" and node.tries < TRIES_MAX then
+    node.tries = node.tries + 1
+    return enter(self, node, name)
+  end
+  fail(self, node, name, message, code)
+end
+
+---@async
+local function remove_names(self, node, names)
+  local file, message, code = self.descent:take(node)
+  if file then
+    for i = 1, #names do
+      remove_name(self, node, file, names[i])
+    end
+    self.descent:leave(node)
+  elseif not is_gone(code) then
+    fail_dir(self, node, message, code)
+  end
+  leave(self, node)
+end
+
+---Removes names that were found, or lets another task do so.
+---@async
+local function hand_on(self, node, names)
+  node.pending = node.pending + 1
+  if self.crew:waiting() > WAITING_MAX then
+    remove_names(self, node, names)
+  else
+    self.crew:add(remove_names, self, node, names)
+  end
+end
+
+---Goes through a directory that is open. Names are removed by the batch, so that no directory is
+---in memory as a whole.
+---@async
+local function scan_file(self, node, file)
+  local names = {}
+  local entries, message, code = checked(core.getdents(file))
+  while entries and #entries > 0 do
+    for i = 1, #entries do
+      local entry = entries[i]
+      if entry.type == "dir" then
+        enter(self, node, entry.name)
+      else
+        names[#names + 1] = entry.name
+        if #names == NAMES_MAX then
+          hand_on(self, node, names)
+          names = {}
+        end
+      end
+    end
+    entries, message, code = checked(core.getdents(file))
+  end
+  for i = 1, #names do
+    remove_name(self, node, file, names[i])
+  end
+  return entries, message, code
+end
+
+---What cannot be opened as a directory may be an empty one that forbids it, or by now none.
+---@async
+local function remove_unopened(self, node, message, code)
+  local parent, name = node.parent, node.name
+  local file = self.descent:take(parent)
+  if not file or code == "ENOENT" and parent ~= self.top then
+    node.gone = true
+  elseif code == "ENOTDIR" and parent ~= self.top then
+    remove_name(self, parent, file, name)
+    node.gone = true
+  elseif checked(core.rmdir(file, name)) then
+    node.gone = true
+  else
+    fail_dir(self, node, message, code)
+  end
+  if file then
+    self.descent:leave(parent)
+  end
+end
+
+---@async
+function scan(self, node)
+  local file, message, code = self.descent:take(node)
+  if not file then
+    remove_unopened(self, node, message, code)
+    return leave(self, node)
+  end
+  local ok
+  ok, message, code = scan_file(self, node, file)
+  self.descent:leave(node)
+  if not ok then
+    fail_dir(self, node, message, code)
+  end
+  leave(self, node)
+end
+
+---Removes a directory that should be empty now. Returns false where others have filled it anew.
+---@async
+local function remove_emptied(self, node)
+  local parent, name = node.parent, node.name
+  local ok
+  local file, message, code = self.descent:take(parent)
+  if file then
+    ok, message, code = checked(core.rmdir(file, name))
+    if code == "ENOTDIR" then
+      remove_name(self, parent, file, name)
+    end
+    self.descent:leave(parent)
+  end
+  if code == "ENOTEMPTY" and node.tries < TRIES_MAX then
+    return false
+  elseif not ok and not is_gone(code) then
+    fail(self, parent, name, message, code)
+  end
+  return true
+end
+
+---One thing in the directory is done; after the last one the directory is too, and so on upwards.
+---@async
+function leave(self, node)
+  node.pending = node.pending - 1
+  while node.pending == 0 do
+    self.descent:close(node)
+    if node.failed then
+      node.parent.failed = true
+    elseif not node.gone and not remove_emptied(self, node) then
+      node.pending, node.tries = 1, node.tries + 1
+      return self.crew:add(scan, self, node)
+    end
+    node = node.parent
+    node.pending = node.pending - 1
+  end
+end
+
+---@async
+local function remove_below(top, name)
+  local self = { crew = crew.new(), descent = descent.new(), top = top }
+  local ok, err = guard(crew.run, self.crew, scan, self, new_node(top, name))
+  self.descent:close_all()
+  if not ok then
+    error(err, 0)
+  elseif self.failure then
+    return nil, self.failure[1], self.failure[2]
+  end
+  return true
+end
+
+---Removes name in a directory, which is closed then.
+---@async
+local function remove_in(holder, prefix, name)
+  local top = { name = prefix, users = 1, pending = 2, file = holder }
+  local ok, done, message, code = guard(remove_below, top, name)
+  pcall(core.close, holder) -- it raises in a task that was cancelled, once it has closed
+  if not ok then
+    error(done, 0)
+  end
+  return done, message, code
+end
+
+---Removes a directory with all that is in it. No symbolic link is followed in it, not even one
+---that takes a directory's place meanwhile. After a failure the rest is removed all the same.
+---@async
+---@param path string of a directory; a symbolic link to one is refused (ENOTDIR)
+---@param options { force: boolean? }? it is no failure that there is nothing
+---@return true?
+---@return string? message about the first failure
+---@return string? code
+function fs.rmtree(path, options)
+  check.path(path, 1, "rmtree")
+  options = check.options(options, 2, "rmtree")
+  local trimmed = path:match "^(.-)/*$"
+  local prefix, name = trimmed:match "^(.-)([^/]*)$"
+  if name == "." or name == ".." or name ~= path and name == "" then
+    return refusal.new("EINVAL", "invalid argument", path)
+  end
+  local open = prefix == "" and "." or prefix
+  local holder, message, code = checked(core.open(open, flags.PATH + flags.DIRECTORY))
+  if not holder then
+    message = refusal.about(message, open, path)
+  else
+    holder, message, code = remove_in(holder, prefix, name)
+  end
+  if code == "ENOENT" and options.force then
+    return true
+  end
+  return holder, message, code
+end
+
+return fs

@@ -1,0 +1,369 @@
+-- What happens to files and directories, told by inotify(7). The kernel's events become halo's in
+-- the order in which they come, one step at a time, so that a cancellation between two steps loses
+-- nothing. They come from inotify.lua; the directories of a recursive watch are in watched.lua.
+
+local bit = require "bit"
+local core = require "halo.core"
+local Queue = require "halo.queue"
+local calls = require "halo.fs.calls"
+local check = require "halo.fs.check"
+local new_inotify = require "halo.fs.inotify"
+local new_watched = require "halo.fs.watched"
+local scope = require "halo.scope"
+local semaphore = require "halo.semaphore"
+local wait = require "halo.wait"
+
+local band, bor = bit.band, bit.bor
+local IN = core.events
+
+---@class halo.fs
+local fs = {}
+
+-- Types and masks -------------------------------------------------------------------------------
+
+---@alias halo.WatchType
+---| "create" # is there now; with moved where it came from outside
+---| "delete" # is gone; with moved where it went outside
+---| "move" # has another name, from and to
+---| "modify" # its content was changed
+---| "close_write" # was closed after it was open for writing
+---| "attrib" # its metadata were changed
+---| "open"
+---| "access" # was read
+---| "close" # was closed, however it was open
+---| "overflow" # events were lost, since nobody took them: look for yourself
+---| "error" # a directory cannot be watched: message, code
+---| "unmount"
+
+local MOVES = bor(IN.MOVED_FROM, IN.MOVED_TO)
+local SELF = bor(IN.DELETE_SELF, IN.MOVE_SELF)
+
+local masks = {
+  create = bor(IN.CREATE, MOVES),
+  delete = bor(IN.DELETE, IN.DELETE_SELF, MOVES),
+  move = bor(IN.MOVE_SELF, MOVES),
+  modify = IN.MODIFY,
+  close_write = IN.CLOSE_WRITE,
+  attrib = IN.ATTRIB,
+  open = IN.OPEN,
+  access = IN.ACCESS,
+  close = bor(IN.CLOSE_WRITE, IN.CLOSE_NOWRITE),
+}
+
+local DEFAULT_TYPES = { "create", "delete", "move", "modify", "close_write", "attrib" }
+
+---The types that are no more than a word for a bit of the kernel's.
+local plain_types = { "modify", "attrib", "close_write", "close", "open", "access" }
+
+local function has(mask, flags)
+  return band(mask, flags) ~= 0
+end
+
+---Which types are wanted, and the mask of the kernel's that it takes.
+local function to_mask(types)
+  local wanted, mask = {}, IN.EXCL_UNLINK
+  for _, name in ipairs(types) do
+    if not masks[name] then
+      check.fail(("no event '%s'"):format(tostring(name)), 2, "watch")
+    end
+    wanted[name] = true
+    mask = bor(mask, masks[name])
+  end
+  return wanted, mask
+end
+
+-- Events ----------------------------------------------------------------------------------------
+
+---@class halo.Watch
+---@field private inotify halo.Inotify
+---@field private watched halo.Watched
+---@field private is_dir boolean of the path that is watched
+---@field private wanted table<string, boolean>
+---@field private recursive boolean
+---@field private ready halo.Queue events for the user
+---@field private lock halo.Semaphore for the task that makes the next step
+---@field private overflown boolean to be told when all is watched again
+---@field private over boolean
+---@field private limit string[]? message and code: the system allows no more watches
+local Watch = {}
+Watch.__index = Watch
+
+local function tell(self, type, node, name, is_dir, moved)
+  if self.wanted[type] then
+    local path = self.watched.path_of(node, name)
+    self.ready:push { type = type, path = path, name = name, is_dir = is_dir, moved = moved }
+  end
+end
+
+---A directory cannot be watched. If it is gone by now, the kernel tells that as well.
+local function tell_error(self, path, message, code)
+  if code == "ENOSPC" then
+    self.limit = { message, code }
+  end
+  if code ~= "ENOENT" and code ~= "ENOTDIR" and not self.over then
+    self.ready:push { type = "error", path = path, is_dir = true, message = message, code = code }
+  end
+end
+
+local function tell_plain(self, node, name, mask, is_dir)
+  for _, type in ipairs(plain_types) do
+    if has(mask, masks[type]) then
+      tell(self, type, node, name, is_dir)
+    end
+  end
+end
+
+local function on_appearance(self, node, name, is_dir, moved)
+  if not self.watched.appears(node, name) then
+    return
+  end
+  tell(self, "create", node, name, is_dir, moved)
+  if is_dir and self.recursive then
+    self.watched:add(node, name, true)
+  end
+end
+
+---@async
+local function on_disappearance(self, node, name, is_dir, moved)
+  if self.watched.disappears(node, name) then
+    tell(self, "delete", node, name, is_dir, moved)
+  end
+  if is_dir and self.recursive then
+    self.watched:remove(node, name, moved)
+  end
+end
+
+local function tell_move(self, from, from_name, node, name, is_dir)
+  if self.wanted.move then
+    local path_of = self.watched.path_of
+    local event = { type = "move", name = name, is_dir = is_dir }
+    event.from, event.to = path_of(from, from_name), path_of(node, name)
+    event.path = event.to
+    self.ready:push(event)
+  end
+end
+
+---@async
+local function on_move(self, from, from_name, node, name, is_dir)
+  local known = self.watched.disappears(from, from_name)
+  if not known then
+    on_appearance(self, node, name, is_dir, true) -- from where nobody knew of it
+    return
+  end
+  self.watched.appears(node, name)
+  tell_move(self, from, from_name, node, name, is_dir)
+  if is_dir and self.recursive then
+    self.watched:move(from, from_name, node, name)
+  end
+end
+
+---Something befell the path that is watched itself.
+local function on_root(self, root, mask)
+  local path, is_dir = root.name, self.is_dir
+  if has(mask, IN.DELETE_SELF) then
+    tell(self, "delete", root, nil, is_dir)
+  elseif has(mask, IN.MOVE_SELF) then
+    self.ready:push { type = "move", path = path, is_dir = is_dir, from = path }
+  elseif has(mask, IN.UNMOUNT) then
+    self.ready:push { type = "unmount", path = path, is_dir = is_dir }
+  else
+    tell_plain(self, root, nil, mask, is_dir)
+  end
+end
+
+---@async
+local function on_overflow(self)
+  self.overflown = true
+  if self.recursive then
+    self.watched:start_over()
+  end
+end
+
+---An event about an entry of a directory; for the first half of a move, with the other one.
+---@async
+local function on_entry(self, node, mask, name, other)
+  local is_dir, other_node = has(mask, IN.ISDIR), other and self.watched:find(other[1])
+  if other_node then
+    on_move(self, node, name, other_node, other[4], is_dir)
+  elseif has(mask, bor(IN.CREATE, IN.MOVED_TO)) then
+    on_appearance(self, node, name, is_dir, has(mask, IN.MOVED_TO) or nil)
+  elseif has(mask, bor(IN.DELETE, IN.MOVED_FROM)) then
+    on_disappearance(self, node, name, is_dir, has(mask, IN.MOVED_FROM) or nil)
+  elseif self.watched.is_known(node, name) then
+    tell_plain(self, node, name, mask, is_dir)
+  end
+end
+
+---@async
+local function on_event(self, event, other)
+  local number, mask, name = event[1], event[2], event[4]
+  local root, node = self.watched.root, self.watched:find(number)
+  if has(mask, IN.Q_OVERFLOW) then
+    on_overflow(self)
+  elseif has(mask, IN.IGNORED) then
+    self.over = self.watched:on_ignored(number) == root or self.over
+  elseif node and name then
+    on_entry(self, node, mask, name, other)
+  elseif node == root then
+    on_root(self, root, mask) -- of the other directories their parents tell
+  end
+end
+
+-- Steps -----------------------------------------------------------------------------------------
+
+---@async
+local function take_event(self, event)
+  -- Of what comes from a directory that is watched no more, the other half is news by itself.
+  local moved = has(event[2], IN.MOVED_FROM) and self.watched:find(event[1])
+  local other = moved and self.inotify:other_half(event)
+  self.inotify:take(event)
+  if other then
+    self.inotify:take(other)
+  end
+  scope.shield(on_event, self, event, other)
+end
+
+---@async
+local function tell_overflow(self)
+  self.overflown = false
+  if self.recursive then
+    self.watched:sweep()
+  end
+  self.ready:push { type = "overflow", path = self.watched.root.name, is_dir = self.is_dir }
+end
+
+---Does what comes next towards an event. False where none will come any more.
+---@async
+local function step(self)
+  local event = self.inotify:first()
+  if self.ready:size() > 0 then
+    return true -- another task has found one
+  elseif scope.shield(self.watched.work, self.watched) then
+    return true
+  elseif self.overflown then
+    scope.shield(tell_overflow, self)
+  elseif event then
+    take_event(self, event)
+  elseif self.over then
+    return false
+  elseif self.inotify:wait() then
+    scope.shield(self.inotify.read, self.inotify)
+  else
+    self.over = true
+  end
+  return true
+end
+
+-- The Watch -------------------------------------------------------------------------------------
+
+---@class halo.WatchEvent
+---@field type halo.WatchType
+---@field path string beginning with the path that is watched
+---@field name string? in its directory; none where it is the path that is watched itself
+---@field is_dir boolean
+---@field from string? with "move": the path before
+---@field to string? with "move": the path now, unknown where what is watched itself has moved
+---@field moved boolean? with "create" and "delete": into what is watched, or out of it
+---@field message string? with "error"
+---@field code string? with "error"
+
+---The next event; nil once the watch is closed, or what it watches is no more. A Watch can be
+---called as well: `for event in watch do`.
+---@async
+---@return halo.WatchEvent?
+function Watch:next()
+  while self.ready:size() == 0 do
+    if not self.lock:with(step, self) then
+      self:close()
+      return nil
+    end
+  end
+  return self.ready:pop()
+end
+
+Watch.__call = Watch.next
+
+---Ends the watch. Whoever waits for an event gets nil.
+---@async
+---@return true?
+---@return string? message
+---@return string? code
+function Watch:close()
+  self.over = true
+  return self.inotify:close()
+end
+
+---Watches the path and, where that is asked for, all directories below.
+---@async
+local function start(self, path, mask)
+  local is_dir, message, code = calls.stat(path, "is_dir")
+  local number
+  if is_dir ~= nil then
+    number, message, code = self.inotify:watch(path, bor(mask, IN.DELETE_SELF))
+  end
+  if not number then
+    return nil, message, code
+  end
+  local below = bor(band(mask, bit.bnot(SELF)), IN.ONLYDIR, IN.DONT_FOLLOW)
+  self.is_dir, self.recursive = is_dir, self.recursive and is_dir
+  self.watched = new_watched(self.inotify, path, number, below, function(...)
+    tell(self, "create", ...)
+  end, function(...)
+    tell_error(self, ...)
+  end)
+  if self.recursive then
+    self.watched:start_over()
+    while not self.limit and self.watched:work() do end
+  end
+  if self.limit then
+    return nil, unpack(self.limit)
+  end
+  return self
+end
+
+---@class halo.WatchOptions
+---@field recursive boolean? the directories below too, and those that come to be there
+---@field events halo.WatchType[]? what to tell of; all but "open", "access", "close" by default
+
+---Watches a file, or a directory and what is in it:
+---
+---    for event in fs.watch("src", { recursive = true }) do print(event.type, event.path) end
+---
+---Once it returns, nothing that happens is missed: where the kernel cannot keep all events, it is
+---told as an "overflow". In a directory that appears under a recursive watch, what is there
+---already is told as created. Symbolic links below the path are not followed.
+---@async
+---@param path string
+---@param options halo.WatchOptions?
+---@return halo.Watch? watch
+---@return string? message
+---@return string? code
+function fs.watch(path, options)
+  check.path(path, 1, "watch")
+  options = check.options(options, 2, "watch")
+  local wanted, mask = to_mask(check.options(options.events or DEFAULT_TYPES, 2, "watch"))
+  if options.recursive then
+    mask = bor(mask, IN.CREATE, MOVES)
+  end
+  local inotify, message, code = new_inotify(path)
+  if not inotify then
+    return nil, message, code
+  end
+  local self = setmetatable({
+    inotify = inotify,
+    wanted = wanted,
+    recursive = options.recursive or false,
+    ready = Queue.new(),
+    lock = semaphore(1),
+    overflown = false,
+    over = false,
+  }, Watch)
+  local ok, watch
+  ok, watch, message, code = wait.guard(start, self, path, mask)
+  if not ok or not watch then
+    scope.shield(inotify.close, inotify)
+  end
+  return wait.settle(ok, watch, message, code)
+end
+
+return fs
