@@ -94,7 +94,8 @@ end
 ---@return true
 function Channel:send(value)
   if value == nil then
-    core.raise "bad argument #1 to 'send' (nil cannot be sent: it says that a channel is closed)"
+    core.raise("bad argument #1 to 'send' "
+      .. "(nil cannot be sent: it means that the channel is closed)")
   elseif not try_send(self, value) then
     local _, _, closed = wait("channel", { { queue = self.senders, value = value } })
     if closed then

@@ -17,7 +17,7 @@ headers() {
 
 # Prints `file:line: name` for each module that a Lua file below the directories requires.
 modules() {
-    grep -rnoE --include='*.lua' "\brequire[[:space:](]*[\"'][^\"']+" "$@" |
+    grep -rnoE --include='*.lua' "\brequire[[:space:](]*\"[^\"]+" "$@" |
         sed -E "s/^([^:]+:[0-9]+):.*[\"']/\\1: /"
 }
 
