@@ -138,6 +138,7 @@ function Channel:is_closed()
   return self.closed
 end
 
+---Makes a channel.
 ---@param capacity integer? values that may wait in it; 0 by default: a send waits for its recv
 ---@return halo.Channel
 function channel.channel(capacity)

@@ -8,6 +8,9 @@ local wait = require "halo.wait"
 
 ---@class halo
 ---@field fs halo.fs the filesystem calls
+---@field stdin halo.File
+---@field stdout halo.File
+---@field stderr halo.File
 local halo = {}
 
 local settle = wait.settle
@@ -190,5 +193,14 @@ setmetatable(core.cancelled, {
 coroutines.install()
 
 halo.fs = require "halo.fs"
+
+-- Each is adopted when it is asked for: a program that uses none has no file open.
+setmetatable(halo, {
+  __index = function(_, name)
+    if name == "stdin" or name == "stdout" or name == "stderr" then
+      return require("halo.stdio")[name]
+    end
+  end,
+})
 
 return halo
