@@ -200,6 +200,7 @@ int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handl
         return error;
     file->fd = fd;
     file->borrowed = borrow;
+    loop->files.borrowed += borrow;
     /* Whoever opened it chose the flags, and may share them with other processes. */
     file->flags = (uint32_t)flags | O_NONBLOCK;
     file->state = HALO_FILE_OPEN;

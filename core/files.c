@@ -79,6 +79,7 @@ void halo_files_vacate(struct halo_files *files, struct halo_file *file)
     file->state = HALO_FILE_FREE;
     file->generation++;
     files->open--;
+    files->borrowed -= file->borrowed;
     /* A slot that has used up its generations is retired, so that no handle ever comes back. */
     if (file->generation < GENERATION_MAX)
         put_free(files, file);

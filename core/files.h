@@ -46,6 +46,7 @@ struct halo_files {
     struct halo_file **chunks;
     uint32_t chunk_count;
     uint32_t open;
+    uint32_t borrowed; /* of those, the ones that somebody else has opened */
     struct halo_file *free_first, *free_last;
     struct halo_file *dropped;
     struct halo_mounts mounts;

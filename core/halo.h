@@ -59,7 +59,7 @@ struct halo_stats {
     uint64_t retired;    /* of those, the ones that have ended */
     uint64_t in_flight;  /* now: submitted and not retired */
     uint64_t queued;     /* now: of those, the ones waiting for room in the engine */
-    uint64_t files_open; /* now */
+    uint64_t files_open; /* now; without those that were only borrowed */
     uint64_t timers;     /* now */
     uint64_t direct;     /* operations carried out at once on the loop's thread */
     uint64_t ring;       /* submissions to io_uring */

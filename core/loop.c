@@ -467,7 +467,7 @@ void halo_loop_stats(const struct halo_loop *loop, struct halo_stats *stats)
 {
     *stats = loop->stats;
     stats->in_flight = stats->submitted - stats->retired;
-    stats->files_open = loop->files.open;
+    stats->files_open = loop->files.open - loop->files.borrowed;
     stats->timers = loop->timers.count;
 }
 
