@@ -67,7 +67,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches demo test check bench install clean format deps help FORCE
+.PHONY: all benches demo test check bench bench-deps bench-chart install clean format deps help FORCE
 
 all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
 
@@ -180,9 +180,20 @@ check: ## run the quality gates: warnings, layout, includes, sanitizers, valgrin
 	@sh spec/support/requirements.sh build test check
 	+@sh spec/support/check.sh '$(SUBMAKE)' $(GATES)
 
-bench: deps ## build and run the benchmark of reads
-	+@$(SUBMAKE) all benches
-	BUILD_DIR='$(abspath $(B))' $(B)/halo spec/bench/read.lua
+# JOBS="read lstat" TASKS="1 8 128" BENCH_ROUNDS=9 narrow or sharpen it; spec/bench/run.lua says more.
+# JOBS that are words are the benchmark's; a number is how many at once make may compile.
+bench: bench_jobs = $(filter-out 1 2 3 4 5 6 7 8 9 %0 %1 %2 %3 %4 %5 %6 %7 %8 %9,$(JOBS))
+bench: deps ## compare halo with C, luv, LuaJIT and node: one table, build/bench/results.json
+	+@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) JOBS= all benches
+	@TASKS='$(TASKS)' BUILD_DIR='$(abspath $(B))' $(B)/halo spec/bench/run.lua $(bench_jobs)
+
+bench-deps: ## install luv and LuaFileSystem, which the benchmark compares with
+	$(if $(filter 0,$(shell id -u)),,sudo) apt-get -qq install -y --no-install-recommends \
+		lua-luv lua-filesystem >/dev/null
+
+bench-chart: ## draw build/bench/chart.svg of the last results
+	+@$(SUBMAKE) $(B)/halo
+	@$(B)/halo spec/bench/chart.lua $(B)/bench/results.json $(B)/bench/chart.svg
 
 format: ## lay out all C sources as .clang-format says
 	clang-format -i $$(find core bindings examples spec -name '*.[ch]')

@@ -47,7 +47,7 @@ int halo_arg_type_error(lua_State *L, int arg, const char *name, const char *exp
     return halo_arg_error(L, arg, name, lua_pushfstring(L, "%s expected, got %s", expected, got));
 }
 
-const char halo_task_type[] = "Task", halo_file_type[] = "File", halo_buffer_type[] = "buffer",
+const char halo_task_type[] = "Task", halo_file_type[] = "File", halo_buffer_type[] = "Buffer",
            halo_group_type[] = "group";
 
 void *halo_check_type(lua_State *L, int arg, const char *type, const char *name)

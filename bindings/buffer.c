@@ -76,10 +76,11 @@ static const luaL_Reg functions[] = {
 };
 
 static const luaL_Reg methods[] = {
-    {"string", buffer_string},
-    {"set", buffer_set},
-    {"address", buffer_address},
-    {"size", buffer_size},
+    {"string", buffer_string}, {"set", buffer_set}, {"address", buffer_address},
+    {"size", buffer_size},     {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
     {"__tostring", buffer_tostring},
     {"__len", buffer_size},
     {NULL, NULL},
@@ -88,9 +89,5 @@ static const luaL_Reg methods[] = {
 void halo_open_buffer(lua_State *L)
 {
     halo_register(L, functions);
-    luaL_newmetatable(L, halo_buffer_type);
-    halo_register(L, methods);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_setfield(L, -2, "Buffer");
+    halo_open_type(L, halo_buffer_type, metamethods, methods);
 }

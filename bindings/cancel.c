@@ -15,6 +15,14 @@ static void leave_joined(struct halo_task *task)
     task->joined = NULL;
 }
 
+/* A worker may be writing to the record, so that its kind must do to tell. */
+static bool uses_lua_memory(const struct halo_op *op)
+{
+    enum halo_op_code kind = halo_op_kind(op);
+    return kind == HALO_OP_READ || kind == HALO_OP_WRITE || kind == HALO_OP_SETXATTR ||
+           kind == HALO_OP_FSETXATTR;
+}
+
 /*
  * Lets go of the operation the task waits for. The task goes on at once, so that the values it
  * had kept on its stack must be kept elsewhere while the kernel uses them.
@@ -24,7 +32,7 @@ static void abandon_op(lua_State *L, struct halo_lua *lua, struct halo_task *tas
     struct halo_op *op = task->op;
     int count = lua_gettop(task->current);
 
-    if (op->data) {
+    if (uses_lua_memory(op)) {
         lua_createtable(L, count, 0);
         for (int i = 1; i <= count; i++) {
             lua_pushvalue(task->current, i);

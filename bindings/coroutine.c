@@ -13,6 +13,8 @@
 #include "args.h"
 #include "scheduler.h"
 
+#define DEPTH_MAX 10000 /* generators one in another; an endless recursion is told of then */
+
 static const char mark;
 
 void halo_push_mark(lua_State *L)
@@ -54,12 +56,14 @@ static lua_State *check_thread(lua_State *L, const char *name)
 static int refuse(lua_State *L, const char *status)
 {
     lua_pushboolean(L, 0);
-    lua_pushfstring(L, "cannot resume %s coroutine", status[0] == 'd' ? "dead" : "non-suspended");
+    lua_pushfstring(L, "cannot resume %s coroutine", status[0] == 'd' ? "dead" : "running");
     return 2;
 }
 
 static bool push_caller(struct halo_task *task, lua_State *caller)
 {
+    if (task->depth == DEPTH_MAX)
+        return false;
     if (task->depth == task->capacity) {
         uint32_t capacity = task->capacity ? task->capacity * 2 : 4;
         struct halo_caller *callers = realloc(task->callers, capacity * sizeof(*callers));
@@ -124,7 +128,7 @@ static int resume(lua_State *L)
     }
     if (!lua_checkstack(co, nargs) || !push_caller(lua->task, L)) {
         lua_pushboolean(L, 0);
-        lua_pushliteral(L, "too many arguments to resume");
+        lua_pushliteral(L, "too many arguments, or coroutines one in another, to resume");
         return 2;
     }
     lua_xmove(L, co, nargs);
@@ -149,11 +153,11 @@ static bool is_task(lua_State *L, const struct halo_lua *lua)
     return L == lua->running && lua->task->depth == 0;
 }
 
-static int yield(lua_State *L)
+/* in_task(): whether there is nobody to yield to. */
+static int in_task(lua_State *L)
 {
-    if (is_task(L, halo_lua_self(L)))
-        return luaL_error(L, "attempt to yield from outside a coroutine");
-    return lua_yield(L, lua_gettop(L));
+    lua_pushboolean(L, is_task(L, halo_lua_self(L)));
+    return 1;
 }
 
 static int isyieldable(lua_State *L)
@@ -164,7 +168,7 @@ static int isyieldable(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"co_status", status},
-    {"co_yield", yield},
+    {"in_task", in_task},
     {"co_isyieldable", isyieldable},
     {NULL, NULL},
 };

@@ -35,9 +35,10 @@ bool halo_task_any_parked(lua_State *L, struct halo_lua *lua)
     return parked;
 }
 
-/* Pushes "file:line" of the innermost frame that is not halo's own. */
-static void push_place(lua_State *L, lua_State *co)
+/* Pushes "file:line" of the task's innermost frame that is not halo's own. */
+static void push_place(lua_State *L, const struct halo_task *task)
 {
+    lua_State *co = task->current;
     lua_Debug ar;
     for (int level = 0; lua_getstack(co, level, &ar); level++) {
         lua_getinfo(co, "Sl", &ar);
@@ -46,7 +47,11 @@ static void push_place(lua_State *L, lua_State *co)
             return;
         }
     }
-    lua_pushliteral(L, "?");
+    /* A tail call has left no frame: where it was spawned is the best there is. */
+    if (task->spawned_source)
+        lua_pushfstring(L, "%s:%d", task->spawned_source, task->spawned_line);
+    else
+        lua_pushliteral(L, "?");
 }
 
 void halo_task_note_origin(lua_State *L, struct halo_lua *lua, struct halo_task *task)
@@ -81,7 +86,7 @@ static void describe_one(lua_State *L, struct halo_lua *lua, struct halo_task *t
     lua_pushvalue(L, -3);
     lua_pushfstring(L, "\n\ttask %d waits in %s at ", (int)task->id,
                     task->waits ? task->waits : "nothing");
-    push_place(L, task->current);
+    push_place(L, task);
     lua_concat(L, 3);
     lua_replace(L, -4);
 }
@@ -106,7 +111,7 @@ static void list_one(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     lua_setfield(L, -2, "parent");
     lua_pushstring(L, halo_task_state_name(task));
     lua_setfield(L, -2, "status");
-    push_place(L, task->current);
+    push_place(L, task);
     lua_setfield(L, -2, "at");
     if (task->spawned_source) {
         lua_pushfstring(L, "%s:%d", task->spawned_source, task->spawned_line);

@@ -126,10 +126,12 @@ static const luaL_Reg metamethods[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg methods[] = {
+    {NULL, NULL},
+};
+
 void halo_open_file(lua_State *L)
 {
     halo_register(L, functions);
-    luaL_newmetatable(L, halo_file_type);
-    halo_register(L, metamethods);
-    lua_setfield(L, -2, "File");
+    halo_open_type(L, halo_file_type, metamethods, methods);
 }

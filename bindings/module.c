@@ -34,6 +34,25 @@ void halo_register(lua_State *L, const luaL_Reg *functions)
     }
 }
 
+/*
+ * A type's metatable, out of the reach of Lua, and the table of its methods, which becomes a field
+ * of the table on top of the stack.
+ */
+void halo_open_type(lua_State *L, const char *type, const luaL_Reg *metamethods,
+                    const luaL_Reg *methods)
+{
+    luaL_newmetatable(L, type);
+    halo_register(L, metamethods);
+    lua_pushstring(L, type);
+    lua_setfield(L, -2, "__metatable");
+    lua_newtable(L);
+    halo_register(L, methods);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "__index");
+    lua_setfield(L, -3, type);
+    lua_pop(L, 1);
+}
+
 static void close_loop(struct halo_lua *lua)
 {
     if (lua->loop)
@@ -45,7 +64,9 @@ static void close_loop(struct halo_lua *lua)
 /* Too late to be the rule: halo_lua_close() should have come before lua_close(). */
 static int state_gc(lua_State *L)
 {
-    close_loop(lua_touserdata(L, 1));
+    struct halo_lua *lua = lua_touserdata(L, 1);
+    halo_task_report_lost(lua);
+    close_loop(lua);
     return 0;
 }
 
@@ -68,6 +89,9 @@ static void make_state(lua_State *L)
     lua_setmetatable(L, -2);
     lua_setfield(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
     lua_newtable(L);
+    /* The head of luaL_unref()'s free list, without which it would leave a hole in the table. */
+    lua_pushinteger(L, 0);
+    lua_rawseti(L, -2, 0);
     lua->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);
     lua->sources = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -178,6 +178,7 @@ static void find_failures(lua_State *L, struct halo_lua *lua)
 {
     lua->failed_lately = false;
     lua_gc(L, LUA_GCCOLLECT, 0);
+    halo_task_report_lost(lua);
 }
 
 static void tell_interrupt(lua_State *L, struct halo_lua *lua)
@@ -216,6 +217,8 @@ static void run_turn(lua_State *L, struct run *run)
         deliver_timers(lua);
         deliver_ops(L, lua);
     }
+    if (lua->lost)
+        halo_task_report_lost(lua);
     run->turned = true;
 }
 

@@ -30,6 +30,7 @@ enum halo_task_state {
 enum halo_yield { HALO_YIELD_USER, HALO_YIELD_WAIT, HALO_YIELD_RESUME };
 
 struct halo_group;
+struct halo_report;
 
 /* A coroutine that waits for the generator it has resumed. */
 struct halo_caller {
@@ -106,6 +107,7 @@ struct halo_lua {
     int shields;    /* of generators that yielded inside of one: coroutine -> count; or LUA_NOREF */
     struct halo_group *collected; /* being finalized */
 
+    struct halo_report *lost; /* failures of Tasks that were collected, to be printed in order */
     struct halo_task *failed; /* with nobody joining them, yet */
     bool failed_lately;
     unsigned failures;     /* that were reported */
@@ -197,6 +199,8 @@ void halo_task_free(struct halo_task *task);
 int halo_task_gc(lua_State *L);
 /* Prints the failures that nobody has joined, and forgets them. */
 void halo_task_report(struct halo_lua *lua);
+/* Of those, the ones that nobody can join any more. */
+void halo_task_report_lost(struct halo_lua *lua);
 
 static inline bool halo_task_is_over(const struct halo_task *task)
 {
@@ -260,6 +264,9 @@ void halo_open_buffer(lua_State *L);
 void halo_open_coroutine(lua_State *L);
 void halo_open_runtime(lua_State *L);
 
+/* Makes a type of userdata: its metatable, and its methods as a field of the table on top. */
+void halo_open_type(lua_State *L, const char *type, const luaL_Reg *metamethods,
+                    const luaL_Reg *methods);
 /* Registers functions with halo's state as their upvalue into the table on top. */
 void halo_register(lua_State *L, const luaL_Reg *functions);
 

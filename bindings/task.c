@@ -82,22 +82,65 @@ void halo_task_claim(struct halo_task *task)
     task->failed_link = NULL;
 }
 
-static void report_failure(struct halo_lua *lua, struct halo_task *task)
+/* A failure that is to be printed, in the order of the tasks' numbers. */
+struct halo_report {
+    struct halo_report *next;
+    uint64_t id;
+    char *text;
+};
+
+static void lose(struct halo_lua *lua, struct halo_task *task)
 {
-    fflush(stdout);
-    fprintf(stderr, "%s\n", task->report ? task->report : "halo: a task failed (out of memory)");
-    lua->failures++;
+    struct halo_report **link = &lua->lost;
+    struct halo_report *report = malloc(sizeof(*report));
+
     halo_task_claim(task);
+    lua->failures++;
+    if (!report)
+        return;
+    *report = (struct halo_report){.id = task->id, .text = task->report};
+    task->report = NULL;
+    while (*link && (*link)->id < report->id)
+        link = &(*link)->next;
+    report->next = *link;
+    *link = report;
+}
+
+/* Without its title, which has the task's number in it. */
+static bool same_failure(const struct halo_report *a, const struct halo_report *b)
+{
+    const char *left = a->text ? strstr(a->text, " failed: ") : NULL;
+    const char *right = b && b->text ? strstr(b->text, " failed: ") : NULL;
+    return left && right && strcmp(left, right) == 0;
+}
+
+void halo_task_report_lost(struct halo_lua *lua)
+{
+    unsigned alike = 0;
+
+    if (lua->lost)
+        fflush(stdout);
+    while (lua->lost) {
+        struct halo_report *report = lua->lost;
+        lua->lost = report->next;
+        if (same_failure(report, lua->lost)) {
+            alike++;
+        } else {
+            fprintf(stderr, "%s\n", report->text ? report->text : "halo: a task failed");
+            if (alike > 0)
+                fprintf(stderr, "\tand %u more in the same way\n", alike);
+            alike = 0;
+        }
+        free(report->text);
+        free(report);
+    }
 }
 
 void halo_task_report(struct halo_lua *lua)
 {
-    while (lua->failed) {
-        struct halo_task *first = lua->failed; /* the list has the latest in front */
-        while (first->failed_next)
-            first = first->failed_next;
-        report_failure(lua, first);
-    }
+    while (lua->failed)
+        lose(lua, lua->failed);
+    halo_task_report_lost(lua);
 }
 
 bool halo_is_cancellation(lua_State *L, const struct halo_lua *lua, lua_State *co)
@@ -229,12 +272,12 @@ void halo_task_end(lua_State *L, struct halo_lua *lua, struct halo_task *task, i
 
 /* ---- collection ---------------------------------------------------------------------------- */
 
-/* Nobody can join a Task that is collected: a failure of it that nobody knows is told now. */
+/* Nobody can join a Task that is collected: a failure of it that nobody knows is told soon. */
 int halo_task_gc(lua_State *L)
 {
     struct halo_task *task = lua_touserdata(L, 1);
     if (task->failed_link)
-        report_failure(halo_lua_self(L), task);
+        lose(halo_lua_self(L), task);
     halo_task_free(task);
     free(task->report);
     task->report = NULL;

@@ -35,6 +35,14 @@ static int push_ended(lua_State *L, struct halo_lua *lua, struct halo_task *task
     return halo_task_push_outcome(L, lua, 1);
 }
 
+/* Whether a task waits, over joins alone, for another one. */
+static bool waits_for(const struct halo_task *task, const struct halo_task *other)
+{
+    while (task && task != other)
+        task = task->joined;
+    return task && other;
+}
+
 /* join(task): true and its results, or false and its error. */
 static int join(lua_State *L)
 {
@@ -44,6 +52,8 @@ static int join(lua_State *L)
     halo_check_cancelled(L, lua);
     if (task == lua->task)
         return halo_error(L, "a task cannot join itself");
+    if (waits_for(task, lua->task))
+        return halo_error(L, "this join closes a cycle: that task waits for this one");
     if (halo_task_is_over(task))
         return push_ended(L, lua, task);
     if (!lua->task) {
@@ -59,6 +69,12 @@ static int join(lua_State *L)
     self->next = task->joiners;
     task->joiners = self;
     return halo_park(L, lua, "join");
+}
+
+static int cancel_all(lua_State *L)
+{
+    halo_task_cancel_all(L, halo_lua_self(L));
+    return 0;
 }
 
 static int cancel(lua_State *L)
@@ -168,9 +184,10 @@ static int now(lua_State *L)
 /* ---- registration -------------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
-    {"spawn", spawn},          {"join", join},   {"cancel", cancel},     {"current", current},
-    {"status", status},        {"yield", yield}, {"sleep", sleep_until}, {"now", now},
-    {"tasks", halo_task_list}, {NULL, NULL},
+    {"spawn", spawn},           {"join", join},         {"cancel", cancel},
+    {"cancel_all", cancel_all}, {"current", current},   {"status", status},
+    {"yield", yield},           {"sleep", sleep_until}, {"now", now},
+    {"tasks", halo_task_list},  {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {
@@ -179,10 +196,12 @@ static const luaL_Reg metamethods[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg methods[] = {
+    {NULL, NULL},
+};
+
 void halo_open_tasks(lua_State *L)
 {
     halo_register(L, functions);
-    luaL_newmetatable(L, halo_task_type);
-    halo_register(L, metamethods);
-    lua_setfield(L, -2, "Task");
+    halo_open_type(L, halo_task_type, metamethods, methods);
 }

@@ -114,6 +114,13 @@ static void retire(struct halo_loop *loop, struct halo_op *op)
     halo_loop_leave_files(loop, op);
 }
 
+/* In this order: whoever has waited for this one may end at once, and comes behind it. */
+static void hand_on(struct halo_loop *loop, struct halo_op *op)
+{
+    halo_list_append(&loop->completed, op);
+    retire(loop, op);
+}
+
 void halo_loop_answer(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
     HALO_CHECK(op->state == HALO_OP_RUNNING, "an operation was answered twice");
@@ -130,8 +137,7 @@ void halo_loop_answer(struct halo_loop *loop, struct halo_op *op, int64_t result
     } else if (step == HALO_STEP_LATER) {
         halo_loop_pause(loop, op);
     } else {
-        retire(loop, op);
-        halo_list_append(&loop->completed, op);
+        hand_on(loop, op);
     }
     issue_backlog(loop);
 }
@@ -205,10 +211,8 @@ static bool set_out(struct halo_loop *loop, struct halo_op *op, unsigned flags)
 
 void halo_loop_start(struct halo_loop *loop, struct halo_op *op)
 {
-    if (set_out(loop, op, 0)) {
-        retire(loop, op);
-        halo_list_append(&loop->completed, op);
-    }
+    if (set_out(loop, op, 0))
+        hand_on(loop, op);
 }
 
 /* ---- operations, for the caller ------------------------------------------------------------ */
@@ -310,8 +314,7 @@ void halo_op_cancel(struct halo_loop *loop, struct halo_op *op)
     }
     enum halo_step step = digest(loop, op, -ECANCELED);
     HALO_CHECK(step == HALO_STEP_DONE, "a cancelled operation wants to go on");
-    retire(loop, op);
-    halo_list_append(&loop->completed, op);
+    hand_on(loop, op);
 }
 
 void halo_op_abandon(struct halo_loop *loop, struct halo_op *op)

@@ -111,7 +111,7 @@ inner()
     local stdout, stderr, status = run_code [[
       local halo = require "halo"
       local script = halo.current()
-      halo.spawn(function() script:join() end):join()
+      halo.scope(function() script:join() end)
     ]]
     assert.equal("", stdout)
     assert.matches("host: deadlock: [^\n]*\n", stderr)

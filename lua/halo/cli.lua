@@ -88,12 +88,15 @@ local function run(chunk, message, ...)
   end
   local silent
   local ok, report = xpcall(chunk, function(value)
-    silent = value == nil
+    silent = value == nil or value == core.cancelled
     return core.report("halo", value)
   end, ...)
-  if not ok and not silent and not core.interrupted() then
+  if not ok and not silent then
     io.stdout:flush()
     io.stderr:write(report, "\n")
+  end
+  if not ok then
+    core.cancel_all() -- who fails takes along what it has started
   end
   return ok
 end

@@ -7,7 +7,7 @@ local core = require "halo.core"
 local coroutines = {}
 
 local resume = core.resume
-local create = coroutine.create
+local create, standard_yield = coroutine.create, coroutine.yield
 
 local function unwrap(ok, ...)
   if ok then
@@ -28,13 +28,20 @@ local function wrap(fn)
   end
 end
 
+local function yield(...)
+  if core.in_task() then
+    core.raise "attempt to yield from outside a coroutine"
+  end
+  return standard_yield(...)
+end
+
 ---Puts the functions into the global table coroutine, once.
 function coroutines.install()
   if coroutine.wrap ~= wrap then
     coroutine.wrap = wrap -- luacheck: ignore 122
     coroutine.resume = core.resume -- luacheck: ignore 122
     coroutine.status = core.co_status -- luacheck: ignore 122
-    coroutine.yield = core.co_yield -- luacheck: ignore 122
+    coroutine.yield = yield -- luacheck: ignore 122
     coroutine.isyieldable = core.co_isyieldable -- luacheck: ignore 122
   end
 end

@@ -112,7 +112,6 @@ end
 
 ---@class halo.Task
 local Task = core.Task
-Task.__index = Task
 
 ---Waits until the task has ended.
 ---@async

@@ -16,8 +16,8 @@ end
 
 local header = read_header():gsub("/%*.-%*/", "")
 
--- What the header has from others: a struct of <time.h>, which something else here may have declared,
--- and the beginning of one of the kernel's.
+-- What the header has from others: a struct of <time.h>, which something else may have declared
+-- already, and the beginning of one of the kernel's.
 pcall(ffi.cdef, "struct timespec { long tv_sec, tv_nsec; };")
 ffi.cdef [[
 struct statx {
@@ -48,13 +48,16 @@ core.HALO_POSITION = ffi.cast("uint64_t", -1)
 
 -- The engines to test: that of the run, or each.
 local asked_for = os.getenv("HALO_ENGINE") or ""
-core.engines = asked_for ~= "" and { asked_for } or { "ring", "pool", "auto" }
+local engines = asked_for ~= "" and { asked_for } or { "ring", "pool", "auto" }
 
 local kinds = {
   auto = lib.HALO_ENGINE_AUTO,
   ring = lib.HALO_ENGINE_RING,
   pool = lib.HALO_ENGINE_POOL,
 }
+
+-- What has ended at once, for each loop, until drain() hands it on.
+local ended_at_once = {}
 
 ---Creates a loop. Returns it, or nil and the error.
 ---@param engine "auto"|"ring"|"pool"
@@ -70,8 +73,26 @@ function core.create(engine, limits)
   return out[0]
 end
 
----For the tests of a block: returns a function that creates a loop, and one that closes it and
----returns what halo_loop_close() does. Loops that a test leaves open are closed after it.
+---A block of tests for each engine. define gets the engine's name, a function that creates a loop
+---on it, and one that closes a loop and returns what halo_loop_close() does. Loops that a test
+---leaves open are closed after it.
+---@param define fun(engine: string, new_loop: fun(limits: table?), close_loop: fun(loop))
+function core.describe(name, define)
+  for _, engine in ipairs(engines) do
+    local full_name = ("%s, engine %s,"):format(name, engine)
+    local available = core.create(engine)
+    if available then
+      lib.halo_loop_close(available, 0)
+      busted.describe(full_name, function()
+        define(engine, core.loops(engine))
+      end)
+    else
+      busted.pending(full_name .. " which the kernel refuses")
+    end
+  end
+end
+
+---The two functions of core.describe().
 function core.loops(engine)
   local open = {}
 
@@ -82,6 +103,7 @@ function core.loops(engine)
   end
 
   local function close_loop(loop)
+    ended_at_once[tostring(loop)] = nil
     for i, each in ipairs(open) do
       if each == loop then
         table.remove(open, i)
@@ -121,10 +143,22 @@ function core.op(loop, code, path, path2)
   return op
 end
 
+---Submits an operation and returns it. On the engine auto, short ones end at once: drain() hands on
+---those as well. Reads of pipes, polls and syncs always get under way.
+function core.submit(loop, op)
+  if not lib.halo_op_submit(loop, op, 0) then
+    local key = tostring(loop)
+    ended_at_once[key] = ended_at_once[key] or {}
+    table.insert(ended_at_once[key], op)
+  end
+  return op
+end
+
 ---Turns the loop until nothing is under way, calling visit, where given, after each turn. Returns
 ---what has ended, in order.
 function core.drain(loop, visit)
-  local ended = {}
+  local ended = ended_at_once[tostring(loop)] or {}
+  ended_at_once[tostring(loop)] = nil
   while true do
     local op = lib.halo_loop_next(loop)
     if op ~= nil then
@@ -160,16 +194,37 @@ function core.result(loop, op)
   return result
 end
 
+---Releases the records of an array.
+function core.release(loop, ops)
+  for _, op in ipairs(ops) do
+    lib.halo_op_release(loop, op)
+  end
+end
+
 ---Opens a file and returns its handle.
+---@param flags integer? of open(2); to read by default
 function core.open(loop, path, flags)
   local op = core.op(loop, lib.HALO_OP_OPEN, path)
   op.flags = flags or 0
-  op.mode = 0x1a4
   local result = core.perform(loop, op)
   local file = op.file
   lib.halo_op_release(loop, op)
   assert(result == 0, "open failed: " .. result)
   return file
+end
+
+---A new operation on a file.
+function core.file_op(loop, code, file)
+  local op = lib.halo_op_new(loop, code)
+  op.file = file
+  return op
+end
+
+---A poll of a descriptor, submitted.
+function core.poll(loop, fd, events)
+  local op = lib.halo_op_new(loop, lib.HALO_OP_POLL)
+  op.fd, op.flags = fd, events
+  return core.submit(loop, op)
 end
 
 return core

@@ -13,6 +13,10 @@ char *mkdtemp(char *template);
 int pipe2(int ends[2], int flags);
 int faccessat(int directory, const char *path, int mode, int flags);
 int close(int fd);
+int fcntl(int fd, int command, ...);
+int timerfd_create(int clock, int flags);
+struct spec_timer { long every_s, every_ns, first_s, first_ns; };
+int timerfd_settime(int fd, int flags, const struct spec_timer *time, struct spec_timer *before);
 ssize_t read(int fd, void *data, size_t size);
 ssize_t write(int fd, const void *data, size_t size);
 struct pollfd { int fd; short events, revents; };
@@ -86,9 +90,24 @@ function posix.close(fd)
 end
 
 function posix.is_open(fd)
-  local polled = ffi.new("struct pollfd", { fd = fd })
-  check(C.poll(polled, 1, 0), "poll")
-  return polled.revents ~= 32 -- POLLNVAL
+  return C.fcntl(fd, 1) >= 0 -- F_GETFD
+end
+
+---How many descriptors this process has.
+function posix.count_descriptors()
+  local count = 0
+  for fd = 0, 1023 do
+    count = count + (posix.is_open(fd) and 1 or 0)
+  end
+  return count
+end
+
+---A descriptor that becomes readable after this time.
+function posix.timer(ms)
+  local fd = check(C.timerfd_create(1, 0x80000), "timerfd_create") -- CLOCK_MONOTONIC, CLOEXEC
+  local time = ffi.new("struct spec_timer", { first_ns = ms * 1000000 })
+  check(C.timerfd_settime(fd, 0, time, nil), "timerfd_settime")
+  return fd
 end
 
 ---True where the descriptor is readable, or becomes so within the time.

@@ -3,6 +3,7 @@
 
 local check = require "halo.fs.check"
 local core = require "halo.core"
+local sum_of = require("halo.fs.options").sum_of
 local status = require "halo.fs.status"
 local wait = require "halo.wait"
 
@@ -287,10 +288,7 @@ local rename_flags = { noreplace = 1, exchange = 2 } -- RENAME_NOREPLACE, RENAME
 ---@return string? message
 ---@return string? code
 function Dir:rename(from, to, options)
-  local sum = 0
-  for name in pairs(check.options(options, 3, "rename")) do
-    sum = sum + (options[name] and rename_flags[name] or 0)
-  end
+  local sum = sum_of(check.options(options, 3, "rename"), rename_flags)
   return checked(core.rename(self.file, from, to, sum))
 end
 

@@ -14,7 +14,6 @@ end
 
 ---@class halo.File
 local File = core.File
-File.__index = File
 
 -- stylua: ignore
 local methods = {

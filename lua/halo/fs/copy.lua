@@ -4,15 +4,18 @@ local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local copy_all = require "halo.fs.copytree"
 local core = require "halo.core"
+local sum_of = require("halo.fs.options").sum_of
 local random = require "halo.fs.random"
 local refusal = require "halo.fs.refusal"
 local scope = require "halo.scope"
+local split = require "halo.fs.split"
 local tree = require "halo.fs.tree"
 local wait = require "halo.wait"
 
 local checked, guard = wait.checked, wait.guard
 
-local EXCLUSIVE, REFLINK, NO_LINK, MODE, TIMES = 1, 2, 4, 8, 16 -- HALO_COPY_* of the core
+local copy_flags = { exclusive = 1, reflink = 2, mode = 8, times = 16 } -- HALO_COPY_* of the core
+local NO_LINK = 4
 local RANDOM_LETTERS = 12
 
 local fs = {}
@@ -23,13 +26,8 @@ local fs = {}
 ---@field mode boolean? keep all permission bits; without, those that the umask leaves
 ---@field times boolean? keep the times of access and modification
 
-local function flags_of(options)
-  local flags = 0
-  flags = flags + (options.exclusive and EXCLUSIVE or 0)
-  flags = flags + (options.reflink and REFLINK or 0)
-  flags = flags + (options.reflink == false and NO_LINK or 0)
-  flags = flags + (options.mode and MODE or 0)
-  return flags + (options.times and TIMES or 0)
+local function flags_of(given)
+  return sum_of(given, copy_flags) + (given.reflink == false and NO_LINK or 0)
 end
 
 ---Copies a file. Holes stay holes, and where the file system can it shares the data between the
@@ -48,12 +46,6 @@ end
 
 -- ---- trees -------------------------------------------------------------------------------------
 
----The path without the slashes at its end, and the directory that holds it, with a slash or empty.
-local function split(path)
-  local trimmed = path:match "^(.-)/*$"
-  return trimmed, trimmed:match "^(.*/)" or ""
-end
-
 ---The real path of what is there, or will be.
 ---@async
 local function real(path)
@@ -61,9 +53,9 @@ local function real(path)
   if there then
     return there
   end
-  local trimmed, holder = split(path)
-  local above = calls.realpath(holder == "" and "." or holder)
-  return above and (above == "/" and "" or above) .. "/" .. trimmed:sub(#holder + 1)
+  local prefix, name = split(path)
+  local above = calls.realpath(prefix == "" and "." or prefix)
+  return above and (above == "/" and "" or above) .. "/" .. name
 end
 
 ---@async
@@ -120,7 +112,12 @@ end
 
 -- ---- moving ------------------------------------------------------------------------------------
 
-local KEEP_ALL = { flags = EXCLUSIVE + TIMES, times = true, owner = true, xattrs = true }
+local KEEP_ALL = {
+  flags = flags_of { exclusive = true, times = true },
+  times = true,
+  owner = true,
+  xattrs = true,
+}
 
 ---@async
 local function remove_all(path, stat)
@@ -152,8 +149,7 @@ local function move_across(from, to, options)
   elseif options.noreplace and calls.lstat(to, "ino") then
     return refusal.new("EEXIST", "file exists", from .. " -> " .. to)
   end
-  local _, holder = split(to)
-  local beside = holder .. ".halo-" .. random(RANDOM_LETTERS)
+  local beside = split(to) .. ".halo-" .. random(RANDOM_LETTERS)
   local returned, ok
   returned, ok, message, code = guard(copy_beside, from, to, stat, options, beside)
   if not returned or not ok then

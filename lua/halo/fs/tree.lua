@@ -6,6 +6,7 @@ local check = require "halo.fs.check"
 local crew = require "halo.fs.crew"
 local descent = require "halo.fs.descent"
 local refusal = require "halo.fs.refusal"
+local split = require "halo.fs.split"
 local wait = require "halo.wait"
 
 local checked, guard = wait.checked, wait.guard
@@ -300,8 +301,7 @@ end
 function fs.rmtree(path, options)
   check.path(path, 1, "rmtree")
   options = check.options(options, 2, "rmtree")
-  local trimmed = path:match "^(.-)/*$"
-  local prefix, name = trimmed:match "^(.-)([^/]*)$"
+  local prefix, name = split(path)
   if name == "." or name == ".." or name ~= path and name == "" then
     return refusal.new("EINVAL", "invalid argument", path)
   end

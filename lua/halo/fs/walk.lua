@@ -12,9 +12,11 @@ local refused, settle = wait.refused, wait.settle
 
 local AHEAD_MAX = 32 -- directories read, or being read, before their turn
 local AHEAD_TURNS = 256 -- directories until it is looked again whether reading is slow
-local SLOW_S = 0.0001 -- for a directory whose names are in memory
-local SLOW_ENTRY_S = 0.000002 -- and for each of its entries
-local SLOW_MANY = 2 -- in succession; a single one may have other causes
+local QUICK_S = 0.00003 -- for a directory that is in memory
+local QUICK_ENTRY_S = 0.000001 -- and for each of its entries
+local LAG_COUNTED_S = 0.0001 -- beyond that, at most, for one directory
+local LAG_KEPT = 0.8 -- of the sum, at the next directory
+local LAG_MAX_S = 0.0002 -- the sum that says that the disk is waited for
 
 local fs = {}
 
@@ -32,16 +34,21 @@ local fs = {}
 ---@field order boolean? by name in each directory
 ---@field on_error (fun(path: string, message: string, code: string))? goes on without a directory
 
+---@class halo.fs.WalkNode : halo.fs.Node a directory that the walk will enter
+---@field path string
+---@field depth integer
+---@field after halo.fs.WalkNode? the one that will be entered next, as far as is known
+---@field task halo.Task? that reads it ahead
+
 ---@class halo.fs.Walk
 ---@field options halo.WalkOptions
 ---@field depth integer
 ---@field descent halo.fs.Descent
 ---@field listings table[] from the root to where the walk is
----@field next halo.fs.Node|false the directory whose entries come next
----@field coming halo.fs.Node[] the directories that will be entered, the next one last
----@field ahead integer read before their turn
----@field ahead_turns integer directories to enter until it is looked whether that pays
----@field slow integer directories read slowly in succession
+---@field first halo.fs.WalkNode? the directory that will be entered next
+---@field here halo.fs.WalkNode|false the same where it was the last entry
+---@field ahead integer directories to enter until it is looked whether reading ahead pays
+---@field lag number seconds by which the latest directories took longer than from memory
 local Walk = {}
 Walk.__index = Walk
 
@@ -88,66 +95,6 @@ local function read_open(self, node, file)
   return entries, message, code
 end
 
----@async
-local function read(self, node)
-  local file, message, code = self.descent:take(node)
-  if not file then
-    return nil, message, code
-  end
-  local entries
-  entries, message, code = read_open(self, node, file)
-  self.descent:leave(node)
-  return entries, message, code
-end
-
--- ---- reading ahead ---------------------------------------------------------------------------
-
----Starts reading directories that come next.
-local function read_ahead(self)
-  local coming = self.coming
-  while self.ahead < AHEAD_MAX and #coming > 0 do
-    local node = table.remove(coming)
-    if not node.entered then
-      node.task = core.spawn(read, self, node)
-      self.ahead = self.ahead + 1
-    end
-  end
-end
-
----Reads a directory in its turn, and finds out whether the next ones should be read ahead.
----@async
-local function read_now(self, node)
-  local start = core.now()
-  local entries, message, code = read(self, node)
-  local expected = SLOW_S + SLOW_ENTRY_S * (entries and #entries or 0)
-  self.slow = core.now() - start > expected and self.slow + 1 or 0
-  if self.slow == SLOW_MANY then
-    self.slow = 0
-    self.ahead_turns = pcall(core.group) and AHEAD_TURNS or 0 -- where there are tasks to wait for
-  end
-  return entries, message, code
-end
-
----The entries of the directory whose turn it is.
----@async
-local function entries_of(self, node)
-  local task, coming = node.task, self.coming
-  node.entered, node.task = true, nil
-  if self.ahead_turns > 0 then
-    self.ahead_turns = self.ahead_turns - 1
-  end
-  if task then
-    self.ahead = self.ahead - 1
-    return settle(core.join(task))
-  end
-  while coming[1] and coming[#coming].entered do
-    coming[#coming] = nil
-  end
-  return read_now(self, node)
-end
-
--- ---- going through it ------------------------------------------------------------------------
-
 local function by_name(a, b)
   return a.name < b.name
 end
@@ -162,30 +109,103 @@ local function admit(self, node, prefix, entry)
   return { parent = node, name = entry.name, path = entry.path, depth = entry.depth, users = 0 }
 end
 
----Goes on with the entries of a directory.
+---Puts the directories in a directory behind it, in their order.
+local function line_up(node, nodes)
+  local last = node
+  for i = 1, #nodes do
+    local inner = nodes[i]
+    if inner then
+      inner.after, last.after = last.after, inner
+      last = inner
+    end
+  end
+  return last ~= node
+end
+
+---Reads a directory and finds out what of it will be entered.
 ---@async
-local function enter(self, node, entries)
-  local nodes, coming, entered = {}, self.coming, false
-  local prefix = node.path:match "/$" and node.path or node.path .. "/"
-  if self.options.order then
+---@return table? listing
+---@return any message
+---@return string? code
+local function read(self, node)
+  local file, message, code = self.descent:take(node)
+  if not file then
+    return nil, message, code
+  end
+  local entries
+  entries, message, code = read_open(self, node, file)
+  self.descent:leave(node)
+  if not entries then
+    return nil, message, code
+  elseif self.options.order then
     table.sort(entries, by_name)
   end
+  local nodes, prefix = {}, node.path:match "/$" and node.path or node.path .. "/"
   for i = 1, #entries do
     nodes[i] = admit(self, node, prefix, entries[i])
   end
-  for i = #entries, 1, -1 do
-    if nodes[i] then
-      coming[#coming + 1] = nodes[i]
-      entered = true
-    end
-  end
-  if not entered then
+  if not line_up(node, nodes) then
     self.descent:close(node)
   end
-  table.insert(self.listings, { node = node, entries = entries, nodes = nodes, at = 0 })
-  if self.ahead_turns > 0 then
-    read_ahead(self)
+  return { node = node, entries = entries, nodes = nodes, at = 0 }
+end
+
+-- ---- reading ahead ---------------------------------------------------------------------------
+
+local read_ahead
+
+---@async
+local function read_then_ahead(self, node)
+  local listing, message, code = read(self, node)
+  read_ahead(self)
+  return listing, message, code
+end
+
+---Starts reading the directories that come next, as far as they are known.
+function read_ahead(self)
+  local node = self.first
+  for _ = 1, self.ahead > 0 and AHEAD_MAX or 0 do
+    if not node then
+      return
+    end
+    node.task = node.task or core.spawn(read_then_ahead, self, node)
+    node = node.after
   end
+end
+
+---Reads a directory in its turn, and finds out whether the next ones should be read ahead: where
+---the latest ones took long. One alone may have other causes than the disk, and does not count for
+---much.
+---@async
+local function read_now(self, node)
+  local start = core.now()
+  local listing, message, code = read(self, node)
+  local expected = QUICK_S + QUICK_ENTRY_S * (listing and #listing.entries or 0)
+  local lag = math.max(core.now() - start - expected, 0)
+  self.lag = self.lag * LAG_KEPT + math.min(lag, LAG_COUNTED_S)
+  if self.lag > LAG_MAX_S then
+    self.lag = 0
+    self.ahead = pcall(core.group) and AHEAD_TURNS or 0 -- where there are tasks to wait for
+  end
+  return listing, message, code
+end
+
+-- ---- going through it ------------------------------------------------------------------------
+
+---The listing of the directory whose turn it is.
+---@async
+local function listing_of(self, node)
+  local listing, message, code
+  self.ahead = math.max(self.ahead - 1, 0)
+  if node.task then
+    listing, message, code = settle(core.join(node.task))
+    node.task = nil
+  else
+    listing, message, code = read_now(self, node)
+  end
+  self.first = node.after
+  read_ahead(self)
+  return listing, message, code
 end
 
 ---A directory that is gone, or by now something else, is none of the walk's business.
@@ -203,12 +223,12 @@ end
 ---Enters the directory that was the last entry, if it was one.
 ---@async
 local function descend(self)
-  local node = self.next
+  local node = self.here
   if node then
-    self.next = false
-    local entries, message, code = entries_of(self, node)
-    if entries then
-      enter(self, node, entries)
+    self.here = false
+    local listing, message, code = listing_of(self, node)
+    if listing then
+      table.insert(self.listings, listing)
     else
       fail(self, node, message, code)
     end
@@ -233,7 +253,7 @@ local function step(self)
       self.listings[#self.listings] = nil
       self.descent:close(listing.node)
     else
-      listing.at, self.next = at, listing.nodes[at]
+      listing.at, self.here = at, listing.nodes[at]
       if not filter or filter(entry.path, entry) then
         return entry.path, entry
       end
@@ -244,15 +264,14 @@ end
 ---Ends the walk before its end, as a loop that is left does only once it is collected.
 ---@async
 function Walk:close()
-  for _, listing in ipairs(self.listings) do
-    for i = listing.at + 1, #listing.nodes do
-      local task = listing.nodes[i] and listing.nodes[i].task
-      if task then
-        settle(core.join(task))
-      end
+  local node = self.first
+  self.first, self.here, self.listings = nil, false, {}
+  while node do
+    if node.task then
+      settle(core.join(node.task))
     end
+    node = node.after
   end
-  self.next, self.listings, self.coming = false, {}, {}
   self.descent:close_all()
 end
 
@@ -287,16 +306,16 @@ end
 function fs.walk(root, options)
   check.path(root, 1, "walk")
   options = check_options(options)
+  local node = { name = root, path = root, depth = 0, users = 0 }
   local self = setmetatable({
     options = options,
     depth = options.depth or math.huge,
     descent = descent.new(options.follow),
     listings = {},
-    next = { name = root, path = root, depth = 0, users = 0 },
-    coming = {},
+    first = node,
+    here = node,
     ahead = 0,
-    ahead_turns = 0,
-    slow = 0,
+    lag = 0,
   }, Walk)
   return function()
     return step(self)

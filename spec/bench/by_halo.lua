@@ -1,0 +1,207 @@
+-- The jobs in halo. Started as the C loops are, by the command halo:
+--
+--     halo spec/bench/by_halo.lua JOB DIRECTORY COUNT TASKS
+--
+-- It prints nanoseconds per item; for walk, copytree and lines for the whole.
+
+local halo = require "halo"
+local fs = require "halo.fs"
+local layout = require "spec.bench.layout"
+
+local PAGE = layout.PAGE
+
+---@class bench.Job
+---@field count integer
+---@field tasks integer
+---@field directory string
+
+---Each job returns the function that a task runs; it takes the function that hands out the items,
+---1 to COUNT and then nil, so that all tasks together keep the order of the other columns.
+local jobs = {}
+
+function jobs.read(job)
+  local file = assert(fs.open(job.directory .. "/read.data"))
+  local offsets = layout.offsets(job.count, layout.READ_SIZE)
+  return function(next_item)
+    local buffer = halo.buffer(PAGE)
+    for i in next_item do
+      if file:read_into(buffer, PAGE, offsets[i]) ~= PAGE then error "short read" end
+    end
+  end
+end
+
+function jobs.string(job)
+  local file = assert(fs.open(job.directory .. "/read.data"))
+  local offsets = layout.offsets(job.count, layout.READ_SIZE)
+  return function(next_item)
+    for i in next_item do
+      if #file:read(PAGE, offsets[i]) ~= PAGE then error "short read" end
+    end
+  end
+end
+
+function jobs.direct(job)
+  local flags = fs.flags.RDONLY + fs.flags.DIRECT
+  local file = assert(fs.open(job.directory .. "/read.data", flags))
+  local offsets = layout.offsets(job.count, layout.READ_SIZE)
+  return function(next_item)
+    local buffer = halo.buffer(PAGE)
+    for i in next_item do
+      if file:read_into(buffer, PAGE, offsets[i]) ~= PAGE then error "short read" end
+    end
+  end
+end
+
+function jobs.lstat(job)
+  local _, paths = layout.tree(job.directory .. "/names", job.count)
+  return function(next_item)
+    for i in next_item do assert(fs.lstat(paths[i])) end
+  end
+end
+
+function jobs.field(job)
+  local _, paths = layout.tree(job.directory .. "/names", job.count)
+  return function(next_item)
+    for i in next_item do assert(fs.lstat(paths[i], "size")) end
+  end
+end
+
+function jobs.readfile(job)
+  local _, paths = layout.tree(job.directory .. "/small", job.count)
+  return function(next_item)
+    for i in next_item do assert(fs.readfile(paths[i])) end
+  end
+end
+
+function jobs.write(job)
+  local file = assert(fs.open(job.directory .. "/write.data", "r+"))
+  local offsets = layout.offsets(job.count, layout.WRITE_SIZE)
+  local page = ("\0"):rep(PAGE)
+  return function(next_item)
+    for i in next_item do assert(file:write(page, offsets[i])) end
+  end
+end
+
+function jobs.write64(job)
+  local files = {}
+  for i = 1, layout.WRITE_FILES do
+    files[i] = assert(fs.open(("%s/write/%d"):format(job.directory, i - 1), "r+"))
+  end
+  local offsets = layout.offsets(job.count, layout.WRITE64_SIZE)
+  local page = ("\0"):rep(PAGE)
+  return function(next_item)
+    for i in next_item do
+      assert(files[i % layout.WRITE_FILES + 1]:write(page, offsets[i]))
+    end
+  end
+end
+
+---Each task has a log of its own.
+function jobs.append(job)
+  local line = ("x"):rep(layout.LINE)
+  local logs, taken = {}, 0
+  for i = 1, job.tasks do
+    logs[i] = assert(fs.open(("%s/logs/%d"):format(job.directory, i - 1), "a"))
+  end
+  return function(next_item)
+    taken = taken + 1
+    local log = logs[taken]
+    for _ in next_item do
+      assert(log:write(line))
+      assert(log:fsync())
+    end
+  end
+end
+
+function jobs.cycle(job)
+  local first, second = layout.cycle(job.directory, job.count)
+  local content = ("x"):rep(layout.CONTENT)
+  return function(next_item)
+    for i in next_item do
+      local file = assert(fs.open(first[i], "wx"))
+      assert(file:write(content))
+      file:close()
+      assert(fs.rename(first[i], second[i]))
+      assert(fs.remove(second[i]))
+    end
+  end
+end
+
+---What the loop in C does, file by file.
+function jobs.copy(job)
+  local _, paths = layout.tree(job.directory .. "/small", job.count)
+  local folders, new_paths = layout.tree(job.directory .. "/small.copy", job.count)
+  assert(fs.mkdir(job.directory .. "/small.copy"))
+  for _, folder in ipairs(folders) do assert(fs.mkdir(folder)) end
+  return function(next_item)
+    for i in next_item do assert(fs.copy(paths[i], new_paths[i])) end
+  end
+end
+
+---Nothing but a task that ends.
+function jobs.spawn()
+  local function nothing() end
+  return function(next_item)
+    for _ in next_item do halo.spawn(nothing):join() end
+  end
+end
+
+---A task is woken up by another one's yield.
+function jobs.switch()
+  return function(next_item)
+    for _ in next_item do halo.yield() end
+  end
+end
+
+-- ---- jobs that are one piece of work ------------------------------------------------------------
+
+local wholes = {}
+
+---@return integer entries
+---@return integer blocks
+function wholes.walk(path)
+  local entries, blocks = 0, 0
+  halo.map(fs.walk(path), function(found)
+    entries, blocks = entries + 1, blocks + fs.lstat(found, "blocks")
+  end)
+  return entries, blocks
+end
+
+function wholes.lines(path)
+  local lines, bytes = 0, 0
+  for line in fs.lines(path) do lines, bytes = lines + 1, bytes + #line end
+  return lines, bytes
+end
+
+function wholes.copytree(path)
+  return assert(fs.copytree(path, path .. ".copy"))
+end
+
+-- ---- running them -------------------------------------------------------------------------------
+
+local function run_tasks(work, count, task_count)
+  local tasks, next_item = {}, layout.counter(count)
+  for i = 1, task_count do tasks[i] = halo.spawn(work, next_item) end
+  for i = 1, task_count do tasks[i]:join() end
+end
+
+local function time_tasks(name, directory, count, task_count)
+  local work = jobs[name] { count = count, tasks = task_count, directory = directory }
+  collectgarbage() -- what the preparation has left behind
+  local start = halo.now()
+  run_tasks(work, count, task_count)
+  print(("%.1f"):format((halo.now() - start) / count * 1e9))
+end
+
+local function time_whole(name, path)
+  local start = halo.now()
+  local sums = { wholes[name](path) }
+  print(("%.1f"):format((halo.now() - start) * 1e9), unpack(sums))
+end
+
+local name, directory = arg[1], arg[2]
+if wholes[name] then
+  time_whole(name, directory)
+else
+  time_tasks(name, directory, tonumber(arg[3]), tonumber(arg[4]))
+end

@@ -1,0 +1,125 @@
+-- What is measured: the jobs, and in which columns each of them is done.
+--
+-- A job's count is how many items one measurement does. The other runtimes do `fewer` times less
+-- where they are slow, and halo's engines a quarter; that hardly changes the time per item. `tasks`
+-- is how many items are under way at once; a job without them is one piece of work.
+
+local EACH = { 1, 2, 8, 32, 128 }
+local TREE = os.getenv "BENCH_TREE" or "/usr"
+local LUV_IO_NODE = { luv = true, io = true, node = true }
+
+---@class bench.Job
+---@field name string
+---@field title string
+---@field unit "us"|"ms"
+---@field count integer? 1 where there is none
+---@field fewer integer?
+---@field scaled boolean? whether BENCH_SCALE changes the count: the work is as large as its files
+---@field tasks integer[]?
+---@field c string? the program of the C loops
+---@field job table<string, string>? what a column calls the job, where not by its name
+---@field ring boolean? whether C has a loop with a ring
+---@field others table<string, true|string> other columns: by their script, or by a command
+---@field needs string? of what files.lua makes
+---@field path string? what the job works on, where not on all of that
+---@field removes string? what a measurement leaves behind
+---@field cold boolean? with empty caches, which takes root
+---@field extra boolean? done only when asked for by name
+
+---@type bench.Job[]
+return {
+  {
+    name = "read", title = "cached random 4 KiB read, to a buffer", unit = "us",
+    count = 60000, fewer = 10, tasks = EACH,
+    c = "data_loops", ring = true, others = { node = true }, needs = "read",
+  },
+  {
+    name = "string", title = "cached random 4 KiB read, to a string", unit = "us",
+    count = 60000, fewer = 10, tasks = EACH,
+    c = "data_loops", ring = true, others = { luv = true, io = true }, needs = "read",
+    job = { plain = "read", uring = "read" },
+  },
+  {
+    name = "direct", title = "O_DIRECT random 4 KiB read", unit = "us",
+    count = 2000, tasks = EACH,
+    c = "data_loops", ring = true, others = {}, needs = "read",
+  },
+  {
+    name = "lstat", title = "lstat", unit = "us",
+    count = 100000, fewer = 20, scaled = true, tasks = EACH,
+    c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "names",
+  },
+  {
+    name = "field", title = "lstat, one field", unit = "us",
+    count = 100000, fewer = 10, scaled = true, tasks = { 1, 8, 128 },
+    c = "name_loops", ring = true, others = {}, needs = "names",
+    job = { plain = "lstat", uring = "lstat" },
+  },
+  {
+    name = "readfile", title = "small file read whole", unit = "us",
+    count = 15000, fewer = 10, scaled = true, tasks = EACH,
+    c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "small",
+  },
+  {
+    name = "write", title = "4 KiB write, one file", unit = "us",
+    count = 15000, fewer = 5, tasks = EACH,
+    c = "data_loops", ring = true, others = LUV_IO_NODE, needs = "write",
+  },
+  {
+    name = "write64", title = "4 KiB write, 64 files", unit = "us",
+    count = 15000, fewer = 5, tasks = EACH,
+    c = "data_loops", ring = true, others = { luv = true, node = true }, needs = "write64",
+  },
+  {
+    name = "append", title = "append + fsync", unit = "us",
+    count = 128, tasks = EACH,
+    c = "data_loops", ring = true, others = { luv = true, node = true }, needs = "logs",
+  },
+  {
+    name = "cycle", title = "create, write, close, rename, remove", unit = "us",
+    count = 3000, fewer = 3, tasks = EACH,
+    c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "cycle",
+  },
+  {
+    name = "copy", title = "copy of a small file", unit = "us",
+    count = 1000, scaled = true, tasks = { 1, 8, 128 },
+    c = "name_loops", ring = true, others = { luv = true }, needs = "small", removes = "small.copy",
+  },
+  {
+    name = "copytree", title = "copy of a tree of 2,000 small files", unit = "ms",
+    others = { node = true, tools = "cp -r" }, needs = "tree", removes = "tree.copy", path = "tree",
+  },
+  {
+    name = "walk", title = "walk + stat of " .. TREE, unit = "ms",
+    c = "walk_loops", ring = true, path = TREE,
+    others = { luv = true, io = true, node = true, tools = "du -s" },
+  },
+  {
+    name = "lines", title = "lines of a file of 64 MiB", unit = "ms",
+    c = "walk_loops", others = { io = true, node = true, tools = "wc -l" },
+    needs = "lines", path = "lines.data",
+  },
+  {
+    name = "spawn", title = "spawn + join (LuaJIT: a bare coroutine)", unit = "us",
+    count = 200000, others = { io = true },
+  },
+  {
+    name = "switch", title = "yield (LuaJIT: a bare coroutine)", unit = "us",
+    count = 200000, others = { io = true },
+  },
+  {
+    name = "start", title = "start-up", unit = "ms",
+    others = { io = "luajit -e ''", node = "node -e ''", tools = "true" },
+  },
+  {
+    name = "cold", title = "small file read whole, cold", unit = "us",
+    count = 3000, scaled = true, tasks = { 1, 8, 64 }, cold = true,
+    c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "small",
+    job = { _ = "readfile" },
+  },
+  {
+    name = "coldwalk", title = "walk + stat of " .. TREE .. ", cold", unit = "ms", cold = true,
+    c = "walk_loops", ring = true, path = TREE, others = { tools = "du -s" },
+    job = { _ = "walk" }, extra = true,
+  },
+}

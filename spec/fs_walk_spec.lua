@@ -1,0 +1,281 @@
+local halo = require "halo"
+local fs = halo.fs
+local command = require "spec.support.command"
+local posix = require "spec.support.posix"
+local temp = require "spec.support.temp"
+local tree = require "spec.support.tree"
+require "spec.support.assertions"
+
+---What a walk yields, each path below the root with its type's first letter.
+local function walked(root, options)
+  local items = {}
+  for path, entry in fs.walk(root, options) do
+    assert.equal(path, entry.path)
+    assert.equal(root .. "/", path:sub(1, #root + 1))
+    local rest = path:sub(#root + 2)
+    assert.equal(entry.name, rest:match "[^/]*$")
+    assert.equal(select(2, rest:gsub("/", "")) + 1, entry.depth)
+    table.insert(items, rest .. " " .. entry.type)
+  end
+  return items
+end
+
+local function sorted(items)
+  table.sort(items)
+  return items
+end
+
+describe("fs.walk", function()
+  local dir = temp.dir()
+
+  it("yields all that is in a tree, with types", function()
+    tree.make(dir.root, { "a/b/c", "a/.hidden", "pipe|", "link -> a", "dangling -> x", "empty/" })
+    posix.mksocket(dir:path "socket")
+    assert.same({ "a dir", "a/.hidden file", "a/b dir", "a/b/c file", "dangling symlink",
+      "empty dir", "link symlink", "pipe fifo", "socket socket" }, sorted(walked(dir.root)))
+  end)
+
+  it("sees what find sees", function()
+    local found, stdout = {}, command.run "find /usr/include /usr/share/doc -mindepth 1"
+    for line in stdout:gmatch "[^\n]+" do
+      table.insert(found, line)
+    end
+    local paths = {}
+    for _, root in ipairs { "/usr/include", "/usr/share/doc" } do
+      for path in fs.walk(root) do
+        table.insert(paths, path)
+      end
+    end
+    assert.same(sorted(found), sorted(paths))
+  end)
+
+  it("yields a directory right before what is in it, sorted where that is asked for", function()
+    tree.make(dir.root, { "b/2/y", "b/2/x", "b/1/z", "b.txt", "a", "c/d/e/f" })
+    local items = walked(dir.root, { order = true })
+    assert.same({ "a file", "b dir", "b/1 dir", "b/1/z file", "b/2 dir", "b/2/x file",
+      "b/2/y file", "b.txt file", "c dir", "c/d dir", "c/d/e dir", "c/d/e/f file" }, items)
+    local open = { "" }
+    for _, item in ipairs(walked(dir.root)) do
+      local path, kind = item:match "^(.*) (%a+)$"
+      local holder = path:match "^(.*/)" or ""
+      while open[#open] ~= holder do
+        assert(table.remove(open), path .. " came before its directory")
+      end
+      if kind == "dir" then
+        table.insert(open, path .. "/")
+      end
+    end
+  end)
+
+  it("goes as deep as it is told", function()
+    tree.make(dir.root, { "a/b/c/d" })
+    assert.same({ "a dir" }, walked(dir.root, { depth = 1 }))
+    assert.same({ "a dir", "a/b dir" }, walked(dir.root, { depth = 2 }))
+    assert.same({ "a dir", "a/b dir", "a/b/c dir", "a/b/c/d file" },
+      walked(dir.root, { depth = 9 }))
+  end)
+
+  it("does not enter what is pruned, and yields what passes the filter", function()
+    tree.make(dir.root, { "a/x.lua", "a/y.c", ".git/z.lua", "b/.git/w.lua", "b/v.lua" })
+    local asked = {}
+    local options = {
+      order = true,
+      prune = function(path, entry)
+        asked[#asked + 1] = path:sub(#dir.root + 2)
+        return entry.name == ".git"
+      end,
+    }
+    assert.same({ ".git dir", "a dir", "a/x.lua file", "a/y.c file", "b dir", "b/.git dir",
+      "b/v.lua file" }, walked(dir.root, options))
+    assert.same({ ".git", "a", "b", "b/.git" }, asked)
+    options.filter = function(path, entry)
+      assert.equal(path, entry.path)
+      return entry.name:match "%.lua$"
+    end
+    assert.same({ "a/x.lua file", "b/v.lua file" }, walked(dir.root, options))
+  end)
+
+  describe("with follow", function()
+    it("enters directories through links and tells what a link leads to", function()
+      tree.make(dir.root, { "real/dir/file", "there/link -> ../real/dir", "there/file -> ../real",
+        "there/none -> nowhere", "there/device -> /dev/null" })
+      assert.same({ "device char", "file dir", "file/dir dir", "file/dir/file file", "link dir",
+        "link/file file", "none symlink" },
+        walked(dir:path "there", { follow = true, order = true }))
+    end)
+
+    it("does not enter a directory inside of itself", function()
+      tree.make(dir.root, { "a/b/up -> ../..", "a/b/self -> .", "a/round -> round" })
+      assert.same({ "a dir", "a/b dir", "a/b/self dir", "a/b/up dir", "a/round symlink" },
+        walked(dir.root, { follow = true, order = true }))
+    end)
+  end)
+
+  it("follows the root", function()
+    tree.make(dir.root, { "target/file" })
+    dir:symlink("link", "target")
+    assert.same({ "file file" }, walked(dir:path "link"))
+  end)
+
+  it("writes the root as it was given", function()
+    tree.make(dir.root, { "a/b" })
+    for _, root in ipairs { "", "/", "//" } do
+      local paths = {}
+      for path in fs.walk(dir.root .. root, { order = true }) do
+        table.insert(paths, path)
+      end
+      local prefix = dir.root .. (root == "" and "/" or root)
+      assert.same({ prefix .. "a", prefix .. "a/b" }, paths)
+    end
+    assert.truthy(fs.walk "."():match "^%./")
+  end)
+
+  it("goes deeper than a path can say", function()
+    command.run(("cd '%s' && i=0; while [ $i -lt 1000 ]; do mkdir directory; cd -P directory; "
+      .. "i=$((i + 1)); done; : >file"):format(dir.root))
+    local count, last = 0, nil
+    for _, entry in fs.walk(dir.root) do
+      count, last = count + 1, entry
+      assert.is_true(halo.stats().files_open < 200)
+    end
+    assert.equal(1001, count)
+    assert.equal("file", last.name)
+    assert.equal(1001, last.depth)
+  end)
+
+  it("leaves out what vanishes meanwhile", function()
+    tree.make(dir.root, { "a/1/x", "b/2/y", "c/3/z" })
+    local items = {}
+    for path, entry in fs.walk(dir.root, { order = true }) do
+      items[#items + 1] = path:sub(#dir.root + 2)
+      if entry.name == "a" then
+        command.run(("rm -r '%s/b'; mv '%s/c' '%s/d'; : >'%s/c'"):gsub("%%s", dir.root))
+      end
+    end
+    assert.same({ "a", "a/1", "a/1/x", "b", "c" }, items)
+  end)
+
+  describe("of what cannot be read", function()
+    it("raises", function()
+      local file = dir:file "file"
+      assert.misuse("ENOENT: no such file or directory: " .. dir:path "none",
+        function() for _ in fs.walk(dir:path "none") do end end) -- luacheck: ignore
+      assert.misuse("ENOTDIR: not a directory: " .. file,
+        function() for _ in fs.walk(file) do end end) -- luacheck: ignore
+    end)
+
+    local code = [[
+      local fs, root = require("halo").fs, ...
+      local function count(options)
+        local n = 0
+        for _ in fs.walk(root, options) do n = n + 1 end
+        return n
+      end
+      print(pcall(count))
+      print(count { on_error = print })]]
+
+    it("raises, or goes on where there is an on_error", function()
+      tree.make(dir:path "tree", { "a/x", "locked/y", "z" })
+      command.run(("cd '%s' && chown -R 65534 . && chmod 0 tree/locked"):format(dir.root))
+      local script = dir:file("script.lua", code)
+      local user = "setpriv --reuid=65534 --regid=65534 --clear-groups "
+      if not command.exists "setpriv" then
+        pending "there is no setpriv"
+      end
+      local stdout = command.run(user .. command.halo(script, dir:path "tree"))
+      local locked = dir:path "tree/locked"
+      local message = "EACCES: permission denied: " .. locked
+      assert.equal(("false\t%s:4: %s\n%s\t%s\tEACCES\n4\n")
+        :format(script, message, locked, message), stdout)
+    end)
+  end)
+
+  it("can be left and closed", function()
+    tree.make(dir.root, { "a/b/c", "d/e/f" })
+    for _ in fs.walk(dir.root) do -- luacheck: ignore 512
+      break
+    end
+    local walk, handle = fs.walk(dir.root)
+    assert.truthy(walk())
+    assert.truthy(walk())
+    handle:close()
+    assert.is_nil(walk())
+    assert.is_nil(walk())
+  end)
+
+  it("is an iterator for halo.map", function()
+    tree.make(dir.root, { "a/b/c", "d/e/f" })
+    local items = halo.map(fs.walk(dir.root, { order = true }), function(path)
+      return path:sub(#dir.root + 2)
+    end, 2)
+    assert.same({ "a", "a/b", "a/b/c", "d", "d/e", "d/e/f" }, items)
+  end)
+
+  it("works where no task can wait", function()
+    tree.make(dir.root, { "a/b/c" })
+    local items
+    table.sort({ 1, 2 }, function(a, b)
+      items = items or walked(dir.root)
+      return a < b
+    end)
+    assert.same({ "a dir", "a/b dir", "a/b/c file" }, items)
+  end)
+
+  it("reads directories ahead where that takes long", function()
+    tree.make(dir.root, { "d/a/b/", "d/c/" })
+    for i = 1, 40 do
+      assert(fs.copytree(dir:path "d", dir:path("d" .. i)))
+    end
+    -- Each operation goes to a worker and, when it is done, waits until the others have had a turn.
+    local script = dir:file("script.lua", [[
+      local halo = require "halo"
+      local done, most = false, 0
+      for _ = 1, 4 do
+        halo.spawn(function()
+          while not done do
+            local start = halo.now()
+            while halo.now() - start < 0.0002 do end
+            halo.yield()
+          end
+        end)
+      end
+      for _ in halo.fs.walk(arg[1]) do
+        most = math.max(most, halo.stats().tasks)
+      end
+      done = true
+      print(most > 8 and "ahead" or most)]])
+    local stdout = command.run("HALO_ENGINE=pool " .. command.halo(script, dir.root))
+    assert.equal("ahead\n", stdout)
+  end)
+
+  it("can be cancelled", function()
+    local seen = 0
+    local task = halo.spawn(function()
+      for _ in fs.walk "/usr" do
+        seen = seen + 1
+        halo.yield()
+      end
+    end)
+    while seen < 100 do
+      halo.yield()
+    end
+    task:cancel()
+    assert.is_false(pcall(task.join, task))
+    assert.equal("cancelled", task:status())
+  end)
+
+  it("takes a path and options", function()
+    assert.misuse("bad argument #1 to 'walk' (path (a string) expected, got nil)",
+      function() fs.walk() end)
+    assert.misuse("bad argument #1 to 'walk' (the path contains a NUL byte)",
+      function() fs.walk "a\0b" end)
+    assert.misuse("bad argument #2 to 'walk' (table of options expected, got number)",
+      function() fs.walk("a", 1) end)
+    assert.misuse("bad argument #2 to 'walk' (prune: function expected, got string)",
+      function() fs.walk("a", { prune = "x" }) end)
+    for _, depth in ipairs { 0, 0 / 0, "1" } do
+      assert.misuse("bad argument #2 to 'walk' (depth: a number of at least 1 expected)",
+        function() fs.walk("a", { depth = depth }) end)
+    end
+  end)
+end)
