@@ -2,6 +2,7 @@
 #include "fs.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
@@ -129,16 +130,29 @@ static void set_numbers(lua_State *L, const char *name, const struct number *num
     lua_setfield(L, -2, name);
 }
 
+/* To ask by umask(2) would leave the process without a mask for a moment, and others create files.
+ */
+static mode_t ask_umask(void)
+{
+    char line[128];
+    unsigned mask = 0;
+    FILE *status = fopen("/proc/self/status", "re");
+    if (!status)
+        return 0;
+    while (fgets(line, sizeof(line), status) && sscanf(line, "Umask: %o", &mask) != 1)
+        continue;
+    fclose(status);
+    return (mode_t)mask;
+}
+
 /* umask([mask]): sets the process's mask where one is given, and returns the one before. */
 static int fs_umask(lua_State *L)
 {
     mode_t before;
-    if (lua_isnoneornil(L, 1)) {
-        before = umask(0);
-        umask(before);
-    } else {
+    if (lua_isnoneornil(L, 1))
+        before = ask_umask();
+    else
         before = umask((mode_t)halo_check_size(L, 1, "umask", HALO_MODE_MAX));
-    }
     lua_pushinteger(L, (lua_Integer)before);
     return 1;
 }

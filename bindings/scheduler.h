@@ -80,6 +80,7 @@ struct halo_task {
     char *report; /* what to print unless somebody joins it, or NULL */
     char *cause;  /* the report of a task whose failure it was told of when it joined it */
     struct halo_task *failed_next, **failed_link;
+    uint64_t failed_order; /* among all failures */
 };
 
 /* All of halo's state in one Lua state; a userdata in its registry. */
@@ -99,7 +100,7 @@ struct halo_lua {
     int yielded;                /* HALO_YIELD_RESUME: values that were moved to the generator */
     struct halo_op *delivering; /* its result is being turned into Lua values */
 
-    uint64_t next_id;
+    uint64_t next_id, next_failure;
     unsigned tasks; /* alive */
     int anchors;    /* registry references: the table of what is kept from collection, */
     int cancelled;  /* the value that a cancellation raises, */

@@ -64,6 +64,7 @@ struct halo_task *halo_task_new(lua_State *L, struct halo_lua *lua, int nargs)
 
 static void remember_failure(struct halo_lua *lua, struct halo_task *task)
 {
+    task->failed_order = lua->next_failure++;
     task->failed_next = lua->failed;
     task->failed_link = &lua->failed;
     if (lua->failed)
@@ -82,10 +83,10 @@ void halo_task_claim(struct halo_task *task)
     task->failed_link = NULL;
 }
 
-/* A failure that is to be printed, in the order of the tasks' numbers. */
+/* A failure that is to be printed, in the order in which they happened. */
 struct halo_report {
     struct halo_report *next;
-    uint64_t id;
+    uint64_t order;
     char *text;
 };
 
@@ -98,9 +99,9 @@ static void lose(struct halo_lua *lua, struct halo_task *task)
     lua->failures++;
     if (!report)
         return;
-    *report = (struct halo_report){.id = task->id, .text = task->report};
+    *report = (struct halo_report){.order = task->failed_order, .text = task->report};
     task->report = NULL;
-    while (*link && (*link)->id < report->id)
+    while (*link && (*link)->order < report->order)
         link = &(*link)->next;
     report->next = *link;
     *link = report;

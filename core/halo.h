@@ -136,6 +136,7 @@ enum halo_op_code {
 #define HALO_COPY_NO_LINK   4u /* never share them */
 #define HALO_COPY_MODE      8u /* the permission bits too, those beyond the umask included */
 #define HALO_COPY_TIMES     16u
+#define HALO_COPY_NO_FOLLOW 32u /* ELOOP where path is a symbolic link */
 
 struct halo_op_row;
 struct halo_file;

@@ -111,6 +111,12 @@ static int64_t copy_data(const struct halo_op *op, int from, int to, off_t size)
             return error;
         at = hole;
     }
+    /*
+     * Only a hole at the end is made by this. Where there is none it would cost: ext4 writes a file
+     * to the disk at its close once it has been truncated while it was empty.
+     */
+    if (at >= size)
+        return 0;
     return ftruncate(to, size) < 0 && errno != EINVAL ? -errno : 0; /* EINVAL: a device */
 }
 
@@ -163,7 +169,7 @@ static int64_t open_copy(const struct halo_op *op, const struct stat *source, in
         error = errno;
     else if (status.st_dev == source->st_dev && status.st_ino == source->st_ino)
         error = EINVAL;
-    else if (S_ISREG(status.st_mode) && ftruncate(fd, 0) < 0)
+    else if (S_ISREG(status.st_mode) && status.st_size > 0 && ftruncate(fd, 0) < 0)
         error = errno;
     if (error) {
         close(fd);
@@ -179,7 +185,10 @@ int64_t halo_copyfile_block(struct halo_op *op)
     int to = -1;
     int64_t error = 0;
 
-    int from = openat(op->base_fd, op->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+    if (op->flags & HALO_COPY_NO_FOLLOW)
+        flags |= O_NOFOLLOW;
+    int from = openat(op->base_fd, op->path, flags);
     if (from < 0)
         return -errno;
     if (fstat(from, &status) < 0)

@@ -62,13 +62,13 @@ end
 ---@param value any
 ---@return boolean
 function check.is_file(value)
-  return type(value) == "userdata" and getmetatable(value) == core.File
+  return type(value) == "userdata" and getmetatable(value) == "File"
 end
 
 ---@param value any
 ---@return boolean
 function check.is_buffer(value)
-  return type(value) == "userdata" and getmetatable(value) == core.Buffer
+  return type(value) == "userdata" and getmetatable(value) == "Buffer"
 end
 
 return check

@@ -15,7 +15,7 @@ local wait = require "halo.wait"
 local checked, guard = wait.checked, wait.guard
 
 local copy_flags = { exclusive = 1, reflink = 2, mode = 8, times = 16 } -- HALO_COPY_* of the core
-local NO_LINK = 4
+local NO_LINK, NO_FOLLOW = 4, 32
 local RANDOM_LETTERS = 12
 
 local fs = {}
@@ -103,7 +103,8 @@ function fs.copytree(from, to, options)
     return refusal.new("ENOTDIR", "not a directory", from)
   end
   return copy_tree(from, to, stat, {
-    flags = flags_of { exclusive = true, reflink = options.reflink, mode = mode, times = times },
+    flags = NO_FOLLOW + flags_of { exclusive = true, reflink = options.reflink, mode = mode,
+      times = times },
     mode = mode,
     times = times,
     merge = options.merge,
@@ -113,7 +114,7 @@ end
 -- ---- moving ------------------------------------------------------------------------------------
 
 local KEEP_ALL = {
-  flags = flags_of { exclusive = true, times = true },
+  flags = NO_FOLLOW + flags_of { exclusive = true, times = true },
   times = true,
   owner = true,
   xattrs = true,

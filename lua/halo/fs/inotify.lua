@@ -53,13 +53,13 @@ function Inotify:unwatch(number)
   checked(core.unwatch(self.file, number))
 end
 
----Waits until there is something to read. A read of no bytes takes nothing out of the queue, so
----that it may be cancelled. False where the instance was closed.
+---Waits until there is something to read. No event fits into one byte, so that a read of one is
+---refused and takes nothing: it may be cancelled. False where the instance was closed.
 ---@async
 ---@return boolean
 function Inotify:wait()
-  local data, _, code = checked(core.read(self.file, 0))
-  return data ~= nil or code == "EINVAL" -- which says that no event fits into 0 bytes
+  local _, _, code = checked(core.read(self.file, 1))
+  return code == "EINVAL"
 end
 
 ---Counts the events of the queue after which a directory's name means something else.

@@ -1,5 +1,6 @@
 -- Walking a tree. The walk itself is a stack of listings, each of a directory that is being gone
--- through. Where the disk is slow, tasks read the directories that come next ahead of it.
+-- through. Where the disk is slow, tasks read the directories that come next ahead of it. For them
+-- all directories that are known and not entered yet are in a row, in the order of the walk.
 
 local core = require "halo.core"
 local check = require "halo.fs.check"
@@ -28,7 +29,8 @@ local fs = {}
 
 ---@class halo.WalkOptions
 ---@field depth integer? how deep it goes; 1 stays in the root
----@field prune (fun(path: string, entry: halo.WalkEntry): any)? true for a directory not to enter
+---@field prune (fun(path: string, entry: halo.WalkEntry): any)? true for a directory not to enter;
+---it may be asked early, and by another task
 ---@field filter (fun(path: string, entry: halo.WalkEntry): any)? true for what is wanted
 ---@field follow boolean? enter directories through symbolic links too
 ---@field order boolean? by name in each directory
@@ -39,6 +41,7 @@ local fs = {}
 ---@field depth integer
 ---@field after halo.fs.WalkNode? the one that will be entered next, as far as is known
 ---@field task halo.Task? that reads it ahead
+---@field entered boolean? its turn has come
 
 ---@class halo.fs.Walk
 ---@field options halo.WalkOptions
@@ -168,14 +171,15 @@ function read_ahead(self)
     if not node then
       return
     end
-    node.task = node.task or core.spawn(read_then_ahead, self, node)
+    if not node.task and not node.entered then
+      node.task = core.spawn(read_then_ahead, self, node)
+    end
     node = node.after
   end
 end
 
 ---Reads a directory in its turn, and finds out whether the next ones should be read ahead: where
----the latest ones took long. One alone may have other causes than the disk, and does not count for
----much.
+---the latest ones took long. A single one may have other causes than the disk.
 ---@async
 local function read_now(self, node)
   local start = core.now()
@@ -197,6 +201,7 @@ end
 local function listing_of(self, node)
   local listing, message, code
   self.ahead = math.max(self.ahead - 1, 0)
+  node.entered = true
   if node.task then
     listing, message, code = settle(core.join(node.task))
     node.task = nil
