@@ -23,14 +23,17 @@ static bool type_is_local(const char *type)
     return false;
 }
 
+#define POINT_BYTES  1024
+#define POINT_FORMAT "%1023s"
+
 /* A line reads "36 35 98:0 /root /point options optional... - ext4 device options". */
-static bool parse_line(const char *line, uint64_t *mount_id, bool *local)
+static bool parse_line(const char *line, uint64_t *mount_id, bool *local, char *point)
 {
-    char point[256], type[64];
+    char type[64];
     unsigned long long id;
     const char *separator = strstr(line, " - ");
 
-    if (!separator || sscanf(line, "%llu %*s %*s %*s %255s", &id, point) != 2 ||
+    if (!separator || sscanf(line, "%llu %*s %*s %*s " POINT_FORMAT, &id, point) != 2 ||
         sscanf(separator, " - %63s", type) != 1)
         return false;
     *mount_id = id;
@@ -40,27 +43,39 @@ static bool parse_line(const char *line, uint64_t *mount_id, bool *local)
     return true;
 }
 
+static void add_remote(struct halo_mounts *mounts, const char *point)
+{
+    mounts->all_local = false;
+    /* A backslash stands for a byte in octal: then the point does not compare with paths. */
+    if (mounts->remote_count == HALO_MOUNTS_REMOTE_MAX || strchr(point, '\\') ||
+        strlen(point) >= HALO_MOUNT_POINT_MAX)
+        mounts->all_listed = false;
+    else
+        strcpy(mounts->remote[mounts->remote_count++], point);
+}
+
 /* The kernel reuses the numbers of mounts that are gone, so that all is learnt anew. */
 static void learn(struct halo_mounts *mounts)
 {
-    char line[4096];
+    char line[4096], point[POINT_BYTES];
     uint64_t mount_id;
     bool local;
 
     memset(mounts->cache, 0, sizeof(mounts->cache));
-    mounts->all_local = false;
+    mounts->remote_count = 0;
     FILE *file = fopen("/proc/self/mountinfo", "re");
+    mounts->all_local = mounts->all_listed = file != NULL;
     if (!file)
         return;
-    mounts->all_local = true;
     while (fgets(line, sizeof(line), file)) {
-        if (!parse_line(line, &mount_id, &local))
+        if (!parse_line(line, &mount_id, &local, point))
             continue;
         size_t i = mount_id % HALO_MOUNTS_REMEMBERED;
         mounts->cache[i].mount_id = mount_id;
         mounts->cache[i].local = local;
         mounts->cache[i].known = true;
-        mounts->all_local &= local;
+        if (!local)
+            add_remote(mounts, point);
     }
     fclose(file);
 }
@@ -72,22 +87,53 @@ void halo_mounts_close(struct halo_mounts *mounts)
     mounts->watch_fd = 0;
 }
 
+static bool is_below(const char *path, const char *point)
+{
+    size_t length = strlen(point);
+    return strncmp(path, point, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+static bool is_outside(const struct halo_mounts *mounts, const char *path)
+{
+    for (uint32_t i = 0; i < mounts->remote_count; i++)
+        if (is_below(path, mounts->remote[i]))
+            return false;
+    return true;
+}
+
+static void look_at_cwd(struct halo_mounts *mounts)
+{
+    char path[POINT_BYTES];
+    mounts->cwd_local = getcwd(path, sizeof(path)) && is_outside(mounts, path);
+}
+
+bool halo_path_is_local(const struct halo_mounts *mounts, const char *path)
+{
+    if (mounts->all_local)
+        return true;
+    /* Only a path in its plain form compares with the mount points. */
+    if (!mounts->all_listed || strstr(path, "..") || strstr(path, "//") || strstr(path, "/./"))
+        return false;
+    return path[0] == '/' ? is_outside(mounts, path) : mounts->cwd_local;
+}
+
 void halo_mounts_refresh(struct halo_mounts *mounts)
 {
     if (mounts->watch_fd == 0) {
         mounts->watch_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) + 1;
         learn(mounts);
-        return;
     }
     struct pollfd polled = {.fd = mounts->watch_fd - 1, .events = POLLPRI};
     if (poll(&polled, 1, 0) > 0)
         learn(mounts);
+    if (!mounts->all_local)
+        look_at_cwd(mounts);
 }
 
 /* Finds a mount that has been pushed out of the few that are remembered. */
 static bool look_up(uint64_t wanted)
 {
-    char line[4096];
+    char line[4096], point[POINT_BYTES];
     uint64_t mount_id;
     bool local, found = false;
 
@@ -95,7 +141,7 @@ static bool look_up(uint64_t wanted)
     if (!file)
         return false;
     while (!found && fgets(line, sizeof(line), file))
-        found = parse_line(line, &mount_id, &local) && mount_id == wanted;
+        found = parse_line(line, &mount_id, &local, point) && mount_id == wanted;
     fclose(file);
     return found && local;
 }

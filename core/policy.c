@@ -28,7 +28,11 @@ static bool is_local(struct halo_loop *loop, const struct halo_op *op)
         halo_mounts_refresh(&loop->files.mounts);
         loop->policy.refreshed = true;
     }
-    return loop->files.mounts.all_local;
+    const struct halo_mounts *mounts = &loop->files.mounts;
+    if (op->base_slot && !op->base_slot->local)
+        return false;
+    return (!op->path || halo_path_is_local(mounts, op->path)) &&
+           (!op->path2 || halo_path_is_local(mounts, op->path2));
 }
 
 static bool may_try(struct halo_loop *loop, const struct halo_op *op)
