@@ -5,9 +5,15 @@
  */
 #include "scheduler.h"
 
-static bool is_cancelled(const struct halo_lua *lua)
+/* An interruption reaches a task here that never leaves the scheduler the time to look. */
+static bool is_cancelled(struct halo_lua *lua)
 {
-    return lua->task && lua->task->cancelled && lua->task->shields == 0;
+    struct halo_task *task = lua->task;
+    if (!task || task->shields > 0)
+        return false;
+    if (atomic_load_explicit(&lua->interrupt, memory_order_relaxed))
+        lua->interrupted = task->cancelled = true;
+    return task->cancelled;
 }
 
 void halo_check_cancelled(lua_State *L, struct halo_lua *lua)
@@ -30,7 +36,7 @@ int halo_push_cancelled(lua_State *L, struct halo_lua *lua)
 /* The result is there, but others have had to wait long enough: the task goes on after them. */
 static int let_others(lua_State *L, struct halo_lua *lua, int count)
 {
-    if (!lua->ready && !halo_loop_busy(lua->loop))
+    if (!lua->ready && !lua->stepping && !halo_loop_busy(lua->loop))
         return count;
     halo_push_mark(L);
     lua_insert(L, -(count + 1));
@@ -42,7 +48,7 @@ static int let_others(lua_State *L, struct halo_lua *lua, int count)
 int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 {
     bool suspend = halo_can_wait(L, lua);
-    unsigned flags = suspend && lua->ready ? 0 : HALO_ALONE;
+    unsigned flags = suspend && (lua->ready || lua->stepping) ? 0 : HALO_ALONE;
 
     if (!halo_op_submit(lua->loop, op, flags)) {
         int count = halo_push_result(L, lua, op, L);

@@ -60,6 +60,7 @@ static void interrupt_wait(lua_State *L, struct halo_lua *lua, struct halo_task 
     task->parked = false;
     if (task->awaited)
         task->awaited->waiting = NULL;
+    task->awaited = NULL;
     if (task->joined)
         leave_joined(task);
     if (task->timer.index)
@@ -71,12 +72,11 @@ static void interrupt_wait(lua_State *L, struct halo_lua *lua, struct halo_task 
 
 bool halo_task_cancel(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
-    if (halo_task_is_over(task))
+    if (halo_task_is_over(task) || lua->closed)
         return false;
-    bool already = task->cancelled;
-    task->cancelled = true;
-    if (!already && task->state == HALO_TASK_WAITING && task->shields == 0)
+    if (!task->cancelled && task->state == HALO_TASK_WAITING && task->shields == 0)
         interrupt_wait(L, lua, task);
+    task->cancelled = true;
     return true;
 }
 

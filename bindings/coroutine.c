@@ -60,7 +60,7 @@ static int refuse(lua_State *L, const char *status)
     return 2;
 }
 
-static bool push_caller(struct halo_task *task, lua_State *caller)
+static bool push_caller(struct halo_task *task, lua_State *caller, uint32_t shields)
 {
     if (task->depth == DEPTH_MAX)
         return false;
@@ -72,7 +72,7 @@ static bool push_caller(struct halo_task *task, lua_State *caller)
         task->callers = callers;
         task->capacity = capacity;
     }
-    task->callers[task->depth++] = (struct halo_caller){.co = caller, .shields = task->shields};
+    task->callers[task->depth++] = (struct halo_caller){.co = caller, .shields = shields};
     return true;
 }
 
@@ -126,14 +126,16 @@ static int resume(lua_State *L)
         lua_call(L, nargs + 1, LUA_MULTRET);
         return lua_gettop(L);
     }
-    if (!lua_checkstack(co, nargs) || !push_caller(lua->task, L)) {
+    uint32_t shields = lua->task->shields;
+    if (lua->shields != LUA_NOREF)
+        enter_shields(L, lua, co);
+    if (!lua_checkstack(co, nargs) || !push_caller(lua->task, L, shields)) {
+        lua->task->shields = shields;
         lua_pushboolean(L, 0);
         lua_pushliteral(L, "too many arguments, or coroutines one in another, to resume");
         return 2;
     }
     lua_xmove(L, co, nargs);
-    if (lua->shields != LUA_NOREF)
-        enter_shields(L, lua, co);
     lua->task->current = co;
     lua->yielded = nargs;
     lua->yield = HALO_YIELD_RESUME;

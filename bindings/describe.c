@@ -6,6 +6,8 @@
 #include "args.h"
 #include "scheduler.h"
 
+#define SOURCES_MAX 4096
+
 /* Calls visit for each live task, with it on top of L. */
 void halo_task_each(lua_State *L, struct halo_lua *lua,
                     void (*visit)(lua_State *, struct halo_lua *, struct halo_task *))
@@ -67,6 +69,11 @@ void halo_task_note_origin(lua_State *L, struct halo_lua *lua, struct halo_task 
         lua_pushstring(L, ar.short_src);
         lua_pushvalue(L, -1);
         lua_rawget(L, -3);
+        /* A program that makes chunks without end is not followed any further. */
+        if (lua_isnil(L, -1) && lua->source_count++ >= SOURCES_MAX) {
+            lua_pop(L, 3);
+            return;
+        }
         if (lua_isnil(L, -1)) {
             lua_pushvalue(L, -2);
             lua_pushboolean(L, 1);

@@ -2,6 +2,7 @@
  * The command halo. What it does with its arguments is in lua/halo/cli.lua; here are the Lua
  * state, the signals and the exit status.
  */
+#include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <signal.h>
@@ -30,6 +31,7 @@ static void raise_interrupted(lua_State *L, lua_Debug *ar)
 static void on_interrupt(int signal)
 {
     static volatile sig_atomic_t count;
+    int error = errno;
     (void)signal;
     if (count++ > 0)
         _exit(EXIT_INTERRUPTED);

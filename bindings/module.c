@@ -3,6 +3,7 @@
  * modules are run once a state, whatever becomes of package.loaded, since they stand for the one
  * loop of that state.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -241,9 +242,23 @@ static void push_results(lua_State *L, struct halo_lua *lua, int index, int nres
         lua_settop(L, index - 1 + nresults);
 }
 
+/* In a finalizer or a C function of a task the scheduler is busy already. */
+static int refuse_run(lua_State *L, const struct halo_lua *lua, int nargs)
+{
+    if (!lua->scheduling && !lua->closed)
+        return 0;
+    lua_pop(L, nargs + 1);
+    lua_pushstring(L, lua->closed ? "halo has been closed"
+                                  : "the scheduler cannot run inside of itself, as in a finalizer");
+    return LUA_ERRRUN;
+}
+
 int halo_lua_run(lua_State *L, int nargs, int nresults)
 {
     struct halo_lua *lua = halo_lua_get(L);
+    int refused = refuse_run(L, lua, nargs);
+    if (refused)
+        return refused;
     struct halo_task *task = halo_task_new(L, lua, nargs);
     int index = lua_gettop(L);
 
@@ -255,7 +270,8 @@ int halo_lua_run(lua_State *L, int nargs, int nresults)
         halo_task_cancel_all(L, lua);
     if (status == 0)
         status = halo_sched_run(L, lua, NULL, false, -1);
-    lua_gc(L, LUA_GCCOLLECT, 0);
+    if (lua->failed || lua->failed_lately)
+        halo_collect(L);
     halo_task_report(lua);
     if (status != 0) {
         lua_remove(L, index);
@@ -269,6 +285,8 @@ int halo_lua_step(lua_State *L, int timeout_ms)
 {
     struct halo_lua *lua = halo_lua_get(L);
     int64_t timeout_ns = timeout_ms < 0 ? -1 : (int64_t)timeout_ms * 1000000;
+    if (refuse_run(L, lua, -1) != 0)
+        return -1;
     if (halo_sched_run(L, lua, NULL, true, timeout_ns) != 0)
         return -1;
     return (int)lua->tasks;
@@ -287,7 +305,8 @@ int halo_lua_timeout_ms(lua_State *L)
         return 0;
     int64_t ns = lua->loop ? halo_loop_timeout_ns(lua->loop) : -1;
     /* Rounded up, or a host would come back just before the timer a few times over. */
-    return ns < 0 ? -1 : (int)((ns + 999999) / 1000000);
+    int64_t ms = ns < 0 ? -1 : (ns + 999999) / 1000000;
+    return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
 struct halo_lua *halo_lua_handle(lua_State *L)

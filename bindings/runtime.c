@@ -70,7 +70,8 @@ static bool unmake_loop(struct halo_lua *lua)
     if (!lua->loop)
         return true;
     halo_loop_stats(lua->loop, &counted);
-    if (counted.submitted > lua->configurable_at || counted.in_flight > 0)
+    if (counted.submitted > lua->configurable_at || counted.in_flight > 0 || counted.timers > 0 ||
+        halo_loop_has_files(lua->loop))
         return false;
     halo_loop_close(lua->loop, 0);
     lua->loop = NULL;

@@ -8,8 +8,23 @@
  */
 #include "group.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+static int collect(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+void halo_collect(lua_State *L)
+{
+    if (lua_cpcall(L, collect, NULL) == 0)
+        return;
+    const char *message = lua_tostring(L, -1);
+    fprintf(stderr, "halo: error in a finalizer: %s\n", message ? message : "(no message)");
+    lua_pop(L, 1);
+}
 
 /* ---- one task ------------------------------------------------------------------------------ */
 
@@ -71,7 +86,7 @@ static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     lua->task = task;
     for (;;) {
         if (lua->stress)
-            lua_gc(L, LUA_GCCOLLECT, 0);
+            halo_collect(L);
         lua->running = task->current;
         lua->yield = HALO_YIELD_USER;
         status = lua_resume(task->current, nargs);
@@ -85,6 +100,7 @@ static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)
         } else if (status == LUA_YIELD) {
             /* A C library yielded from the task itself: nobody takes the values. */
             lua_settop(task->current, 0);
+            halo_push_mark(task->current);
             halo_task_wake(lua, task, 0);
             break;
         } else {
@@ -177,7 +193,7 @@ struct run {
 static void find_failures(lua_State *L, struct halo_lua *lua)
 {
     lua->failed_lately = false;
-    lua_gc(L, LUA_GCCOLLECT, 0);
+    halo_collect(L);
     halo_task_report_lost(lua);
 }
 
@@ -245,7 +261,11 @@ static int run_loop(lua_State *L)
     return 0;
 }
 
-/* An error got out of the loop itself: the task it was working for has it now. */
+/*
+ * An error got out of the loop itself: memory is out, or a finalizer of the program's raised while
+ * the loop worked for a task. That task gets it: in its call, or as its own failure. Returns false
+ * where there is nobody to give it to.
+ */
 static bool recover(lua_State *L, struct halo_lua *lua)
 {
     struct halo_op *op = lua->delivering;
@@ -254,14 +274,20 @@ static bool recover(lua_State *L, struct halo_lua *lua)
     lua->delivering = NULL;
     lua->task = NULL;
     lua->running = NULL;
-    if (op && task) {
-        halo_op_release(lua->loop, op);
-        task->op = NULL;
-        halo_task_wake(lua, task, halo_push_error(task->current, ENOMEM, NULL, NULL));
+    if (!task)
+        return false;
+    if (!op) {
+        halo_task_abort(L, lua, task);
+        lua_pop(L, 1);
         return true;
     }
-    (void)L;
-    return false;
+    halo_op_release(lua->loop, op);
+    task->op = NULL;
+    lua_pushnil(task->current);
+    lua_xmove(L, task->current, 1);
+    halo_push_mark(task->current);
+    halo_task_wake(lua, task, 3);
+    return true;
 }
 
 int halo_sched_run(lua_State *L, struct halo_lua *lua, struct halo_task *until, bool once,
@@ -270,8 +296,18 @@ int halo_sched_run(lua_State *L, struct halo_lua *lua, struct halo_task *until, 
     struct run run = {.lua = lua, .until = until, .once = once, .timeout_ns = timeout_ns};
     int status;
 
+    if (lua->scheduling) {
+        lua_pushliteral(L, "the scheduler cannot run inside of itself, as in a finalizer");
+        return LUA_ERRRUN;
+    }
+    lua->scheduling = true;
+    lua->stepping = once;
     do
         status = lua_cpcall(L, run_loop, &run);
-    while (status == LUA_ERRMEM && recover(L, lua));
+    while (status != 0 && !run.deadlock && recover(L, lua));
+    lua->scheduling = lua->stepping = false;
+    lua->delivering = NULL;
+    lua->task = NULL;
+    lua->running = NULL;
     return status;
 }

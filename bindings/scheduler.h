@@ -91,6 +91,8 @@ struct halo_lua {
     uint64_t configurable_at; /* operations submitted before the program's first one */
     bool engine_chosen;       /* by the user */
     uint8_t chosen_engine;
+    bool stepping; /* a host calls, and waits for its turn */
+    bool scheduling;
     bool stress; /* HALO_GC=stress: a full collection at every resume */
 
     struct halo_task *ready, *ready_last;
@@ -104,8 +106,9 @@ struct halo_lua {
     unsigned tasks; /* alive */
     int anchors;    /* registry references: the table of what is kept from collection, */
     int cancelled;  /* the value that a cancellation raises, */
-    int sources;    /* and the names of chunks that have spawned tasks */
-    int shields;    /* of generators that yielded inside of one: coroutine -> count; or LUA_NOREF */
+    unsigned source_count;
+    int sources; /* and the names of chunks that have spawned tasks */
+    int shields; /* of generators that yielded inside of one: coroutine -> count; or LUA_NOREF */
     struct halo_group *collected; /* being finalized */
 
     struct halo_report *lost; /* failures of Tasks that were collected, to be printed in order */
@@ -156,6 +159,10 @@ int halo_push_cancelled(lua_State *L, struct halo_lua *lua);
 
 /* Makes a task of the function and nargs arguments on top of L, pops them, pushes the Task. */
 struct halo_task *halo_task_new(lua_State *L, struct halo_lua *lua, int nargs);
+/* Ends a task that the scheduler itself has failed at, with the error on top of L. */
+void halo_task_abort(lua_State *L, struct halo_lua *lua, struct halo_task *task);
+/* A full collection; an error of a finalizer is printed, where it would be nobody's. */
+void halo_collect(lua_State *L);
 /* Ends a task whose coroutine returned (status 0) or failed: results, joiners, report. */
 void halo_task_end(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status);
 /*

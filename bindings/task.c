@@ -11,6 +11,8 @@
 #include "group.h"
 #include "scheduler.h"
 
+#define RESULTS_MAX 7000 /* of a task; LuaJIT's stack for a C function ends soon after */
+
 /* ---- making -------------------------------------------------------------------------------- */
 
 static int anchor(lua_State *L, struct halo_lua *lua)
@@ -220,6 +222,22 @@ void halo_task_tell(struct halo_task *joiner, const struct halo_task *task)
     joiner->cause = strdup(task->report);
 }
 
+/* Moves the outcome to a joiner; one that has no room for all of it is told so. */
+static int give_outcome(lua_State *L, struct halo_lua *lua, lua_State *joiner, int index)
+{
+    const struct halo_task *task = lua_touserdata(L, index);
+    int room = task->nresults + LUA_MINSTACK;
+
+    if (task->nresults > RESULTS_MAX || !lua_checkstack(L, room) || !lua_checkstack(joiner, room)) {
+        lua_pushboolean(joiner, 0);
+        lua_pushliteral(joiner, "too many results to join");
+        return 2;
+    }
+    int count = halo_task_push_outcome(L, lua, index);
+    lua_xmove(L, joiner, count);
+    return count;
+}
+
 static void wake_joiners(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
     if (!task->joiners)
@@ -231,11 +249,7 @@ static void wake_joiners(lua_State *L, struct halo_lua *lua, struct halo_task *t
         task->joiners = joiner->next;
         joiner->joined = NULL;
         halo_task_tell(joiner, task);
-        int count = halo_task_push_outcome(L, lua, index);
-        if (!lua_checkstack(joiner->current, count))
-            luaL_error(L, "too many results to join");
-        lua_xmove(L, joiner->current, count);
-        halo_task_wake(lua, joiner, count);
+        halo_task_wake(lua, joiner, give_outcome(L, lua, joiner->current, index));
     }
     lua_pop(L, 1);
 }
@@ -246,6 +260,39 @@ void halo_task_free(struct halo_task *task)
     free(task->cause);
     task->callers = NULL;
     task->cause = NULL;
+}
+
+static void retire(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+{
+    halo_task_free(task);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->anchors);
+    luaL_unref(L, -1, task->co_anchor);
+    luaL_unref(L, -1, task->anchor);
+    lua_pop(L, 1);
+    task->co = task->current = NULL;
+    lua->tasks--;
+}
+
+void halo_task_abort(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+{
+    const char *message = lua_tostring(L, -1);
+    fprintf(stderr, "halo: task %llu was given up: %s\n", (unsigned long long)task->id,
+            message ? message : "an error in a finalizer");
+    lua->failures++;
+    if (!task->co)
+        return; /* it had ended already */
+    task->state = HALO_TASK_FAILED;
+    task->nresults = 0;
+    halo_group_leave(L, lua, task, true);
+    while (task->joiners) {
+        struct halo_task *joiner = task->joiners;
+        task->joiners = joiner->next;
+        joiner->joined = NULL;
+        lua_pushboolean(joiner->current, 0);
+        lua_pushliteral(joiner->current, "the task was given up");
+        halo_task_wake(lua, joiner, 2);
+    }
+    retire(L, lua, task);
 }
 
 void halo_task_end(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status)
@@ -261,14 +308,7 @@ void halo_task_end(lua_State *L, struct halo_lua *lua, struct halo_task *task, i
     task->waits = NULL;
     halo_group_leave(L, lua, task, status != 0 && !task->was_cancelled);
     wake_joiners(L, lua, task);
-    halo_task_free(task);
-
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->anchors);
-    luaL_unref(L, -1, task->co_anchor);
-    luaL_unref(L, -1, task->anchor);
-    lua_pop(L, 1);
-    task->co = task->current = NULL;
-    lua->tasks--;
+    retire(L, lua, task);
 }
 
 /* ---- collection ---------------------------------------------------------------------------- */

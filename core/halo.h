@@ -281,6 +281,9 @@ HALO_API void halo_file_drop(struct halo_loop *loop, uint64_t file);
 HALO_API void halo_file_each(struct halo_loop *loop, void (*visit)(uint64_t file, void *context),
                              void *context);
 
+/* True while a file is open, a borrowed one included. */
+HALO_API bool halo_loop_has_files(const struct halo_loop *loop);
+
 /* ---- timers -------------------------------------------------------------------------------- */
 
 /* Lives in the caller's memory, zeroed at first; must be stopped before that memory goes. */

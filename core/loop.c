@@ -181,17 +181,22 @@ static bool attempt(struct halo_loop *loop, struct halo_op *op)
         step = digest(loop, op, result);
     }
     loop->stats.direct++;
-    loop->policy.strikes[op->row - halo_op_table] = 0;
     return true;
 }
 
 static bool try_directly(struct halo_loop *loop, struct halo_op *op)
 {
-    if (op->row->attempt)
-        return attempt(loop, op);
+    /* A read that would wait says so: it need not be watched. */
+    if (halo_op_is(op, HALO_OP_READ)) {
+        bool done = attempt(loop, op);
+        if (done)
+            halo_policy_took(&loop->policy, op, 0);
+        return done;
+    }
     uint64_t start_ns = halo_now_ns();
-    bool done = run_directly(loop, op);
-    halo_policy_took(&loop->policy, op, halo_now_ns() - start_ns);
+    bool done = op->row->attempt ? attempt(loop, op) : run_directly(loop, op);
+    if (done || !op->row->attempt)
+        halo_policy_took(&loop->policy, op, halo_now_ns() - start_ns);
     return done;
 }
 
@@ -443,6 +448,11 @@ bool halo_loop_busy(const struct halo_loop *loop)
 {
     return loop->stats.submitted != loop->stats.retired || loop->completed.first ||
            loop->timers.count > 0;
+}
+
+bool halo_loop_has_files(const struct halo_loop *loop)
+{
+    return loop->files.open > 0;
 }
 
 int halo_loop_fd(const struct halo_loop *loop)

@@ -7,7 +7,8 @@
 
 #include "halo.h"
 
-#define HALO_NO_OPCODE 255
+#define HALO_NO_OPCODE     255
+#define HALO_TRY_BYTES_MAX (256 << 10) /* of data that may be moved on the loop's thread */
 
 struct io_uring_sqe;
 
@@ -22,7 +23,7 @@ struct halo_op_row {
     /* Fills in the rest of a zeroed SQE. */
     void (*prepare)(struct io_uring_sqe *sqe, const struct halo_op *op);
     bool quick; /* mostly short: may be tried on the loop's thread, see policy.h */
-    /* As the twin, but -EAGAIN where it would have to wait; NULL where there is no such way. */
+    /* As the twin, but -EAGAIN where it would wait or be long; NULL where that cannot be told. */
     int64_t (*attempt)(struct halo_op *op);
     /* The blocking twin: the plain system call. Returns its result or -errno. */
     int64_t (*block)(struct halo_op *op);

@@ -233,8 +233,13 @@ static int64_t read_all(struct halo_op *op, int fd, size_t room)
     }
 }
 
+static bool is_long(const struct stat *status)
+{
+    return status->st_size > HALO_TRY_BYTES_MAX;
+}
+
 /* A stream is refused: to wait for its end could hold up a worker for ever. */
-int64_t halo_readfile_block(struct halo_op *op)
+static int64_t read_file(struct halo_op *op, bool only_short)
 {
     struct stat status;
     int64_t result;
@@ -248,9 +253,21 @@ int64_t halo_readfile_block(struct halo_op *op)
         result = -EISDIR;
     else if (!S_ISREG(status.st_mode))
         result = -ESPIPE;
+    else if (only_short && is_long(&status))
+        result = -EAGAIN;
     else
         result = read_all(op, fd, status.st_size > 0 ? (size_t)status.st_size + 1 : READ_FIRST);
     op->data = (uint8_t *)op->storage;
     close(fd);
     return result;
+}
+
+int64_t halo_readfile_block(struct halo_op *op)
+{
+    return read_file(op, false);
+}
+
+int64_t halo_readfile_attempt(struct halo_op *op)
+{
+    return read_file(op, true);
 }

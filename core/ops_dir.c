@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <dirent.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,7 +14,8 @@
 #include "loop.h"
 #include "op_functions.h"
 
-#define BATCH_BYTES 32768 /* of entries in one system call */
+#define TRY_BATCHES_MAX 4
+#define BATCH_BYTES     32768 /* of entries in one system call */
 
 /* Not every file system keeps the type in the directory. */
 static unsigned char entry_type(int fd, const struct dirent64 *entry)
@@ -57,8 +59,9 @@ static int64_t add_batch(struct halo_op *op, size_t *used, int fd)
 }
 
 /* The listing takes the place of the path in storage. */
-int64_t halo_readdir_block(struct halo_op *op)
+static int64_t list(struct halo_op *op, unsigned batches_max)
 {
+    unsigned batches = 0;
     int64_t got;
 
     int fd = openat(op->base_fd, op->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -67,11 +70,21 @@ int64_t halo_readdir_block(struct halo_op *op)
     size_t start = strlen(op->path) + 1; /* an interrupted listing starts again by its path */
     size_t used = start;
     do
-        got = add_batch(op, &used, fd);
+        got = batches++ < batches_max ? add_batch(op, &used, fd) : -EAGAIN;
     while (got > 0);
     close(fd);
     op->data = (uint8_t *)op->storage + start;
     return got < 0 ? got : (int64_t)(used - start);
+}
+
+int64_t halo_readdir_block(struct halo_op *op)
+{
+    return list(op, UINT_MAX);
+}
+
+int64_t halo_readdir_attempt(struct halo_op *op)
+{
+    return list(op, TRY_BATCHES_MAX);
 }
 
 /* An open directory's next entries. A batch of nothing but "." and ".." is not yet the end. */

@@ -10,7 +10,6 @@
 #define LONG_NS         60000 /* longer than the hand-off to a worker that it saves */
 #define STRIKES_MAX     8
 #define SKIP_FIRST      16
-#define TRY_BYTES_MAX   (256u << 10)
 #define CLOSE_BYTES_MAX (1u << 20) /* written; above that a close may start to flush */
 
 static bool is_alone(const struct halo_loop *loop, unsigned flags)
@@ -43,7 +42,7 @@ static bool may_try(struct halo_loop *loop, const struct halo_op *op)
     if (!op->row->quick || halo_policy_is_due(policy) || !is_local(loop, op))
         return false;
     /* O_DIRECT reads a disk, which can do many at a time. */
-    if (op->row->on_file && ((op->slot->flags & O_DIRECT) || op->length > TRY_BYTES_MAX))
+    if (op->row->on_file && ((op->slot->flags & O_DIRECT) || op->length > HALO_TRY_BYTES_MAX))
         return false;
     if (policy->skip[kind] > 0) {
         policy->skip[kind]--;

@@ -126,6 +126,12 @@ local function wait_for(name, me)
   local ok, err = core.park "require"
   waits_for[me] = nil
   if not ok then
+    for i, task in ipairs(entry.waiting) do
+      if task == me then
+        table.remove(entry.waiting, i)
+        break
+      end
+    end
     error(err, 0)
   end
 end
