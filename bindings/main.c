@@ -35,9 +35,10 @@ static void on_interrupt(int signal)
     (void)signal;
     if (count++ > 0)
         _exit(EXIT_INTERRUPTED);
-    halo_lua_interrupt(interrupted_halo);
-    lua_sethook(interrupted_state, raise_interrupted, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT,
-                1);
+    if (halo_lua_interrupt(interrupted_halo))
+        lua_sethook(interrupted_state, raise_interrupted,
+                    LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+    errno = error;
 }
 
 static void install_signals(lua_State *L)

@@ -137,15 +137,14 @@ describe("fs.watch", function()
   it("watches a file, until it is gone", function()
     local path = dir:file("file")
     watch = fs.watch(path)
-    assert.equal("", path:sub(#path + 1))
-    os.execute(("echo text >> %s; chmod 600 %s; rm %s"):format(path, path, path))
+    os.execute(("chmod 600 %s; echo text >> %s; rm %s"):format(path, path, path))
     local events = {}
     for event in watch do
       assert.equal(path, event.path)
       assert.is_nil(event.name)
       events[#events + 1] = event.type
     end
-    assert.same({ "modify", "close_write", "attrib", "attrib", "delete" }, events)
+    assert.same({ "attrib", "modify", "close_write", "attrib", "delete" }, events)
   end)
 
   it("ends with the directory, and tells if it is moved", function()
@@ -345,8 +344,6 @@ describe("fs.watch with recursive", function()
     start()
     local events = events_of "mkdir -p a/sub; mv a b/c; touch b/c/sub/file; mkdir a; touch a/file"
     assert.equal("create a/", events[1])
-    local picture = watching.picture(dir.root)
-    picture.entries[dir:path("b")] = true
     assert.same({ "create b/c/sub/late" }, events_of "touch b/c/sub/late")
     assert.same({ "create a/late" }, events_of "touch a/late")
   end)
@@ -435,15 +432,17 @@ describe("fs.watch with recursive", function()
     watch = assert(fs.watch(root, { recursive = true, events = NAMES_ONLY }))
     local process = command.start(command.quote("luajit", "spec/support/churn.lua", root,
       dir:path("out"), tostring(count), tostring(seed)))
-    local picture, event = watching.picture(root), nil
+    local picture = watching.picture(root)
     local done = dir:path("in/done")
-    repeat
+    while true do
       -- What was put off because of later events comes after the last one.
-      event = halo.timeout(picture.entries[done] == nil and 30 or 0.1, watch.next, watch)
-      if event then
-        picture:add(event)
+      local patience = picture.entries[done] == nil and 30 or 0.1
+      local event = halo.timeout(patience, watch.next, watch)
+      if not event then
+        break
       end
-    until not event
+      picture:add(event)
+    end
     process:finish()
     assert.same({}, picture.faults)
     assert.same(tree.list(root), picture:list())

@@ -18,8 +18,8 @@ static void prepare_lstat(struct job *job)
 
 static void plain_lstat(struct job *job, struct slot *slot)
 {
-    checked("statx", statx(AT_FDCWD, job->paths[slot->item], AT_SYMLINK_NOFOLLOW, STAT_MASK,
-                           &slot->status));
+    checked("statx",
+            statx(AT_FDCWD, job->paths[slot->item], AT_SYMLINK_NOFOLLOW, STAT_MASK, &slot->status));
 }
 
 static void queue_lstat(struct job *job, struct slot *slot, struct io_uring *ring)
@@ -118,8 +118,9 @@ static void prepare_copy(struct job *job)
     job->new_paths = tree_paths(job, "small.copy");
     checked("mkdir", mkdir(format("%s/small.copy", job->directory), 0755));
     for (uint64_t i = 0; i < job->count; i += PER_FOLDER)
-        checked("mkdir", mkdir(format("%s/small.copy/%03u", job->directory, (unsigned)(i / PER_FOLDER)),
-                               0755));
+        checked(
+            "mkdir",
+            mkdir(format("%s/small.copy/%03u", job->directory, (unsigned)(i / PER_FOLDER)), 0755));
 }
 
 static void plain_copy(struct job *job, struct slot *slot)

@@ -95,8 +95,7 @@ static void list_folder(struct walk *walk, int parent, const char *name)
     if (!folder)
         fail("memory", ENOMEM);
     folder->users = 1;
-    folder->fd =
-        (int)checked("openat", openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    folder->fd = (int)checked("openat", openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     directory = fdopendir(dup(folder->fd));
     if (!directory)
         fail("fdopendir", errno);

@@ -59,8 +59,11 @@ static int slow_open(const char *path, struct fuse_file_info *file)
 static int slow_read(const char *path, char *data, size_t size, off_t offset,
                      struct fuse_file_info *file)
 {
-    (void)path, (void)offset, (void)file;
+    (void)path, (void)file;
     take_long();
+    size_t left = offset < SIZE ? (size_t)(SIZE - offset) : 0;
+    if (size > left)
+        size = left;
     memset(data, 'x', size);
     return (int)size;
 }
@@ -91,6 +94,7 @@ static int slow_unlink(const char *path)
 static void *start(struct fuse_conn_info *connection, struct fuse_config *config)
 {
     (void)connection;
+    config->hard_remove = 1; /* or libfuse would rename what is open */
     config->entry_timeout = config->attr_timeout = config->negative_timeout = 0;
     return NULL;
 }
