@@ -1,17 +1,21 @@
 /*
  * slow_fuse MOUNTPOINT MILLISECONDS: a file system on which every call takes that long, as on a
  * server far away. It has one directory; each name that starts with "file" is a file of 64 KiB in
- * it. Nothing is cached, so that every call arrives here. It ends when it is unmounted.
+ * it. Nothing is cached, so that every call arrives here. It ends when it is unmounted,
+ * or after two minutes, should the spec that has started it be no more.
  */
 #define FUSE_USE_VERSION 31
 #include <errno.h>
 #include <fuse.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-#define SIZE (64 << 10)
+#define SIZE       (64 << 10)
+#define LIFETIME_S 120
 
 static struct timespec delay;
 
@@ -110,6 +114,13 @@ static const struct fuse_operations operations = {
     .unlink = slow_unlink,
 };
 
+/* libfuse unmounts at this signal. */
+static void give_up(int number)
+{
+    (void)number;
+    kill(getpid(), SIGTERM);
+}
+
 int main(int argc, char **argv)
 {
     long milliseconds = argc == 3 ? atol(argv[2]) : -1;
@@ -117,6 +128,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: slow_fuse MOUNTPOINT MILLISECONDS\n");
         return 2;
     }
+    signal(SIGALRM, give_up);
+    alarm(LIFETIME_S);
     delay.tv_sec = milliseconds / 1000;
     delay.tv_nsec = milliseconds % 1000 * 1000000;
     char *arguments[] = {argv[0], "-f", argv[1], NULL};
