@@ -150,8 +150,7 @@ bool halo_mount_is_local(struct halo_mounts *mounts, const struct statx *statx)
 {
     if (!(statx->stx_mask & STATX_MNT_ID))
         return false;
-    if (mounts->watch_fd == 0)
-        halo_mounts_refresh(mounts);
+    halo_mounts_refresh(mounts);
     if (mounts->all_local)
         return true;
     size_t i = statx->stx_mnt_id % HALO_MOUNTS_REMEMBERED;

@@ -8,8 +8,8 @@
 #define SLICE_NS        500000 /* of tries in one turn: the most that others wait for them */
 #define SLICE_TRIES     512
 #define LONG_NS         60000 /* longer than the hand-off to a worker that it saves */
-#define STRIKES_MAX     8
-#define SKIP_FIRST      16
+#define STRIKES_MAX     4
+#define SKIP_FIRST      8
 #define CLOSE_BYTES_MAX (1u << 20) /* written; above that a close may start to flush */
 
 static bool is_alone(const struct halo_loop *loop, unsigned flags)
@@ -70,7 +70,9 @@ enum halo_way halo_policy_choose(struct halo_loop *loop, const struct halo_op *o
 void halo_policy_missed(struct halo_policy *policy, const struct halo_op *op)
 {
     size_t kind = (size_t)(op->row - halo_op_table);
-    policy->skip[kind] = (uint16_t)(SKIP_FIRST << policy->strikes[kind]);
+    /* The first one may just have been preempted. */
+    if (policy->strikes[kind] > 0)
+        policy->skip[kind] = (uint16_t)(SKIP_FIRST << policy->strikes[kind]);
     if (policy->strikes[kind] < STRIKES_MAX)
         policy->strikes[kind]++;
 }

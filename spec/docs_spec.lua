@@ -36,6 +36,11 @@ local function comment_above(text, pattern)
   return table.concat(lines, "\n")
 end
 
+-- What is loaded only when it is asked for counts as well.
+for name in pairs(require "halo.fs.parts") do
+  assert(fs[name], name)
+end
+
 local text = sources()
 local readme = read "README.md"
 
