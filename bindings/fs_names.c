@@ -1,7 +1,10 @@
 /* Calls on names and directories. */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "fs.h"
 
@@ -101,20 +104,40 @@ static int fs_getdents(lua_State *L)
     return halo_await_file(L, HALO_OP_GETDENTS, "dir");
 }
 
+/* cwd(): neither this nor chdir() waits. */
+static int fs_cwd(lua_State *L)
+{
+    char path[PATH_MAX];
+    if (!getcwd(path, sizeof(path)))
+        return halo_push_error(L, errno, NULL, NULL);
+    lua_pushstring(L, path);
+    return 1;
+}
+
+/* chdir(path): not while a relative path may still be looked up. */
+static int fs_chdir(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    size_t length;
+    const char *path = halo_check_path(L, 1, "chdir", &length);
+    struct halo_stats counted = {0};
+
+    if (lua->loop)
+        halo_loop_stats(lua->loop, &counted);
+    if (counted.in_flight > 0)
+        return halo_push_error(L, EBUSY, path, NULL);
+    if (chdir(path) < 0)
+        return halo_push_error(L, errno, path, NULL);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
-    {"rename", fs_rename},
-    {"remove", fs_remove},
-    {"mkdir", fs_mkdir},
-    {"rmdir", fs_rmdir},
-    {"link", fs_link},
-    {"symlink", fs_symlink},
-    {"readlink", fs_readlink},
-    {"realpath", fs_realpath},
-    {"mkfifo", fs_mkfifo},
-    {"mknod", fs_mknod},
-    {"readdir", fs_readdir},
-    {"getdents", fs_getdents},
-    {NULL, NULL},
+    {"rename", fs_rename},     {"remove", fs_remove},     {"mkdir", fs_mkdir},
+    {"rmdir", fs_rmdir},       {"link", fs_link},         {"symlink", fs_symlink},
+    {"readlink", fs_readlink}, {"realpath", fs_realpath}, {"mkfifo", fs_mkfifo},
+    {"mknod", fs_mknod},       {"readdir", fs_readdir},   {"cwd", fs_cwd},
+    {"chdir", fs_chdir},       {"getdents", fs_getdents}, {NULL, NULL},
 };
 
 void halo_open_fs_names(lua_State *L)

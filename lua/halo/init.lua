@@ -8,6 +8,7 @@ local wait = require "halo.wait"
 
 ---@class halo
 ---@field fs halo.fs the filesystem calls
+---@field path table paths as texts: see halo.path
 ---@field stdin halo.File
 ---@field stdout halo.File
 ---@field stderr halo.File
@@ -192,6 +193,7 @@ setmetatable(core.cancelled, {
 coroutines.install()
 
 halo.fs = require "halo.fs"
+halo.path = require "halo.path"
 
 -- Each is adopted when it is asked for: a program that uses none has no file open.
 setmetatable(halo, {

@@ -137,4 +137,22 @@ function fs.mknod(path, kind, perm, major, minor)
   return checked(core.mknod(path, kind, perm, major, minor))
 end
 
+---The working directory.
+---@return string? path
+---@return string? message
+---@return string? code
+function fs.cwd()
+  return core.cwd()
+end
+
+---Changes the working directory of the process. It is refused (EBUSY) while operations are under
+---way: the kernel looks relative paths up late, and they would lead elsewhere.
+---@param path string
+---@return true?
+---@return string? message
+---@return string? code
+function fs.chdir(path)
+  return core.chdir(path)
+end
+
 return fs

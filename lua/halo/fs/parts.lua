@@ -18,4 +18,5 @@ return {
   tempfile = "halo.fs.temp",
   dir = "halo.fs.dir",
   watch = "halo.fs.watch",
+  poll = "halo.fs.poll",
 }

@@ -1,0 +1,41 @@
+-- Watching by looking again and again, for where inotify sees nothing: network file systems, and
+-- what other machines do.
+
+local core = require "halo.core"
+local calls = require "halo.fs.calls"
+local settle = require("halo.wait").settle
+
+local poll = {}
+
+local function is_same(a, b)
+  if not a or not b then
+    return a == b
+  end
+  return a.ino == b.ino and a.dev == b.dev and a.size == b.size and a.mode == b.mode
+    and a.mtime == b.mtime and a.mtime_nsec == b.mtime_nsec
+    and a.ctime == b.ctime and a.ctime_nsec == b.ctime_nsec
+end
+
+---An iterator over the changes of a path: each gives what it is now and what it was before, false
+---for a path that is not there.
+---@async
+---@param path string
+---@param seconds number? between two looks; 1 by default
+---@return fun(): halo.Stat|false, halo.Stat|false
+function poll.poll(path, seconds)
+  seconds = seconds or 1
+  local before = calls.stat(path) or false
+  return function()
+    while true do
+      settle(core.sleep(seconds))
+      local now = calls.stat(path) or false
+      if not is_same(now, before) then
+        local was = before
+        before = now
+        return now, was
+      end
+    end
+  end
+end
+
+return poll
