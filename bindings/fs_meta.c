@@ -76,13 +76,6 @@ static int fs_fchmod(lua_State *L)
 }
 
 /* nil leaves an owner as it is. */
-static void set_owners(lua_State *L, struct halo_op *op, uint64_t uid, uint64_t gid)
-{
-    (void)L;
-    op->uid = (uint32_t)uid;
-    op->gid = (uint32_t)gid;
-}
-
 static int await_chown_path(lua_State *L, enum halo_op_code code, const char *name)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -91,7 +84,8 @@ static int await_chown_path(lua_State *L, enum halo_op_code code, const char *na
     uint64_t gid = halo_opt_size(L, 3, name, ID_KEEP - 1, ID_KEEP);
     struct halo_op *op = halo_new_path_op(L, lua, code, name);
     op->base = base;
-    set_owners(L, op, uid, gid);
+    op->uid = (uint32_t)uid;
+    op->gid = (uint32_t)gid;
     return halo_await(L, lua, op);
 }
 
@@ -111,7 +105,8 @@ static int fs_fchown(lua_State *L)
     uint64_t uid = halo_opt_size(L, 2, "fchown", ID_KEEP - 1, ID_KEEP);
     uint64_t gid = halo_opt_size(L, 3, "fchown", ID_KEEP - 1, ID_KEEP);
     struct halo_op *op = halo_new_file_op(L, lua, HALO_OP_FCHOWN, "fchown");
-    set_owners(L, op, uid, gid);
+    op->uid = (uint32_t)uid;
+    op->gid = (uint32_t)gid;
     return halo_await(L, lua, op);
 }
 

@@ -52,7 +52,8 @@ static void issue_backlog(struct halo_loop *loop)
     }
 }
 
-void halo_loop_pause(struct halo_loop *loop, struct halo_op *op)
+/* Tries an operation again in a few milliseconds, without holding up a worker meanwhile. */
+static void pause_op(struct halo_loop *loop, struct halo_op *op)
 {
     op->state = HALO_OP_PAUSED;
     halo_list_append(&loop->paused, op);
@@ -135,7 +136,7 @@ void halo_loop_answer(struct halo_loop *loop, struct halo_op *op, int64_t result
     if (step == HALO_STEP_AGAIN) {
         issue(loop, op);
     } else if (step == HALO_STEP_LATER) {
-        halo_loop_pause(loop, op);
+        pause_op(loop, op);
     } else {
         hand_on(loop, op);
     }
@@ -158,7 +159,7 @@ static bool run_directly(struct halo_loop *loop, struct halo_op *op)
         step = digest(loop, op, op->row->block(op));
     while (step == HALO_STEP_AGAIN && !op->pool_only && !atomic_load(&loop->interrupted));
     if (step == HALO_STEP_LATER)
-        halo_loop_pause(loop, op);
+        pause_op(loop, op);
     else if (step == HALO_STEP_AGAIN)
         issue_or_queue(loop, op);
     return step == HALO_STEP_DONE;

@@ -53,9 +53,6 @@ void halo_loop_collect(struct halo_loop *loop, int64_t timeout_ns);
 /* Starts an operation that waited for its turn or for its file. */
 void halo_loop_start(struct halo_loop *loop, struct halo_op *op);
 
-/* Tries an operation again in a few milliseconds, without holding up a worker meanwhile. */
-void halo_loop_pause(struct halo_loop *loop, struct halo_op *op);
-
 /* ---- file_ops.c ---------------------------------------------------------------------------- */
 
 /* Counts an operation on its files. Returns 0, or -EBADF for a handle that is closed. */
