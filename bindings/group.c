@@ -68,7 +68,8 @@ static void wake_waiting(struct halo_lua *lua, struct halo_group *self)
     struct halo_task *task = self->waiting;
     self->waiting = NULL;
     task->awaited = NULL;
-    halo_timer_stop(lua->loop, &task->timer);
+    if (task->timer.index)
+        halo_timer_stop(lua->loop, &task->timer);
     lua_pushboolean(task->current, 1);
     halo_task_wake(lua, task, 1);
 }
