@@ -103,7 +103,7 @@ end
 ---The metadata of the file that would be replaced, or nil where there is none.
 local function find_replaced(path, at)
   local status, message, code = calls.stat(at)
-  if not status and code == "ENOENT" and not at:find "/$" then
+  if not status and code == "ENOENT" and at:find "[^/]$" then
     return nil
   end
   must(path, status, message, code)
