@@ -53,7 +53,7 @@ local hanging = {
   unlink = function(path) return fs.remove(path) end,
 }
 
-describe("a file system that takes half a second for each call", function()
+describe("a file system that takes half a second for each call #slow", function()
   if not program then
     it("holds up nobody", function()
       pending(why_not)

@@ -159,18 +159,16 @@ function Inotify:mark()
     return nil
   end
   self:unwatch(mark)
-  while true do
+  repeat
     local events = self:read()
     for _, event in ipairs(events) do
       if event[1] == mark then
         return mark
+      elseif bit.band(event[2], IN.Q_OVERFLOW) ~= 0 then
+        return nil
       end
     end
-    local last = events[#events]
-    if not last or bit.band(last[2], IN.Q_OVERFLOW) ~= 0 then
-      return nil
-    end
-  end
+  until #events == 0 -- since the instance was closed
 end
 
 ---@async
