@@ -306,7 +306,10 @@ static int fs_unlock(lua_State *L)
 
 static int fs_readfile(lua_State *L)
 {
-    return halo_await_path(L, HALO_OP_READFILE, "readfile");
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_READFILE, "readfile");
+    op->length = READ_MAX;
+    return halo_await(L, lua, op);
 }
 
 /* copyfile(from, to, flags) */

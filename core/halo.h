@@ -123,7 +123,7 @@ enum halo_op_code {
     HALO_OP_FREMOVEXATTR, /* file, path2 */
     /* More than one system call. */
     HALO_OP_COPYFILE, /* path, path2, flags (HALO_COPY_*) -> bytes of the file */
-    HALO_OP_READFILE, /* path -> data: all of it */
+    HALO_OP_READFILE, /* path, length: the most (0: any) -> data: all of it, or -EFBIG */
     HALO_OP_WATCH,    /* file (of inotify), path, flags (IN_*) -> the watch's number */
     HALO_OP_UNWATCH,  /* file (of inotify), flags: the watch's number */
     HALO_OP_SYNC,     /* everything that is mounted */

@@ -68,6 +68,7 @@ int64_t halo_futime_block(struct halo_op *op);
 int64_t halo_truncate_block(struct halo_op *op);
 int64_t halo_statfs_block(struct halo_op *op);
 int64_t halo_fstatfs_block(struct halo_op *op);
+int halo_names_begin(struct halo_loop *loop, struct halo_op *op);
 void halo_rename_prepare(struct io_uring_sqe *sqe, const struct halo_op *op);
 int64_t halo_rename_block(struct halo_op *op);
 void halo_remove_prepare(struct io_uring_sqe *sqe, const struct halo_op *op);

@@ -228,6 +228,8 @@ static int64_t read_all(struct halo_op *op, int fd, size_t room)
         if (got < 0)
             return -errno;
         used += (size_t)got;
+        if (op->length && used > op->length)
+            return -EFBIG;
         if (got == 0)
             return (int64_t)used;
     }
@@ -253,6 +255,8 @@ static int64_t read_file(struct halo_op *op, bool only_short)
         result = -EISDIR;
     else if (!S_ISREG(status.st_mode))
         result = -ESPIPE;
+    else if (op->length && status.st_size > (off_t)op->length)
+        result = -EFBIG;
     else if (only_short && is_long(&status))
         result = -EAGAIN;
     else

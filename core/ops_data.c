@@ -34,8 +34,10 @@ static uint64_t chunk_offset(const struct halo_op *op)
     return op->slot->stream ? 0 : op->offset + op->done;
 }
 
+/* What io_uring makes of no bytes is not always what the system call does. */
 static int transfer_begin(struct halo_op *op)
 {
+    op->pool_only = op->length == 0;
     if (op->offset != HALO_POSITION && op->slot->stream)
         return -ESPIPE;
     return 0;

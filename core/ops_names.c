@@ -17,6 +17,18 @@
 
 /* ---- names --------------------------------------------------------------------------------- */
 
+/*
+ * io_uring looks at both names before it follows the first: where both are at fault it would tell
+ * of the other one. The plain call decides then.
+ */
+int halo_names_begin(struct halo_loop *loop, struct halo_op *op)
+{
+    (void)loop;
+    size_t length = strlen(op->path2);
+    op->pool_only = length == 0 || length >= PATH_MAX;
+    return 0;
+}
+
 void halo_rename_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_renameat(sqe, op->base_fd, op->path, op->base_fd, op->path2, op->flags);

@@ -92,6 +92,10 @@ describe("a file of more than 4 GiB #slow", function()
     end
   end)
 
+  it("is more than one string can hold", function()
+    assert.refused("EFBIG: file too large: " .. path, fs.readfile(path))
+  end)
+
   it("is read from one end to the other", function()
     local buffer, total, zeros = halo.buffer(64 * MIB), 0, ("\0"):rep(1024)
     file:seek("set", 0)

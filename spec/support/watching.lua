@@ -102,9 +102,13 @@ function handlers.move(self, event)
   end
 end
 
----@param event halo.WatchEvent "create", "delete" or "move"
+---@param event halo.WatchEvent "create", "delete" or "move"; others are faults
 function Picture:add(event)
-  handlers[event.type](self, event)
+  if handlers[event.type] then
+    handlers[event.type](self, event)
+  else
+    expect(self, event, false, "it does not belong here")
+  end
 end
 
 ---What it looks like: paths from the root, in order, directories with a slash behind them.
