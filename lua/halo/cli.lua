@@ -86,11 +86,16 @@ local function run(chunk, message, ...)
     io.stderr:write("halo: ", message, "\n")
     return false
   end
-  local silent
+  local silent, reported
   local ok, report = xpcall(chunk, function(value)
     silent = value == nil or value == core.cancelled
-    return core.report("halo", value)
+    local text = core.report("halo", value)
+    reported = true
+    return text
   end, ...)
+  if not ok and not reported then -- the stack has no room left for the handler either
+    report = "halo: " .. tostring(report)
+  end
   if not ok and not silent then
     io.stdout:flush()
     io.stderr:write(report, "\n")
