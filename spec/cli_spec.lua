@@ -286,8 +286,8 @@ task:join()
 
   it("may be a stack that overflows", function()
     local stderr = report "local function f() return 1 + f() end\nf()"
+    -- LuaJIT does not always leave the handler the room that a traceback needs.
     assert.matches("^halo: [^\n]*stack overflow", stderr)
-    says("script.lua:1: in function", stderr)
   end)
 
   it("comes after all that was printed", function()
