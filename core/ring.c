@@ -278,6 +278,10 @@ static int ring_fd(void *state)
     }
     ring->event_fd = fd;
     flush(ring);
+    /* What has ended before the descriptor was known would not be told: one turn looks for it. */
+    uint64_t one = 1;
+    ssize_t written = write(fd, &one, sizeof(one));
+    HALO_CHECK(written == sizeof(one), "a new eventfd cannot be written");
     return fd;
 }
 
