@@ -259,7 +259,8 @@ int halo_push_error(lua_State *L, int error, const char *path, const char *path2
  * traceback.c: a malloc'ed text: the error on top of co, its traceback, where the task was
  * spawned, and the failure behind it. NULL without memory. task may be NULL.
  */
-char *halo_traceback(lua_State *L, lua_State *co, const char *title, const struct halo_task *task);
+char *halo_traceback(lua_State *L, lua_State *co, const char *title, const struct halo_task *task,
+                     int level);
 int halo_report(lua_State *L);
 int halo_note(lua_State *L);
 

@@ -171,7 +171,7 @@ static void fail(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     if (task->was_cancelled)
         return;
     snprintf(title, sizeof(title), "halo: task %llu failed", (unsigned long long)task->id);
-    task->report = halo_traceback(L, task->co, title, task);
+    task->report = halo_traceback(L, task->co, title, task, 0);
     if (!is_awaited(task))
         remember_failure(lua, task);
 }

@@ -92,7 +92,7 @@ char *halo_traceback(lua_State *L, lua_State *co, const char *title, const struc
 
     push_error_text(L, co);
     const char *message = lua_tostring(L, -1);
-    luaL_traceback(L, co, NULL, co == L); /* without the handler's own frame */
+    luaL_traceback(L, co, NULL, level);
     report = open_memstream(&text, &size);
     if (report) {
         const char *cause = cause_of(task, message);
@@ -113,21 +113,36 @@ int halo_report(lua_State *L)
 {
     const char *title = luaL_checkstring(L, 1);
     lua_settop(L, 2);
-    char *report = halo_traceback(L, L, title, halo_lua_self(L)->task);
+    char *report = halo_traceback(L, L, title, halo_lua_self(L)->task, 1);
     lua_pushstring(L, report ? report : title);
     free(report);
     return 1;
 }
 
-/* note(error): as xpcall's handler, keeps the traceback for the report of whoever fails by it. */
+static int take_note(lua_State *L)
+{
+    struct halo_task *task = lua_touserdata(L, 2);
+    lua_settop(L, 1);
+    char *report = halo_traceback(L, L, "an error", task, 2);
+    free(task->cause);
+    task->cause = report;
+    return 0;
+}
+
+/*
+ * note(error): as xpcall's handler, keeps the traceback for the report of whoever fails by it. It
+ * works under lua_pcall(), since an error of its own would take the place of the program's.
+ */
 int halo_note(lua_State *L)
 {
-    struct halo_task *task = halo_lua_self(L)->task;
+    struct halo_lua *lua = halo_lua_self(L);
     lua_settop(L, 1);
-    if (task && !halo_is_cancellation(L, halo_lua_self(L), L)) {
-        char *report = halo_traceback(L, L, "an error", task);
-        free(task->cause);
-        task->cause = report;
-    }
+    if (!lua->task || halo_is_cancellation(L, lua, L))
+        return 1;
+    lua_pushcfunction(L, take_note);
+    lua_pushvalue(L, 1);
+    lua_pushlightuserdata(L, lua->task);
+    lua_pcall(L, 2, 0, 0);
+    lua_settop(L, 1);
     return 1;
 }

@@ -295,7 +295,7 @@ describe("an error value of any type passes unchanged", function()
         end))
         assert.equal(2, results.n, name)
         assert.is_false(results[1], name)
-        assert.is_true(rawequal(value, results[2]), name)
+        assert.is_true(rawequal(value, results[2]), name .. " has become " .. type(results[2]))
       end
     end)
   end
