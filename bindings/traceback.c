@@ -84,7 +84,8 @@ static const char *cause_of(const struct halo_task *task, const char *message)
     return task->cause;
 }
 
-char *halo_traceback(lua_State *L, lua_State *co, const char *title, const struct halo_task *task)
+char *halo_traceback(lua_State *L, lua_State *co, const char *title, const struct halo_task *task,
+                     int level)
 {
     FILE *report;
     char *text = NULL;
