@@ -33,11 +33,21 @@ int halo_push_cancelled(lua_State *L, struct halo_lua *lua)
     return 2;
 }
 
-/* The result is there, but others have had to wait long enough: the task goes on after them. */
+/*
+ * Whether others have had to wait long enough for what this task had done at once: tasks that are
+ * ready, a short while; what has to be collected, the loop's own slice.
+ */
+static bool is_due(const struct halo_lua *lua)
+{
+    if (lua->ready && halo_loop_spent_ns(lua->loop) > lua->quantum_end_ns)
+        return true;
+    return halo_loop_is_due(lua->loop) &&
+           (lua->ready || lua->stepping || halo_loop_busy(lua->loop));
+}
+
+/* The result is there; the task goes on after the others. */
 static int let_others(lua_State *L, struct halo_lua *lua, int count)
 {
-    if (!lua->ready && !lua->stepping && !halo_loop_busy(lua->loop))
-        return count;
     halo_push_mark(L);
     lua_insert(L, -(count + 1));
     halo_task_wake(lua, lua->task, count);
@@ -52,7 +62,7 @@ int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 
     if (!halo_op_submit(lua->loop, op, flags)) {
         int count = halo_push_result(L, lua, op, L);
-        return suspend && halo_loop_is_due(lua->loop) ? let_others(L, lua, count) : count;
+        return suspend && is_due(lua) ? let_others(L, lua, count) : count;
     }
     if (!suspend) {
         halo_op_wait(lua->loop, op);

@@ -165,6 +165,7 @@ static const luaL_Reg functions[] = {
 void halo_open_fs(lua_State *L)
 {
     halo_register(L, functions);
+    halo_open_direct(L);
     halo_open_fs_data(L);
     halo_open_fs_meta(L);
     halo_open_fs_names(L);

@@ -34,6 +34,7 @@ struct halo_op *halo_new_paths_op(lua_State *L, struct halo_lua *lua, enum halo_
 int halo_await_path(lua_State *L, enum halo_op_code code, const char *name);
 int halo_await_file(lua_State *L, enum halo_op_code code, const char *name);
 
+void halo_open_direct(lua_State *L);
 void halo_open_fs_data(lua_State *L);
 void halo_open_fs_meta(lua_State *L);
 void halo_open_fs_names(lua_State *L);

@@ -26,6 +26,9 @@ void halo_collect(lua_State *L)
     lua_pop(L, 1);
 }
 
+/* Work at once, on behalf of one task, that others who are ready wait for without noticing. */
+#define QUANTUM_NS 30000
+
 /* ---- one task ------------------------------------------------------------------------------ */
 
 void halo_task_wake(struct halo_lua *lua, struct halo_task *task, int nargs)
@@ -84,6 +87,7 @@ static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     task->started = true;
     task->state = HALO_TASK_RUNNING;
     lua->task = task;
+    lua->quantum_end_ns = QUANTUM_NS + (lua->loop ? halo_loop_spent_ns(lua->loop) : 0);
     for (;;) {
         if (lua->stress)
             halo_collect(L);
@@ -111,7 +115,15 @@ static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     lua->task = NULL;
 }
 
-/* Runs what is ready now; what becomes ready meanwhile waits for the next turn. */
+static bool is_turn_used_up(const struct halo_lua *lua)
+{
+    return lua->loop && halo_loop_is_due(lua->loop);
+}
+
+/*
+ * Runs what is ready now. What becomes ready meanwhile waits for the next turn, and so does what
+ * is left once this one's time is used up: what has ended should be known by then.
+ */
 static void run_ready(lua_State *L, struct halo_lua *lua)
 {
     struct halo_task *last = lua->ready_last;
@@ -119,7 +131,7 @@ static void run_ready(lua_State *L, struct halo_lua *lua)
         struct halo_task *task = lua->ready;
         lua->ready = task->next;
         run_task(L, lua, task);
-        if (task == last)
+        if (task == last || is_turn_used_up(lua))
             break;
     }
 }
@@ -169,8 +181,7 @@ static void deliver_ops(lua_State *L, struct halo_lua *lua)
         }
         int count = deliver(L, lua, op, task->current);
         task->op = NULL;
-        task->nargs = count;
-        run_task(L, lua, task);
+        halo_task_wake(lua, task, count);
     }
 }
 

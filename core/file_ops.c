@@ -10,7 +10,7 @@
 #include "loop.h"
 #include "ops.h"
 
-static struct halo_file *find_open(struct halo_loop *loop, uint64_t handle)
+struct halo_file *halo_loop_find_open(struct halo_loop *loop, uint64_t handle)
 {
     struct halo_file *file = halo_files_find(&loop->files, handle);
     return file && file->state == HALO_FILE_OPEN && !file->dropped ? file : NULL;
@@ -39,7 +39,7 @@ static void cancel_all_on(struct halo_loop *loop, const struct halo_file *file)
 /* From here on the file is refused to others; those that are on it are asked to end. */
 static int enter_close(struct halo_loop *loop, struct halo_op *op)
 {
-    struct halo_file *file = find_open(loop, op->file);
+    struct halo_file *file = halo_loop_find_open(loop, op->file);
     if (!file)
         return -EBADF;
     file->state = HALO_FILE_CLOSING;
@@ -52,7 +52,7 @@ static int enter_close(struct halo_loop *loop, struct halo_op *op)
 
 static int enter(struct halo_loop *loop, uint64_t handle, struct halo_file **slot, int *fd)
 {
-    struct halo_file *file = find_open(loop, handle);
+    struct halo_file *file = halo_loop_find_open(loop, handle);
     if (!file)
         return -EBADF;
     *slot = file;
@@ -165,7 +165,7 @@ void halo_loop_leave_files(struct halo_loop *loop, struct halo_op *op)
 
 int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_info *info)
 {
-    const struct halo_file *file = find_open(loop, handle);
+    const struct halo_file *file = halo_loop_find_open(loop, handle);
     if (!file)
         return -EBADF;
     *info = (struct halo_file_info){
@@ -180,7 +180,7 @@ int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_inf
 
 int halo_file_seek(struct halo_loop *loop, uint64_t handle, uint64_t position)
 {
-    struct halo_file *file = find_open(loop, handle);
+    struct halo_file *file = halo_loop_find_open(loop, handle);
     if (!file)
         return -EBADF;
     if (file->stream)
@@ -236,7 +236,7 @@ void halo_file_each(struct halo_loop *loop, void (*visit)(uint64_t file, void *c
 
 void halo_file_drop(struct halo_loop *loop, uint64_t handle)
 {
-    struct halo_file *file = find_open(loop, handle);
+    struct halo_file *file = halo_loop_find_open(loop, handle);
     if (!file || file->dropped)
         return;
     if (file->local && file->in_flight == 0) {

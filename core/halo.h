@@ -303,6 +303,29 @@ HALO_API int halo_timer_start(struct halo_loop *loop, struct halo_timer *timer,
 /* Disarms it; nothing happens where it is not armed. */
 HALO_API void halo_timer_stop(struct halo_loop *loop, struct halo_timer *timer);
 
+/* ---- at once or not at all ----------------------------------------------------------------- */
+
+#define HALO_DECLINED INT64_MIN
+
+/*
+ * Calls that need no operation where the answer is at hand: cached, on a local file system, short.
+ * Each returns what the system call does, never an error, or HALO_DECLINED. Then it is as if
+ * nothing had been asked: an operation finds out why. Arguments and flags are those of the
+ * operation: a file's handle, an offset that may be HALO_POSITION, HALO_ALONE.
+ */
+HALO_API int64_t halo_direct_read(struct halo_loop *loop, uint64_t file, void *data, size_t length,
+                                  uint64_t offset, unsigned flags);
+HALO_API int64_t halo_direct_write(struct halo_loop *loop, uint64_t file, const void *data,
+                                   size_t length, uint64_t offset, unsigned flags);
+/* follow: the last component, where it is a symbolic link. */
+HALO_API int64_t halo_direct_stat(struct halo_loop *loop, const char *path, bool follow,
+                                  struct statx *status, unsigned flags);
+HALO_API int64_t halo_direct_fstat(struct halo_loop *loop, uint64_t file, struct statx *status,
+                                   unsigned flags);
+/* The content of a regular file of fewer bytes than size, which data has room for. */
+HALO_API int64_t halo_direct_readfile(struct halo_loop *loop, const char *path, void *data,
+                                      size_t size, unsigned flags);
+
 /* ---- the loop ------------------------------------------------------------------------------ */
 
 /*
@@ -337,6 +360,9 @@ HALO_API struct halo_timer *halo_loop_next_timer(struct halo_loop *loop);
  * should let others of its own run, and then make the next turn.
  */
 HALO_API bool halo_loop_is_due(const struct halo_loop *loop);
+
+/* What those have taken of this turn, in nanoseconds. */
+HALO_API uint64_t halo_loop_spent_ns(const struct halo_loop *loop);
 
 /* True while an operation is under way or a timer armed: a turn would not wait for nothing. */
 HALO_API bool halo_loop_busy(const struct halo_loop *loop);

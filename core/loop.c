@@ -173,9 +173,8 @@ static bool attempt(struct halo_loop *loop, struct halo_op *op)
     op->now = op->row;
     while (step == HALO_STEP_AGAIN) {
         int64_t result = op->row->attempt(op);
-        loop->policy.tries++;
         if (result == -EAGAIN) {
-            halo_policy_missed(&loop->policy, op);
+            halo_policy_missed(&loop->policy, halo_op_kind(op));
             issue_or_queue(loop, op);
             return false;
         }
@@ -191,13 +190,13 @@ static bool try_directly(struct halo_loop *loop, struct halo_op *op)
     if (halo_op_is(op, HALO_OP_READ)) {
         bool done = attempt(loop, op);
         if (done)
-            halo_policy_took(&loop->policy, op, 0);
+            halo_policy_took(&loop->policy, HALO_OP_READ, HALO_READ_NS(op->done));
         return done;
     }
     uint64_t start_ns = halo_now_ns();
     bool done = op->row->attempt ? attempt(loop, op) : run_directly(loop, op);
     if (done || !op->row->attempt)
-        halo_policy_took(&loop->policy, op, halo_now_ns() - start_ns);
+        halo_policy_took(&loop->policy, halo_op_kind(op), halo_now_ns() - start_ns);
     return done;
 }
 
@@ -443,6 +442,11 @@ void halo_timer_stop(struct halo_loop *loop, struct halo_timer *timer)
 bool halo_loop_is_due(const struct halo_loop *loop)
 {
     return halo_policy_is_due(&loop->policy);
+}
+
+uint64_t halo_loop_spent_ns(const struct halo_loop *loop)
+{
+    return loop->policy.spent_ns;
 }
 
 bool halo_loop_busy(const struct halo_loop *loop)

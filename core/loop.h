@@ -55,6 +55,8 @@ void halo_loop_start(struct halo_loop *loop, struct halo_op *op);
 
 /* ---- file_ops.c ---------------------------------------------------------------------------- */
 
+/* The open file behind a handle, or NULL. */
+struct halo_file *halo_loop_find_open(struct halo_loop *loop, uint64_t handle);
 /* Counts an operation on its files. Returns 0, or -EBADF for a handle that is closed. */
 int halo_loop_enter_files(struct halo_loop *loop, struct halo_op *op);
 /*

@@ -6,6 +6,7 @@
 #define HALO_OP_FUNCTIONS_H
 
 #include <errno.h>
+#include <sys/types.h>
 
 #include "ops.h"
 
@@ -26,6 +27,8 @@ enum halo_step halo_close_finish(struct halo_loop *loop, struct halo_op *op, int
 void halo_read_prepare(struct io_uring_sqe *sqe, const struct halo_op *op);
 int64_t halo_read_block(struct halo_op *op);
 int64_t halo_read_attempt(struct halo_op *op);
+/* As pread(2), but fails with EAGAIN where it would have to wait for a disk. */
+ssize_t halo_read_cached(int fd, void *data, size_t length, off_t offset);
 int halo_read_begin(struct halo_loop *loop, struct halo_op *op);
 enum halo_step halo_read_finish(struct halo_loop *loop, struct halo_op *op, int64_t result);
 void halo_write_prepare(struct io_uring_sqe *sqe, const struct halo_op *op);

@@ -74,13 +74,17 @@ int64_t halo_read_block(struct halo_op *op)
 }
 
 /* A file system that cannot say whether it would wait (tmpfs) is local here, and in memory. */
+ssize_t halo_read_cached(int fd, void *data, size_t length, off_t offset)
+{
+    struct iovec part = {data, length};
+    ssize_t got = preadv2(fd, &part, 1, offset, RWF_NOWAIT);
+    return got < 0 && errno == EOPNOTSUPP ? pread(fd, data, length, offset) : got;
+}
+
 int64_t halo_read_attempt(struct halo_op *op)
 {
-    struct iovec part = {op->data + op->done, chunk_length(op)};
-    ssize_t got = preadv2(op->fd, &part, 1, (off_t)chunk_offset(op), RWF_NOWAIT);
-    if (got < 0 && errno == EOPNOTSUPP)
-        return halo_read_block(op);
-    return halo_result_of(got);
+    return halo_result_of(
+        halo_read_cached(op->fd, op->data + op->done, chunk_length(op), (off_t)chunk_offset(op)));
 }
 
 int halo_read_begin(struct halo_loop *loop, struct halo_op *op)

@@ -20,7 +20,6 @@ enum halo_way { HALO_WAY_ENGINE, HALO_WAY_DIRECT, HALO_WAY_TRY };
 
 struct halo_policy {
     uint64_t spent_ns;              /* tried in this turn */
-    uint32_t tries;                 /* the same, those that cannot take long */
     bool refreshed;                 /* the mounts have been looked at in this turn */
     uint16_t skip[HALO_OP_COUNT];   /* operations of a kind that go to the engine unasked */
     uint8_t strikes[HALO_OP_COUNT]; /* times in a row that one was long */
@@ -28,9 +27,21 @@ struct halo_policy {
 
 enum halo_way halo_policy_choose(struct halo_loop *loop, const struct halo_op *op, unsigned flags);
 
+/* What a read that need not be watched is taken to have cost, by its bytes. */
+#define HALO_READ_NS(bytes) (500 + (uint64_t)(bytes) / 8)
+
 /* A try took so long; or it had no answer at hand. */
-void halo_policy_took(struct halo_policy *policy, const struct halo_op *op, uint64_t ns);
-void halo_policy_missed(struct halo_policy *policy, const struct halo_op *op);
+void halo_policy_took(struct halo_policy *policy, enum halo_op_code code, uint64_t ns);
+void halo_policy_missed(struct halo_policy *policy, enum halo_op_code code);
+
+/*
+ * True when nothing could use the time that the caller waits for an operation: it says so by
+ * HALO_ALONE, and nothing is under way but its own operations.
+ */
+bool halo_policy_is_alone(const struct halo_loop *loop, unsigned flags, unsigned own);
+
+/* True where a path leads to file systems of this kernel alone, as far as its words tell. */
+bool halo_policy_is_local(struct halo_loop *loop, const char *path);
 
 /* A new turn begins. */
 void halo_policy_turn(struct halo_policy *policy);

@@ -1,6 +1,7 @@
 -- Calls on a file and its data.
 
 local core = require "halo.core"
+local direct = require "halo.fs.direct"
 local meta = require "halo.fs.meta"
 local options = require "halo.fs.options"
 local scope = require "halo.scope"
@@ -9,6 +10,7 @@ local wait = require "halo.wait"
 local checked, refused = wait.checked, wait.refused
 local sum_of = options.sum_of
 local core_read, core_read_into, core_write = core.read, core.read_into, core.write
+local direct_read, direct_read_into, direct_write = direct.read, direct.read_into, direct.write
 
 ---@class halo.fs
 ---@field flags table<string, integer> RDONLY, WRONLY, RDWR, CREAT, EXCL, TRUNC, APPEND, DIRECT, ...
@@ -57,11 +59,11 @@ end
 ---@return string? message
 ---@return string? code
 function fs.read(file, n, offset)
-  local value, message, code = core_read(file, n, offset)
-  if value then
-    return value
+  local data = direct_read(file, n, offset)
+  if data then
+    return data
   end
-  return refused(message, code)
+  return checked(core_read(file, n, offset))
 end
 
 ---Reads up to n bytes into a buffer.
@@ -74,11 +76,11 @@ end
 ---@return string? message
 ---@return string? code
 function fs.read_into(file, buffer, n, offset)
-  local value, message, code = core_read_into(file, buffer, n, offset)
-  if value then
-    return value
+  local count = direct_read_into(file, buffer, n, offset)
+  if count then
+    return count
   end
-  return refused(message, code)
+  return checked(core_read_into(file, buffer, n, offset))
 end
 
 ---Writes all of the data.
@@ -90,11 +92,11 @@ end
 ---@return string? message
 ---@return string? code
 function fs.write(file, data, offset)
-  local value, message, code = core_write(file, data, offset)
-  if value then
-    return value
+  local count = direct_write(file, data, offset)
+  if count then
+    return count
   end
-  return refused(message, code)
+  return checked(core_write(file, data, offset))
 end
 
 ---Waits until the file's data and metadata are on the disk. A failure is final: it is the answer

@@ -1,6 +1,7 @@
 -- Calls on what is known of a file beside its data.
 
 local core = require "halo.core"
+local direct = require "halo.fs.direct"
 local options = require "halo.fs.options"
 local status = require "halo.fs.status"
 local wait = require "halo.wait"
@@ -20,7 +21,10 @@ local fs = {}
 ---@return string? message
 ---@return string? code
 function fs.stat(path, field)
-  if field == nil then
+  local found = direct.stat(path, field, true)
+  if found then
+    return found
+  elseif field == nil then
     return to_stat(core.stat(path))
   end
   return pick(field, core.stat(path))
@@ -34,7 +38,10 @@ end
 ---@return string? message
 ---@return string? code
 function fs.lstat(path, field)
-  if field == nil then
+  local found = direct.stat(path, field, false)
+  if found then
+    return found
+  elseif field == nil then
     return to_stat(core.lstat(path))
   end
   return pick(field, core.lstat(path))
@@ -48,7 +55,10 @@ end
 ---@return string? message
 ---@return string? code
 function fs.fstat(file, field)
-  if field == nil then
+  local found = direct.fstat(file, field)
+  if found then
+    return found
+  elseif field == nil then
     return to_stat(core.fstat(file))
   end
   return pick(field, core.fstat(file))

@@ -69,6 +69,9 @@ local numbers = {
   ctime_nsec = 16, btime = 17, btime_nsec = 18,
 }
 
+---The places of the fields that are numbers among those that the core returns.
+status.numbers = numbers
+
 ---One field, without a table for the others.
 function status.field(field, size, ...)
   if not size then

@@ -4,6 +4,7 @@ local bit = require "bit"
 local core = require "halo.core"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
+local direct = require "halo.fs.direct"
 local random = require "halo.fs.random"
 local refusal = require "halo.fs.refusal"
 local scope = require "halo.scope"
@@ -60,7 +61,11 @@ end
 ---@return string? message
 ---@return string? code
 function whole.readfile(path)
-  local data, message, code = checked(core.readfile(path))
+  local data, message, code = direct.readfile(path)
+  if data then
+    return data
+  end
+  data, message, code = checked(core.readfile(path))
   if data or code ~= "ESPIPE" then
     return data, message, code
   end

@@ -1,0 +1,217 @@
+/*
+ * Calls from compiled Lua. LuaJIT compiles a loop that calls these through its FFI, which it does
+ * not with a lua_CFunction. They never touch the Lua state: each answers at once, or declines by
+ * -1, and then lua/halo/fs/direct.lua leaves the call to the ordinary function, which checks its
+ * arguments, waits, and raises. Numbers come as doubles: no other type of Lua's is as quick.
+ */
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "fs.h"
+
+#define DECLINED (-1)
+
+/* What the calls leave for Lua to pick up. lua/halo/fs/direct.lua declares both structs, too. */
+struct halo_direct_room {
+    double size, mode, uid, gid, nlink, ino, dev, rdev, blocks, blksize;
+    double atime, atime_nsec, mtime, mtime_nsec, ctime, ctime_nsec, btime, btime_nsec;
+    int32_t has_btime;
+    int32_t busy; /* bytes are in use: a finalizer may call while Lua makes a string of them */
+    char bytes[65536];
+};
+
+struct halo_direct_calls {
+    int (*read)(struct halo_lua *lua, const struct halo_lua_file *file,
+                struct halo_direct_room *room, double length, double offset);
+    int (*read_into)(struct halo_lua *lua, const struct halo_lua_file *file,
+                     const struct halo_lua_buffer *buffer, double length, double offset);
+    int (*write)(struct halo_lua *lua, const struct halo_lua_file *file, const char *data,
+                 double length, double offset);
+    int (*stat)(struct halo_lua *lua, const char *path, double length, bool follow,
+                struct halo_direct_room *room);
+    int (*fstat)(struct halo_lua *lua, const struct halo_lua_file *file,
+                 struct halo_direct_room *room);
+    int (*readfile)(struct halo_lua *lua, const char *path, double length,
+                    struct halo_direct_room *room);
+};
+
+/* ---- arguments ----------------------------------------------------------------------------- */
+
+/* Whether the running task may do something at once: it is not cancelled, nor too long at it. */
+static bool may_go_on(const struct halo_lua *lua, unsigned *flags)
+{
+    const struct halo_task *task = lua->task;
+
+    if (!lua->loop || atomic_load_explicit(&lua->interrupt, memory_order_relaxed) ||
+        (task && task->cancelled && task->shields == 0))
+        return false;
+    *flags = lua->ready || lua->stepping ? 0 : HALO_ALONE;
+    return !lua->ready || halo_loop_spent_ns(lua->loop) <= lua->quantum_end_ns;
+}
+
+static bool to_size(double value, uint64_t *size)
+{
+    if (!(value >= 0 && value <= (double)HALO_OFFSET_MAX))
+        return false;
+    *size = (uint64_t)value;
+    return (double)*size == value;
+}
+
+/* A negative offset stands for none: the file's own position. */
+static bool to_place(double value, uint64_t *offset)
+{
+    *offset = HALO_POSITION;
+    return value < 0 || to_size(value, offset);
+}
+
+static bool to_path(const char *path, double length)
+{
+    return length > 0 && length < PATH_MAX && !memchr(path, '\0', (size_t)length);
+}
+
+/* Lua has made sure that these are userdata with the metatable of a File, or of a Buffer. */
+static bool is_file(const struct halo_lua_file *file)
+{
+    return file->type == halo_file_type;
+}
+
+/* ---- data ---------------------------------------------------------------------------------- */
+
+static int read_to(struct halo_lua *lua, const struct halo_lua_file *file, void *data, size_t size,
+                   double length, double offset)
+{
+    uint64_t bytes, place;
+    unsigned flags;
+
+    if (!is_file(file) || !to_size(length, &bytes) || bytes > size || !to_place(offset, &place) ||
+        !may_go_on(lua, &flags))
+        return DECLINED;
+    int64_t got = halo_direct_read(lua->loop, file->handle, data, (size_t)bytes, place, flags);
+    return got == HALO_DECLINED ? DECLINED : (int)got;
+}
+
+static int direct_read(struct halo_lua *lua, const struct halo_lua_file *file,
+                       struct halo_direct_room *room, double length, double offset)
+{
+    if (room->busy)
+        return DECLINED;
+    int got = read_to(lua, file, room->bytes, sizeof(room->bytes), length, offset);
+    room->busy = got > 0;
+    return got;
+}
+
+static int direct_read_into(struct halo_lua *lua, const struct halo_lua_file *file,
+                            const struct halo_lua_buffer *buffer, double length, double offset)
+{
+    if (buffer->type != halo_buffer_type)
+        return DECLINED;
+    return read_to(lua, file, buffer->data, buffer->size, length, offset);
+}
+
+static int direct_write(struct halo_lua *lua, const struct halo_lua_file *file, const char *data,
+                        double length, double offset)
+{
+    uint64_t bytes, place;
+    unsigned flags;
+
+    if (!is_file(file) || !to_size(length, &bytes) || !to_place(offset, &place) ||
+        !may_go_on(lua, &flags))
+        return DECLINED;
+    int64_t put = halo_direct_write(lua->loop, file->handle, data, (size_t)bytes, place, flags);
+    return put == HALO_DECLINED ? DECLINED : (int)put;
+}
+
+static int direct_readfile(struct halo_lua *lua, const char *path, double length,
+                           struct halo_direct_room *room)
+{
+    unsigned flags;
+
+    if (room->busy || !to_path(path, length) || !may_go_on(lua, &flags))
+        return DECLINED;
+    int64_t got = halo_direct_readfile(lua->loop, path, room->bytes, sizeof(room->bytes), flags);
+    room->busy = got > 0;
+    return got == HALO_DECLINED ? DECLINED : (int)got;
+}
+
+/* ---- metadata ------------------------------------------------------------------------------ */
+
+static void put_status(struct halo_direct_room *room, const struct statx *status)
+{
+    room->size = (double)status->stx_size;
+    room->mode = status->stx_mode;
+    room->uid = status->stx_uid;
+    room->gid = status->stx_gid;
+    room->nlink = status->stx_nlink;
+    room->ino = (double)status->stx_ino;
+    room->dev = (double)makedev(status->stx_dev_major, status->stx_dev_minor);
+    room->rdev = (double)makedev(status->stx_rdev_major, status->stx_rdev_minor);
+    room->blocks = (double)status->stx_blocks;
+    room->blksize = status->stx_blksize;
+    room->atime = (double)status->stx_atime.tv_sec;
+    room->atime_nsec = status->stx_atime.tv_nsec;
+    room->mtime = (double)status->stx_mtime.tv_sec;
+    room->mtime_nsec = status->stx_mtime.tv_nsec;
+    room->ctime = (double)status->stx_ctime.tv_sec;
+    room->ctime_nsec = status->stx_ctime.tv_nsec;
+    room->btime = (double)status->stx_btime.tv_sec;
+    room->btime_nsec = status->stx_btime.tv_nsec;
+    room->has_btime = (status->stx_mask & STATX_BTIME) != 0;
+}
+
+static int direct_stat(struct halo_lua *lua, const char *path, double length, bool follow,
+                       struct halo_direct_room *room)
+{
+    struct statx status;
+    unsigned flags;
+
+    if (!to_path(path, length) || !may_go_on(lua, &flags) ||
+        halo_direct_stat(lua->loop, path, follow, &status, flags) == HALO_DECLINED)
+        return DECLINED;
+    put_status(room, &status);
+    return 0;
+}
+
+static int direct_fstat(struct halo_lua *lua, const struct halo_lua_file *file,
+                        struct halo_direct_room *room)
+{
+    struct statx status;
+    unsigned flags;
+
+    if (!is_file(file) || !may_go_on(lua, &flags) ||
+        halo_direct_fstat(lua->loop, file->handle, &status, flags) == HALO_DECLINED)
+        return DECLINED;
+    put_status(room, &status);
+    return 0;
+}
+
+/* ---- registration -------------------------------------------------------------------------- */
+
+static const struct halo_direct_calls calls = {
+    .read = direct_read,
+    .read_into = direct_read_into,
+    .write = direct_write,
+    .stat = direct_stat,
+    .fstat = direct_fstat,
+    .readfile = direct_readfile,
+};
+
+/* direct(): the table of calls, what they take first, and the size of the room they write to. */
+static int direct(lua_State *L)
+{
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&calls);
+    lua_pushlightuserdata(L, halo_lua_self(L));
+    lua_pushinteger(L, sizeof(struct halo_direct_room));
+    return 3;
+}
+
+static const luaL_Reg functions[] = {
+    {"direct", direct},
+    {NULL, NULL},
+};
+
+void halo_open_direct(lua_State *L)
+{
+    halo_register(L, functions);
+}

@@ -1,0 +1,145 @@
+-- The quick way of the calls that scripts make most: a compiled loop that makes them stays
+-- compiled. Each function here returns nothing where the ordinary call has to do it: for wrong
+-- arguments, whatever has to wait, and whatever the system refuses. See bindings/direct.c.
+
+local core = require "halo.core"
+local status = require "halo.fs.status"
+
+local getmetatable, type = getmetatable, type
+local to_stat, numbers = status.table, status.numbers
+
+local has_ffi, ffi = pcall(require, "ffi")
+if not has_ffi then
+  local function decline() end
+  return setmetatable({}, { __index = function()
+    return decline
+  end })
+end
+
+local Room = ffi.typeof [[struct {
+  double size, mode, uid, gid, nlink, ino, dev, rdev, blocks, blksize;
+  double atime, atime_nsec, mtime, mtime_nsec, ctime, ctime_nsec, btime, btime_nsec;
+  int32_t has_btime;
+  int32_t busy;
+  char bytes[65536];
+}]]
+
+local Calls = ffi.typeof [[struct {
+  int (*read)(void *, const void *, void *, double, double);
+  int (*read_into)(void *, const void *, const void *, double, double);
+  int (*write)(void *, const void *, const char *, double, double);
+  int (*stat)(void *, const char *, double, bool, void *);
+  int (*fstat)(void *, const void *, void *);
+  int (*readfile)(void *, const char *, double, void *);
+} const *]]
+
+local calls, self, size = core.direct()
+assert(ffi.sizeof(Room) == size, "bindings/direct.c declares the room differently")
+calls, self = ffi.cast(Calls, calls), ffi.cast("void *", self)
+
+local room = ffi.new(Room)
+local bytes = ffi.cast("const char *", room.bytes)
+local to_string = ffi.string
+
+-- A pointer is only made of what is sure to be one of halo's own userdata.
+local FILE, BUFFER = "File", "Buffer"
+
+local function is_place(offset)
+  return offset == nil or type(offset) == "number" and offset >= 0
+end
+
+---The room is free again once its bytes are a string.
+local function take(count)
+  if count > 0 then
+    local data = to_string(bytes, count)
+    room.busy = 0
+    return data
+  elseif count == 0 then
+    return ""
+  end
+end
+
+---@return string?
+local function read(file, n, offset)
+  if getmetatable(file) == FILE and type(n) == "number" and is_place(offset) then
+    return take(calls.read(self, file, room, n, offset or -1))
+  end
+end
+
+---@return integer?
+local function read_into(file, buffer, n, offset)
+  if
+    getmetatable(file) == FILE
+    and getmetatable(buffer) == BUFFER
+    and type(n) == "number"
+    and is_place(offset)
+  then
+    local count = calls.read_into(self, file, buffer, n, offset or -1)
+    if count >= 0 then
+      return count
+    end
+  end
+end
+
+---@return integer?
+local function write(file, data, offset)
+  if getmetatable(file) == FILE and type(data) == "string" and is_place(offset) then
+    local count = calls.write(self, file, data, #data, offset or -1)
+    if count >= 0 then
+      return count
+    end
+  end
+end
+
+---A table or a field of what has been left in the room.
+local function pick(field)
+  if field == nil then
+    local btime, btime_nsec
+    if room.has_btime ~= 0 then
+      btime, btime_nsec = room.btime, room.btime_nsec
+    end
+    -- stylua: ignore
+    return to_stat(room.size, room.mode, room.uid, room.gid, room.nlink, room.ino, room.dev,
+      room.rdev, room.blocks, room.blksize, room.atime, room.atime_nsec, room.mtime,
+      room.mtime_nsec, room.ctime, room.ctime_nsec, btime, btime_nsec)
+  end
+  return room[field]
+end
+
+local function is_field(field)
+  return field == nil or numbers[field] and numbers[field] < numbers.btime
+end
+
+---@return halo.Stat|number|nil
+local function stat(path, field, follow)
+  if type(path) == "string" and is_field(field) then
+    if calls.stat(self, path, #path, follow, room) == 0 then
+      return pick(field)
+    end
+  end
+end
+
+---@return halo.Stat|number|nil
+local function fstat(file, field)
+  if getmetatable(file) == FILE and is_field(field) then
+    if calls.fstat(self, file, room) == 0 then
+      return pick(field)
+    end
+  end
+end
+
+---@return string?
+local function readfile(path)
+  if type(path) == "string" then
+    return take(calls.readfile(self, path, #path, room))
+  end
+end
+
+return {
+  read = read,
+  read_into = read_into,
+  write = write,
+  stat = stat,
+  fstat = fstat,
+  readfile = readfile,
+}
