@@ -11,6 +11,8 @@
 
 #define OPCODE_FTRUNCATE 55 /* since Linux 6.9; older headers do not name it */
 
+#define HALO_STATX_WANTED (STATX_BASIC_STATS | STATX_BTIME)
+
 /* A system call's result as an operation's: -errno where it failed. */
 static inline int64_t halo_result_of(int64_t returned)
 {

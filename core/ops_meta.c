@@ -13,39 +13,38 @@
 #include "loop.h"
 #include "op_functions.h"
 
-#define STATX_WANTED (STATX_BASIC_STATS | STATX_BTIME)
-
 /* ---- stat ---------------------------------------------------------------------------------- */
 
 void halo_stat_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
-    io_uring_prep_statx(sqe, op->base_fd, op->path, 0, STATX_WANTED, op->statx);
+    io_uring_prep_statx(sqe, op->base_fd, op->path, 0, HALO_STATX_WANTED, op->statx);
 }
 
 int64_t halo_stat_block(struct halo_op *op)
 {
-    return halo_result_of(statx(op->base_fd, op->path, 0, STATX_WANTED, op->statx));
+    return halo_result_of(statx(op->base_fd, op->path, 0, HALO_STATX_WANTED, op->statx));
 }
 
 void halo_lstat_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
-    io_uring_prep_statx(sqe, op->base_fd, op->path, AT_SYMLINK_NOFOLLOW, STATX_WANTED, op->statx);
+    io_uring_prep_statx(sqe, op->base_fd, op->path, AT_SYMLINK_NOFOLLOW, HALO_STATX_WANTED,
+                        op->statx);
 }
 
 int64_t halo_lstat_block(struct halo_op *op)
 {
     return halo_result_of(
-        statx(op->base_fd, op->path, AT_SYMLINK_NOFOLLOW, STATX_WANTED, op->statx));
+        statx(op->base_fd, op->path, AT_SYMLINK_NOFOLLOW, HALO_STATX_WANTED, op->statx));
 }
 
 void halo_fstat_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
-    io_uring_prep_statx(sqe, op->fd, "", AT_EMPTY_PATH, STATX_WANTED, op->statx);
+    io_uring_prep_statx(sqe, op->fd, "", AT_EMPTY_PATH, HALO_STATX_WANTED, op->statx);
 }
 
 int64_t halo_fstat_block(struct halo_op *op)
 {
-    return halo_result_of(statx(op->fd, "", AT_EMPTY_PATH, STATX_WANTED, op->statx));
+    return halo_result_of(statx(op->fd, "", AT_EMPTY_PATH, HALO_STATX_WANTED, op->statx));
 }
 
 /* ---- permissions and owners ---------------------------------------------------------------- */
