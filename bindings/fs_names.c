@@ -102,7 +102,7 @@ static int fs_readdir(lua_State *L)
 
 /*
  * list(file, path, skip, flags, field): a row of the entries of a directory. The way to it from the
- * File is the rest of the path, without its first bytes, or none for the File's own directory.
+ * File is the path without its first bytes.
  */
 static int fs_list(lua_State *L)
 {
@@ -110,13 +110,11 @@ static int fs_list(lua_State *L)
     size_t length;
     uint64_t base = halo_take_base(L);
     const char *path = halo_check_path(L, 1, "walk", &length);
-    size_t skip = (size_t)luaL_checkinteger(L, 2);
+    size_t skip = (size_t)halo_check_size(L, 2, "walk", length);
     struct halo_op *op = halo_new_op(L, lua, HALO_OP_READDIR);
     op->base = base;
     op->flags = (uint32_t)lua_tointeger(L, 3) | HALO_ROW;
-    if (skip < length)
-        return halo_await(L, lua, halo_set_paths(L, lua, op, path + skip, length - skip, NULL, 0));
-    return halo_await(L, lua, halo_set_paths(L, lua, op, ".", 1, NULL, 0));
+    return halo_await(L, lua, halo_set_paths(L, lua, op, path + skip, length - skip, NULL, 0));
 }
 
 static int fs_getdents(lua_State *L)

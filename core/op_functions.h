@@ -86,6 +86,7 @@ int64_t halo_symlink_block(struct halo_op *op);
 int64_t halo_readlink_block(struct halo_op *op);
 int64_t halo_realpath_block(struct halo_op *op);
 int64_t halo_mknod_block(struct halo_op *op);
+int halo_readdir_begin(struct halo_loop *loop, struct halo_op *op);
 int64_t halo_readdir_block(struct halo_op *op);
 int64_t halo_readdir_attempt(struct halo_op *op);
 int64_t halo_getdents_block(struct halo_op *op);

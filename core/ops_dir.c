@@ -209,6 +209,14 @@ static int64_t add_batch(struct listing *listing)
 
 /* ---- the operations ------------------------------------------------------------------------ */
 
+/* To look at an entry that a network's file system is mounted on may take long, as may a link. */
+int halo_readdir_begin(struct halo_loop *loop, struct halo_op *op)
+{
+    bool looks = op->flags & (HALO_READDIR_STAT | HALO_READDIR_FOLLOW);
+    op->punt = looks && !loop->files.mounts.all_local;
+    return 0;
+}
+
 /* The listing comes behind the path in storage: one that is cut short starts again by that. */
 static int64_t list(struct listing *listing)
 {
@@ -246,7 +254,7 @@ int64_t halo_readdir_block(struct halo_op *op)
 int64_t halo_readdir_attempt(struct halo_op *op)
 {
     struct listing few = {.op = op, .batches_left = TRY_BATCHES_MAX, .looks_left = TRY_LOOKS_MAX};
-    return open_and_list(&few, true);
+    return op->punt ? -EAGAIN : open_and_list(&few, true);
 }
 
 /* An open directory's next entries. A batch of nothing but "." and ".." is not yet the end. */

@@ -8,7 +8,7 @@ local options_of = require "halo.fs.options"
 local status = require "halo.fs.status"
 local wait = require "halo.wait"
 
-local checked, refused, settle = wait.checked, wait.refused, wait.settle
+local refused, settle = wait.refused, wait.settle
 local kind = status.kind
 
 local LISTABLE = core.flags.RDONLY + core.flags.DIRECTORY
@@ -16,7 +16,7 @@ local NO_SYMLINKS = 4 -- HALO_READDIR_NO_SYMLINKS
 local list_flags = { stat = 1, follow = 2, order = 512 } -- HALO_READDIR_*, HALO_ROW_SORTED
 local DIR_MODE = 0x4000 -- S_IFDIR
 
-local AHEAD_MAX = 32 -- directories read, or being read, before their turn
+local AHEAD_MAX = 64 -- directories read, or being read, before their turn
 local AHEAD_TURNS = 256 -- directories until it is looked again whether reading is slow
 local QUICK_S = 0.00003 -- for a directory that is in memory
 local QUICK_ENTRY_S = 0.000003 -- and for each of its entries, with a stat
@@ -185,13 +185,19 @@ local function line_up(self, node)
   end
 end
 
----The root is opened, by a symbolic link if it is one, and nothing below it: a directory is read
----by one call that starts there.
+---Lists the root by its path, and what is below it by the way from there. To list an open directory
+---would be by the name ".", which takes the right to search it.
 ---@async
-local function open_root(self, node)
-  local message, code
-  self.file, message, code = checked(core.open(node.path, LISTABLE))
-  return self.file, message, code
+local function list(self, node)
+  if node.parent then
+    return core.list(self.file, node.path, self.skip, self.flags, self.place)
+  end
+  local file, message, code = core.open(node.path, LISTABLE)
+  if not file then
+    return nil, message, code
+  end
+  self.file = file
+  return core.list(node.path, 0, self.flags, self.place)
 end
 
 ---Reads a directory and finds out what of it will be entered.
@@ -200,13 +206,7 @@ end
 ---@return any message
 ---@return string? code
 local function read(self, node)
-  if not self.file then
-    local file, message, code = open_root(self, node)
-    if not file then
-      return nil, message, code
-    end
-  end
-  local row, count, ino, dev = core.list(self.file, node.path, self.skip, self.flags, self.place)
+  local row, count, ino, dev = list(self, node)
   if not row then
     return refused(count, ino) -- they are the message and the code
   elseif ino and is_loop(node, ino, dev) then
