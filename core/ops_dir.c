@@ -157,8 +157,9 @@ static int add_entry(struct listing *listing, const struct dirent64 *found)
     size_t kept = statx_size(op);
     size_t length = strlen(found->d_name);
     size_t size = rounded(kept + sizeof(struct stored_entry) + length + 1);
+    size_t needed = listing->used + size;
 
-    if (listing->used + size > op->stored && !halo_op_storage(op, 2 * op->stored + size))
+    if (needed > op->stored && !halo_op_storage(op, 2 * needed))
         return -ENOMEM;
     char *at = op->storage + listing->used;
     struct stored_entry *entry = (struct stored_entry *)(at + kept);
