@@ -1,6 +1,7 @@
--- Walking a tree. The walk itself is a stack of listings, each of a directory that is being gone
--- through. Where the disk is slow, tasks read the directories that come next ahead of it. For them
--- all directories that are known and not entered yet are in a row, in the order of the walk.
+-- Walking a tree. The walk itself is a stack of directories that are being gone through. Each is
+-- listed by one operation, which starts at the root. Where the disk is slow, tasks list those that
+-- come next ahead of it: all directories that are known and not entered yet are in a row, in the
+-- order of the walk.
 
 local core = require "halo.core"
 local check = require "halo.fs.check"
