@@ -35,8 +35,8 @@ struct halo_op *halo_new_file_op(lua_State *L, struct halo_lua *lua, enum halo_o
     return op;
 }
 
-static struct halo_op *set_paths(lua_State *L, struct halo_lua *lua, struct halo_op *op,
-                                 const char *path, size_t length, const char *path2, size_t length2)
+struct halo_op *halo_set_paths(lua_State *L, struct halo_lua *lua, struct halo_op *op,
+                               const char *path, size_t length, const char *path2, size_t length2)
 {
     if (halo_op_set_paths(op, path, length, path2, length2) < 0) {
         halo_op_release(lua->loop, op);
@@ -53,7 +53,7 @@ struct halo_op *halo_new_path_op(lua_State *L, struct halo_lua *lua, enum halo_o
     const char *path = halo_check_path(L, 1, name, &length);
     struct halo_op *op = halo_new_op(L, lua, code);
     op->base = base;
-    return set_paths(L, lua, op, path, length, NULL, 0);
+    return halo_set_paths(L, lua, op, path, length, NULL, 0);
 }
 
 struct halo_op *halo_new_paths_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
@@ -65,7 +65,7 @@ struct halo_op *halo_new_paths_op(lua_State *L, struct halo_lua *lua, enum halo_
     const char *path2 = halo_check_path(L, 2, name, &length2);
     struct halo_op *op = halo_new_op(L, lua, code);
     op->base = base;
-    return set_paths(L, lua, op, path, length, path2, length2);
+    return halo_set_paths(L, lua, op, path, length, path2, length2);
 }
 
 int halo_await_path(lua_State *L, enum halo_op_code code, const char *name)

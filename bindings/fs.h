@@ -30,6 +30,10 @@ struct halo_op *halo_new_path_op(lua_State *L, struct halo_lua *lua, enum halo_o
 struct halo_op *halo_new_paths_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
                                   const char *name);
 
+/* Gives an operation its path, or both (path2 may be NULL), and returns it. */
+struct halo_op *halo_set_paths(lua_State *L, struct halo_lua *lua, struct halo_op *op,
+                               const char *path, size_t length, const char *path2, size_t length2);
+
 /* Calls that take a path, or a file, and nothing else. */
 int halo_await_path(lua_State *L, enum halo_op_code code, const char *name);
 int halo_await_file(lua_State *L, enum halo_op_code code, const char *name);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fs.h"
+#include "listing.h"
 
 #define MKDIR_MODE_DEFAULT 0777
 #define MKNOD_MODE_DEFAULT 0644
@@ -99,6 +100,23 @@ static int fs_readdir(lua_State *L)
     return halo_await_path(L, HALO_OP_READDIR, "readdir");
 }
 
+/*
+ * list(file, path, skip, flags, field): a row of the entries of a directory. The way to it from the
+ * File is the path without its first bytes.
+ */
+static int fs_list(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    size_t length;
+    uint64_t base = halo_take_base(L);
+    const char *path = halo_check_path(L, 1, "walk", &length);
+    size_t skip = (size_t)halo_check_size(L, 2, "walk", length);
+    struct halo_op *op = halo_new_op(L, lua, HALO_OP_READDIR);
+    op->base = base;
+    op->flags = (uint32_t)lua_tointeger(L, 3) | HALO_ROW;
+    return halo_await(L, lua, halo_set_paths(L, lua, op, path + skip, length - skip, NULL, 0));
+}
+
 static int fs_getdents(lua_State *L)
 {
     return halo_await_file(L, HALO_OP_GETDENTS, "dir");
@@ -133,11 +151,14 @@ static int fs_chdir(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"rename", fs_rename},     {"remove", fs_remove},     {"mkdir", fs_mkdir},
-    {"rmdir", fs_rmdir},       {"link", fs_link},         {"symlink", fs_symlink},
-    {"readlink", fs_readlink}, {"realpath", fs_realpath}, {"mkfifo", fs_mkfifo},
-    {"mknod", fs_mknod},       {"readdir", fs_readdir},   {"cwd", fs_cwd},
-    {"chdir", fs_chdir},       {"getdents", fs_getdents}, {NULL, NULL},
+    {"rename", fs_rename},     {"remove", fs_remove},
+    {"mkdir", fs_mkdir},       {"rmdir", fs_rmdir},
+    {"link", fs_link},         {"symlink", fs_symlink},
+    {"readlink", fs_readlink}, {"realpath", fs_realpath},
+    {"mkfifo", fs_mkfifo},     {"mknod", fs_mknod},
+    {"readdir", fs_readdir},   {"cwd", fs_cwd},
+    {"chdir", fs_chdir},       {"getdents", fs_getdents},
+    {"list", fs_list},         {NULL, NULL},
 };
 
 void halo_open_fs_names(lua_State *L)

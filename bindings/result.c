@@ -2,7 +2,6 @@
  * From a completion to Lua values: the one place that knows what each operation returns.
  */
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 
 #include "args.h"
 #include "file.h"
+#include "listing.h"
 #include "scheduler.h"
 
 /* ---- errors -------------------------------------------------------------------------------- */
@@ -84,75 +84,64 @@ static int push_failure(lua_State *L, struct halo_lua *lua, const struct halo_op
 
 /* ---- values -------------------------------------------------------------------------------- */
 
-static int push_time(lua_State *L, const struct statx_timestamp *time)
+static double time_number(const struct statx_timestamp *time, bool nsec)
 {
-    lua_pushnumber(L, (double)time->tv_sec);
-    lua_pushinteger(L, (lua_Integer)time->tv_nsec);
-    return 2;
+    return nsec ? (double)time->tv_nsec : (double)time->tv_sec;
 }
 
-/* Numbers alone, in the order in which halo.fs makes a table of them. */
+/* In the order in which halo.fs makes a table of them. */
+double halo_stat_number(const struct statx *statx, int number)
+{
+    bool nsec = number % 2 == 0; /* of a time */
+
+    switch (number) {
+    case 1:
+        return (double)statx->stx_size;
+    case 2:
+        return statx->stx_mode;
+    case 3:
+        return statx->stx_uid;
+    case 4:
+        return statx->stx_gid;
+    case 5:
+        return statx->stx_nlink;
+    case 6:
+        return (double)statx->stx_ino;
+    case 7:
+        return (double)makedev(statx->stx_dev_major, statx->stx_dev_minor);
+    case 8:
+        return (double)makedev(statx->stx_rdev_major, statx->stx_rdev_minor);
+    case 9:
+        return (double)statx->stx_blocks;
+    case 10:
+        return statx->stx_blksize;
+    case 11:
+    case 12:
+        return time_number(&statx->stx_atime, nsec);
+    case 13:
+    case 14:
+        return time_number(&statx->stx_mtime, nsec);
+    case 15:
+    case 16:
+        return time_number(&statx->stx_ctime, nsec);
+    default:
+        return time_number(&statx->stx_btime, nsec);
+    }
+}
+
+/* Not every file system keeps the time of birth, which comes last. */
+int halo_stat_count(const struct statx *statx)
+{
+    return statx->stx_mask & STATX_BTIME ? HALO_STAT_NUMBERS : HALO_STAT_NUMBERS - 2;
+}
+
 static int push_stat(lua_State *L, const struct statx *statx)
 {
-    int before = lua_gettop(L);
-    luaL_checkstack(L, 24, NULL);
-    lua_pushnumber(L, (double)statx->stx_size);
-    lua_pushinteger(L, statx->stx_mode);
-    lua_pushnumber(L, statx->stx_uid);
-    lua_pushnumber(L, statx->stx_gid);
-    lua_pushnumber(L, statx->stx_nlink);
-    lua_pushnumber(L, (double)statx->stx_ino);
-    lua_pushnumber(L, (double)makedev(statx->stx_dev_major, statx->stx_dev_minor));
-    lua_pushnumber(L, (double)makedev(statx->stx_rdev_major, statx->stx_rdev_minor));
-    lua_pushnumber(L, (double)statx->stx_blocks);
-    lua_pushnumber(L, statx->stx_blksize);
-    push_time(L, &statx->stx_atime);
-    push_time(L, &statx->stx_mtime);
-    push_time(L, &statx->stx_ctime);
-    if (statx->stx_mask & STATX_BTIME)
-        push_time(L, &statx->stx_btime);
-    return lua_gettop(L) - before;
-}
-
-static const char *type_name(unsigned char type)
-{
-    switch (type) {
-    case DT_REG:
-        return "file";
-    case DT_DIR:
-        return "dir";
-    case DT_LNK:
-        return "symlink";
-    case DT_FIFO:
-        return "fifo";
-    case DT_SOCK:
-        return "socket";
-    case DT_CHR:
-        return "char";
-    case DT_BLK:
-        return "block";
-    default:
-        return "unknown";
-    }
-}
-
-/* The listing is a row of entries: the type in a byte, the name, a NUL. */
-static int push_listing(lua_State *L, const char *listing, size_t size)
-{
-    int count = 0;
-
-    lua_newtable(L);
-    for (const char *entry = listing; entry < listing + size;) {
-        size_t length = strlen(entry + 1);
-        lua_createtable(L, 0, 2);
-        lua_pushlstring(L, entry + 1, length);
-        lua_setfield(L, -2, "name");
-        lua_pushstring(L, type_name((unsigned char)entry[0]));
-        lua_setfield(L, -2, "type");
-        lua_rawseti(L, -2, ++count);
-        entry += 1 + length + 1;
-    }
-    return 1;
+    int count = halo_stat_count(statx);
+    luaL_checkstack(L, HALO_STAT_NUMBERS, NULL);
+    for (int number = 1; number <= count; number++)
+        lua_pushnumber(L, halo_stat_number(statx, number));
+    return count;
 }
 
 static int push_file(lua_State *L, const struct halo_op *op, lua_State *from)
@@ -236,7 +225,7 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
         return push_statfs(L, op);
     case HALO_OP_READDIR:
     case HALO_OP_GETDENTS:
-        return push_listing(L, data, size);
+        return op->flags & HALO_ROW ? halo_push_row(L, op, from) : halo_push_entries(L, op);
     case HALO_OP_LISTXATTR:
     case HALO_OP_FLISTXATTR:
         return push_names(L, data, size);

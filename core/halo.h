@@ -110,8 +110,8 @@ enum halo_op_code {
     HALO_OP_READLINK, /* path -> data: what it says */
     HALO_OP_REALPATH, /* path -> data: absolute, without symbolic links */
     HALO_OP_MKNOD,    /* path, mode with S_IF*, offset: the device */
-    HALO_OP_READDIR,  /* path -> data: for each entry its type (d_type), its name, a NUL */
-    HALO_OP_GETDENTS, /* file (a directory) -> data: the next entries likewise; 0 at the end */
+    HALO_OP_READDIR,  /* path, flags (HALO_READDIR_*) -> the count of entries: halo_op_entry() */
+    HALO_OP_GETDENTS, /* file (a directory) -> the count of the next entries; 0 at the end */
     /* Extended attributes; path2 is the attribute's name. */
     HALO_OP_GETXATTR,     /* path, path2 -> data: the value */
     HALO_OP_FGETXATTR,    /* file, path2 -> data */
@@ -137,6 +137,10 @@ enum halo_op_code {
 #define HALO_COPY_MODE      8u /* the permission bits too, those beyond the umask included */
 #define HALO_COPY_TIMES     16u
 #define HALO_COPY_NO_FOLLOW 32u /* ELOOP where path is a symbolic link */
+
+#define HALO_READDIR_STAT        1u /* also what stat says of each entry; without the vanished */
+#define HALO_READDIR_FOLLOW      2u /* links are what they lead to; statx is the directory's own */
+#define HALO_READDIR_NO_SYMLINKS 4u /* path begins at base, and has no link in it, or it fails */
 
 struct halo_op_row;
 struct halo_file;
@@ -243,6 +247,17 @@ HALO_API enum halo_op_code halo_op_kind(const struct halo_op *op);
 
 /* The operation's name, as in the table of operations: "open", "read", ... */
 HALO_API const char *halo_op_name(const struct halo_op *op);
+
+/* An entry of a directory. */
+struct halo_entry {
+    const char *name;
+    const struct statx *statx; /* where it was asked for and could be had, or NULL */
+    uint32_t mode;             /* its type alone, as in st_mode; 0 where that is unknown */
+    const char *next;          /* private: zeroed before the first one */
+};
+
+/* Goes on to the next of the entries that an operation has read; its result says how many. */
+HALO_API void halo_op_entry(const struct halo_op *op, struct halo_entry *entry);
 
 /* ---- files --------------------------------------------------------------------------------- */
 

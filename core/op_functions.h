@@ -12,6 +12,8 @@
 
 #define OPCODE_FTRUNCATE 55 /* since Linux 6.9; older headers do not name it */
 
+#define HALO_STATX_WANTED (STATX_BASIC_STATS | STATX_BTIME)
+
 /* A system call's result as an operation's: -errno where it failed. */
 static inline int64_t halo_result_of(int64_t returned)
 {
@@ -87,6 +89,7 @@ int64_t halo_symlink_block(struct halo_op *op);
 int64_t halo_readlink_block(struct halo_op *op);
 int64_t halo_realpath_block(struct halo_op *op);
 int64_t halo_mknod_block(struct halo_op *op);
+int halo_readdir_begin(struct halo_loop *loop, struct halo_op *op);
 int64_t halo_readdir_block(struct halo_op *op);
 int64_t halo_readdir_attempt(struct halo_op *op);
 int64_t halo_getdents_block(struct halo_op *op);

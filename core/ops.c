@@ -100,7 +100,7 @@ const struct halo_op_row halo_op_table[HALO_OP_COUNT] = {
                           .block = halo_realpath_block},
     [HALO_OP_MKNOD] = {"mknod", HALO_NO_OPCODE, .quick = true, .block = halo_mknod_block},
     [HALO_OP_READDIR] = {"readdir", HALO_NO_OPCODE, .quick = true, .attempt = halo_readdir_attempt,
-                         .block = halo_readdir_block},
+                         .block = halo_readdir_block, .begin = halo_readdir_begin},
     [HALO_OP_GETDENTS] = {"getdents", HALO_NO_OPCODE, .quick = true, .on_file = true,
                           .block = halo_getdents_block},
     [HALO_OP_GETXATTR] = {"getxattr", IORING_OP_GETXATTR, .quick = true, .no_base = true,

@@ -1,7 +1,8 @@
 -- Which engine halo takes, and what it does where io_uring is refused to it: by a seccomp filter as
--- in containers (spec/support/deny_ring.c), by RLIMIT_MEMLOCK, for lack of descriptors.
+-- in containers (spec/support/deny_call.c), by RLIMIT_MEMLOCK, for lack of descriptors.
 
 local command = require "spec.support.command"
+local denial = require "spec.support.denial"
 local temp = require "spec.support.temp"
 
 local run, quote = command.run, command.quote
@@ -83,22 +84,7 @@ describe("the engine", function()
   end)
 end)
 
----Builds spec/support/deny_ring.c, the first time. Nil and a reason where that is not possible.
-local function deny_ring_program()
-  local program = command.build_dir .. "/deny_ring"
-  local compiler = command.exists("cc") and "cc" or command.exists("gcc") and "gcc"
-  if not compiler then
-    return nil, "there is no C compiler"
-  end
-  local source = "spec/support/deny_ring.c"
-  local _, stderr, status = run(("test %s -nt %s || %s -Wall -Wextra -o %s %s"):format(
-    quote(program), source, compiler, quote(program), source))
-  assert(status == 0, stderr)
-  _, stderr, status = run(quote(program, "setup", "EPERM", "true"))
-  return status == 0 and program, "seccomp does not work here: " .. stderr
-end
-
-local deny_ring, why_not = deny_ring_program()
+local deny_call, why_not = denial.program()
 
 for _, denied in ipairs {
   { "setup", "EPERM", causes = { "seccomp", "kernel.io_uring_disabled" } },
@@ -113,9 +99,9 @@ for _, denied in ipairs {
 
     ---Runs halo under the denial; without results where it cannot be imposed.
     local function run_denied(...)
-      if deny_ring then
+      if deny_call then
         return run("cd " .. quote(dir.root) .. "; env -u HALO_ENGINE "
-          .. command.quote(deny_ring, call, code, command.halo_bin, ...))
+          .. command.quote(deny_call, call, code, command.halo_bin, ...))
       end
       pending(why_not)
     end

@@ -1,6 +1,7 @@
 local halo = require "halo"
 local fs = halo.fs
 local command = require "spec.support.command"
+local denial = require "spec.support.denial"
 local posix = require "spec.support.posix"
 local temp = require "spec.support.temp"
 local tree = require "spec.support.tree"
@@ -111,6 +112,124 @@ describe("fs.walk", function()
     end)
   end)
 
+  describe("with stat", function()
+    local stat_fields = { "size", "mode", "type", "is_file", "is_dir", "is_symlink", "uid", "gid",
+      "nlink", "ino", "dev", "rdev", "blocks", "blksize", "mtime", "mtime_nsec", "ctime",
+      "ctime_nsec", "btime", "btime_nsec" }
+
+    ---To read a directory changes when it was read.
+    local function without_atime(stat)
+      if type(stat) == "table" then
+        stat.atime, stat.atime_nsec = nil, nil
+      end
+      return stat
+    end
+
+    local function check(options, call)
+      local count = 0
+      for path, entry in fs.walk(dir.root, options) do
+        local field = options.stat ~= true and options.stat or nil
+        assert.same(without_atime(call(path, field)), without_atime(entry.stat))
+        assert.equal(call(path, "type"), entry.type)
+        count = count + 1
+      end
+      return count
+    end
+
+    before_each(function()
+      tree.make(dir.root, { "a/b/c", "a/empty/", "pipe|", "link -> a/b/c", "up -> a" })
+      dir:file("big", ("x"):rep(5000))
+    end)
+
+    it("gives what lstat says of each entry", function()
+      assert.equal(8, check({ stat = true }, fs.lstat))
+      for _, field in ipairs(stat_fields) do
+        assert.equal(8, check({ stat = field, order = true }, fs.lstat), field)
+      end
+      assert.is_number(select(2, fs.walk("/dev", { stat = "atime_nsec" })()).stat)
+    end)
+
+    it("gives what stat says with follow", function()
+      assert.equal(11, check({ stat = true, follow = true }, fs.stat))
+      assert.equal(11, check({ stat = "ino", follow = true }, fs.stat))
+    end)
+
+    it("gives what a link itself is with follow, where it leads nowhere", function()
+      dir:symlink("none", "nowhere")
+      for path, entry in fs.walk(dir.root, { stat = true, follow = true }) do
+        if entry.name == "none" then
+          assert.equal("symlink", entry.type)
+          assert.same(fs.lstat(path), entry.stat)
+          return
+        end
+      end
+      error "the link was not met"
+    end)
+
+    it("has it for prune and filter", function()
+      local items = {}
+      local function wants(_, entry)
+        return entry.stat.size == 5000
+      end
+      local function is_a(_, entry)
+        return entry.stat.is_dir and entry.name == "a"
+      end
+      for path in fs.walk(dir.root, { stat = true, filter = wants, prune = is_a }) do
+        items[#items + 1] = path:sub(#dir.root + 2)
+      end
+      assert.same({ "big" }, items)
+    end)
+
+    it("has none without", function()
+      for _, options in ipairs { {}, { stat = false } } do
+        for _, entry in fs.walk(dir.root, options) do
+          assert.is_nil(entry.stat)
+        end
+      end
+    end)
+
+    it("leaves out nothing of a directory that is big, while other tasks run", function()
+      for i = 1, 1500 do
+        assert(fs.writefile(dir:path("a/" .. i), ("x"):rep(i % 7)))
+      end
+      local going, size = true, 0
+      local other = halo.spawn(function()
+        while going do halo.yield() end
+      end)
+      local names = {}
+      for _, entry in fs.walk(dir:path "a", { stat = "size", order = true }) do
+        size = size + (entry.type == "file" and entry.stat or 0)
+        names[#names + 1] = entry.depth == 1 and entry.name or nil
+      end
+      going = false
+      other:join()
+      assert.equal(1502, #names)
+      assert.same(sorted({ unpack(names) }), names)
+      local expected = 0
+      for i = 1, 1500 do
+        expected = expected + i % 7
+      end
+      assert.equal(expected, size)
+    end)
+
+    it("gives none of what may be seen in its directory alone", function()
+      if not command.exists "setpriv" then
+        pending "there is no setpriv"
+      end
+      command.run(("cd '%s' && chmod 755 . && chmod 744 a"):format(dir.root))
+      local stdout = command.run("setpriv --reuid=65534 --regid=65534 --clear-groups "
+        .. command.halo("-e", ([[
+          local function walk(stat)
+            local options = { stat = stat, order = true, on_error = function() end }
+            for _, entry in require("halo").fs.walk("%s/a", options) do
+              print(entry.name, entry.type, entry.stat)
+            end
+          end
+          walk(true) walk "size" walk "is_dir"]]):format(dir.root)))
+      assert.equal(("b\tdir\tnil\nempty\tdir\tnil\n"):rep(3), stdout)
+    end)
+  end)
+
   it("follows the root", function()
     tree.make(dir.root, { "target/file" })
     dir:symlink("link", "target")
@@ -133,14 +252,65 @@ describe("fs.walk", function()
   it("goes deeper than a path can say", function()
     command.run(("cd '%s' && i=0; while [ $i -lt 1000 ]; do mkdir directory; cd -P directory; "
       .. "i=$((i + 1)); done; : >file"):format(dir.root))
-    local count, last = 0, nil
-    for _, entry in fs.walk(dir.root) do
-      count, last = count + 1, entry
-      assert.is_true(halo.stats().files_open < 200)
+    for _, options in ipairs { {}, { follow = true }, { stat = "type" } } do
+      local count, last, files_open = 0, nil, halo.stats().files_open
+      for _, entry in fs.walk(dir.root, options) do
+        count, last = count + 1, entry
+        assert.is_true(halo.stats().files_open <= files_open + 1)
+      end
+      assert.equal(1001, count)
+      assert.equal("file", last.name)
+      assert.equal(1001, last.depth)
+      assert.equal(options.stat and "file", last.stat)
     end
-    assert.equal(1001, count)
-    assert.equal("file", last.name)
-    assert.equal(1001, last.depth)
+  end)
+
+  for _, code in ipairs { "ENOSYS", "EPERM" } do
+    it("works where openat2 is denied by " .. code, function()
+      local deny_call, why_not = denial.program()
+      if not deny_call then
+        pending(why_not)
+      end
+      tree.make(dir.root, { "tree/a/b/c", "tree/link -> a", "tree/d/" })
+      dir:symlink("tree/outside", dir:path "tree/a")
+      local script = dir:file("script.lua", [[
+        local halo = require "halo"
+        local going, count = true, 0
+        local other = halo.spawn(function() while going do halo.yield() end end)
+        for path, entry in halo.fs.walk(arg[1], { order = true }) do
+          count = count + 1
+          if entry.name == "a" and arg[2] then -- a link takes the place of the directory inside
+            assert(halo.fs.rename(path .. "/b", path .. "/e"))
+            assert(halo.fs.symlink("e", path .. "/b"))
+          end
+          print(path:sub(#arg[1] + 2), entry.type)
+        end
+        going = false
+        other:join()]])
+      local deny = command.quote(deny_call, "openat2", code) .. " "
+      assert.equal("a\tdir\na/b\tdir\na/b/c\tfile\nd\tdir\nlink\tsymlink\noutside\tsymlink\n",
+        command.run(deny .. command.halo(script, dir:path "tree")))
+      assert.equal("a\tdir\na/b\tsymlink\na/e\tdir\na/e/c\tfile\nd\tdir\nlink\tsymlink\n"
+        .. "outside\tsymlink\n", command.run(deny .. command.halo(script, dir:path "tree", "swap")))
+    end)
+  end
+
+  it("lets go of what it has gone through", function()
+    for i = 1, 60 do
+      tree.make(dir.root, { ("d%d/x/"):format(i) })
+    end
+    local seen = setmetatable({}, { __mode = "k" })
+    for _, entry in fs.walk(dir.root) do
+      if entry.depth == 2 then
+        seen[entry] = true
+        collectgarbage()
+        local count = 0
+        for _ in pairs(seen) do
+          count = count + 1
+        end
+        assert.is_true(count <= 2, count)
+      end
+    end
   end)
 
   it("leaves out what vanishes meanwhile", function()
@@ -273,6 +443,10 @@ describe("fs.walk", function()
       function() fs.walk("a", 1) end)
     assert.misuse("bad argument #2 to 'walk' (prune: function expected, got string)",
       function() fs.walk("a", { prune = "x" }) end)
+    assert.misuse("bad argument #2 to 'walk' (stat: true or the name of a field expected, "
+      .. "got number)", function() fs.walk("a", { stat = 1 }) end)
+    assert.misuse("bad argument #2 to 'walk' (stat: no field 'block')",
+      function() fs.walk("a", { stat = "block" }) end)
     for _, depth in ipairs { 0, 0 / 0, "1" } do
       assert.misuse("bad argument #2 to 'walk' (depth: a number of at least 1 expected)",
         function() fs.walk("a", { depth = depth }) end)

@@ -50,6 +50,13 @@ local hanging = {
   read = function(_, file) return file:read(100, 0) end,
   write = function(_, file) return file:write("x", 0) end,
   readdir = function(path) return fs.readdir(path:match "^(.*)/") end,
+  walk = function(path) -- from above, where nothing of it is slow yet
+    local found = false
+    for inner in fs.walk(path:match "^(.*)/slow/", { stat = "size" }) do
+      found = found or inner == path
+    end
+    return found
+  end,
   unlink = function(path) return fs.remove(path) end,
 }
 

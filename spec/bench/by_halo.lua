@@ -161,9 +161,9 @@ local wholes = {}
 ---@return integer blocks
 function wholes.walk(path)
   local entries, blocks = 0, 0
-  halo.map(fs.walk(path), function(found)
-    entries, blocks = entries + 1, blocks + fs.lstat(found, "blocks")
-  end)
+  for _, entry in fs.walk(path, { stat = "blocks" }) do
+    entries, blocks = entries + 1, blocks + entry.stat
+  end
   return entries, blocks
 end
 

@@ -24,19 +24,14 @@ local LISTABLE = flags.RDONLY + flags.DIRECTORY
 ---@field private open integer
 ---@field private oldest halo.fs.Node?
 ---@field private newest halo.fs.Node?
----@field private flags integer
 local Descent = {}
 Descent.__index = Descent
 
 local descent = {}
 
----@param follow boolean? through symbolic links all the same
 ---@return halo.fs.Descent
-function descent.new(follow)
-  return setmetatable({
-    open = 0,
-    flags = follow and LISTABLE or LISTABLE + flags.NOFOLLOW,
-  }, Descent)
+function descent.new()
+  return setmetatable({ open = 0 }, Descent)
 end
 
 local function link(self, node)
@@ -107,7 +102,7 @@ local function open(self, node)
   end
   local file, message, code
   if node.parent then
-    file, message, code = checked(core.open(node.parent.file, node.name, self.flags))
+    file, message, code = checked(core.open(node.parent.file, node.name, LISTABLE + flags.NOFOLLOW))
   else
     file, message, code = checked(core.open(node.name, LISTABLE))
   end
@@ -165,27 +160,6 @@ function Descent:take(node)
     end
   end
   return node.file
-end
-
----The rest of a directory's entries.
----@async
----@param file halo.File
----@return halo.Entry[]?
----@return any message
----@return string? code
-function descent.entries(file)
-  local entries, message, code = checked(core.getdents(file))
-  local more = entries
-  while more and #more > 0 do
-    more, message, code = checked(core.getdents(file))
-    for i = 1, more and #more or 0 do
-      entries[#entries + 1] = more[i]
-    end
-  end
-  if not more then
-    return nil, message, code
-  end
-  return entries
 end
 
 ---Says that a directory taken is not used any more.

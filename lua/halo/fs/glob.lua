@@ -7,7 +7,8 @@ local check = require "halo.fs.check"
 local core = require "halo.core"
 local crew = require "halo.fs.crew"
 local pattern = require "halo.fs.pattern"
-local checked = require("halo.wait").checked
+local status = require "halo.fs.status"
+local refused = require("halo.wait").refused
 
 local fs = {}
 
@@ -64,24 +65,26 @@ local function look_up(self, prefix, state)
 end
 
 ---@async
-local function match_entry(self, prefix, entry, states)
-  local parts, next_states = self.parts, {}
-  local is_dir = entry.type == "dir"
-  for _, state in ipairs(states) do
+local function match_entry(self, prefix, name, kind, states)
+  local parts, next_states = self.parts, nil
+  for i = 1, #states do
+    local state = states[i]
     local part = parts[state]
-    if part:matches(entry.name, self.hidden) then
+    if part:matches(name, self.hidden) then
       if state == #parts then
-        add(self, prefix .. entry.name, entry.type)
-      elseif not part.deep and entry.type ~= "file" then
+        add(self, prefix .. name, kind)
+      elseif not part.deep and kind ~= "file" then
+        next_states = next_states or {}
         next_states[#next_states + 1] = state + 1
       end
-      if part.deep and is_dir then
+      if part.deep and kind == "dir" then
+        next_states = next_states or {}
         next_states[#next_states + 1] = state
       end
     end
   end
-  if next_states[1] then
-    go_on(self, prefix .. entry.name, next_states)
+  if next_states then
+    go_on(self, prefix .. name, next_states)
   end
 end
 
@@ -109,21 +112,22 @@ end
 
 ---@async
 function visit(self, prefix, states)
-  local entries, message, code
+  local row, count, code
   states = all_states(self, states)
   if needs_listing(self, states) then
     local path = self.dir .. prefix
-    entries, message, code = checked(core.readdir(path == "" and "." or path))
-    if not entries then
+    row, count, code = core.list(path == "" and "." or path, 0)
+    if not row then
+      local _, message = refused(count, code)
       fail(self, message, code)
     end
   end
-  for _, entry in ipairs(entries or {}) do
-    match_entry(self, prefix, entry, states)
+  for at = 1, row and 2 * count or 0, 2 do
+    match_entry(self, prefix, row[at], status.kind(row[at + 1]), states)
   end
   for _, state in ipairs(states) do
     local name = self.parts[state].literal
-    if name and (not entries or name == "." or name == "..") then
+    if name and (not row or name == "." or name == "..") then
       look_up(self, prefix, state)
     end
   end

@@ -1,20 +1,26 @@
--- Walking a tree. The walk itself is a stack of listings, each of a directory that is being gone
--- through. Where the disk is slow, tasks read the directories that come next ahead of it. For them
--- all directories that are known and not entered yet are in a row, in the order of the walk.
+-- Walking a tree. The walk itself is a stack of directories that are being gone through. Each is
+-- listed by one operation, which starts at the root. Where the disk is slow, tasks list those that
+-- come next ahead of it: all directories that are known and not entered yet are in a row, in the
+-- order of the walk.
 
 local core = require "halo.core"
 local check = require "halo.fs.check"
-local descent = require "halo.fs.descent"
-local refusal = require "halo.fs.refusal"
+local options_of = require "halo.fs.options"
 local status = require "halo.fs.status"
 local wait = require "halo.wait"
 
 local refused, settle = wait.refused, wait.settle
+local kind = status.kind
 
-local AHEAD_MAX = 32 -- directories read, or being read, before their turn
+local LISTABLE = core.flags.RDONLY + core.flags.DIRECTORY
+local NO_SYMLINKS = 4 -- HALO_READDIR_NO_SYMLINKS
+local list_flags = { stat = 1, follow = 2, order = 512 } -- HALO_READDIR_*, HALO_ROW_SORTED
+local DIR_MODE = 0x4000 -- S_IFDIR
+
+local AHEAD_MAX = 64 -- directories read, or being read, before their turn
 local AHEAD_TURNS = 256 -- directories until it is looked again whether reading is slow
 local QUICK_S = 0.00003 -- for a directory that is in memory
-local QUICK_ENTRY_S = 0.000001 -- and for each of its entries
+local QUICK_ENTRY_S = 0.000003 -- and for each of its entries, with a stat
 local LAG_COUNTED_S = 0.0001 -- beyond that, at most, for one directory
 local LAG_KEPT = 0.8 -- of the sum, at the next directory
 local LAG_MAX_S = 0.0002 -- the sum that says that the disk is waited for
@@ -26,6 +32,7 @@ local fs = {}
 ---@field type "file"|"dir"|"symlink"|"fifo"|"socket"|"char"|"block"|"unknown"
 ---@field path string the root and the names that lead from there
 ---@field depth integer 1 in the root
+---@field stat halo.Stat|any? with the option: the stat or its field; nil where it is refused
 
 ---@class halo.WalkOptions
 ---@field depth integer? how deep it goes; 1 stays in the root
@@ -34,123 +41,184 @@ local fs = {}
 ---@field filter (fun(path: string, entry: halo.WalkEntry): any)? true for what is wanted
 ---@field follow boolean? enter directories through symbolic links too
 ---@field order boolean? by name in each directory
+---@field stat boolean|string? what fs.lstat says of each entry, or fs.stat with follow; with a
+---field's name that alone, which is quicker
 ---@field on_error (fun(path: string, message: string, code: string))? goes on without a directory
 
----@class halo.fs.WalkNode : halo.fs.Node a directory that the walk will enter
+---@class halo.fs.WalkNode a directory
+---@field parent halo.fs.WalkNode|false
 ---@field path string
----@field depth integer
----@field after halo.fs.WalkNode? the one that will be entered next, as far as is known
----@field task halo.Task? that reads it ahead
----@field entered boolean? its turn has come
+---@field depth integer of what is in it
+---@field entry halo.WalkEntry|false in the parent
+---@field enter boolean the walk will
+---@field entered boolean its turn has come
+---@field after halo.fs.WalkNode|false the one that will be entered next, as far as is known
+---@field task halo.Task|false that reads it ahead
+---@field prefix string of what is in it
+---@field row table|false what is in it, as the core gives it: some values for each entry, of which
+---the second is the type, or the node of a directory
+---@field count integer of entries
+---@field at integer the latest entry that was taken
+---@field above halo.fs.WalkNode|false where the walk goes on after it
+---@field ino integer? what tells it from others, with follow
+---@field dev integer?
 
 ---@class halo.fs.Walk
 ---@field options halo.WalkOptions
 ---@field depth integer
----@field descent halo.fs.Descent
----@field listings table[] from the root to where the walk is
----@field first halo.fs.WalkNode? the directory that will be entered next
+---@field flags integer what is to be read of a directory
+---@field place integer the number that is wanted of each stat; 0 for all
+---@field width integer values in a row for each entry
+---@field stat_of (fun(self: halo.fs.Walk, row: table, at: integer): any)? makes an entry's stat
+---@field file halo.File? the root, which all is opened from
+---@field prefix string of what is in the root
+---@field skip integer its bytes
+---@field node halo.fs.WalkNode|false the directory that the walk is in
+---@field first halo.fs.WalkNode|false the directory that will be entered next
 ---@field here halo.fs.WalkNode|false the same where it was the last entry
 ---@field ahead integer directories to enter until it is looked whether reading ahead pays
 ---@field lag number seconds by which the latest directories took longer than from memory
 local Walk = {}
 Walk.__index = Walk
 
--- ---- reading a directory ---------------------------------------------------------------------
+-- ---- entries ---------------------------------------------------------------------------------
 
----What a symbolic link leads to. One that leads nowhere is just a symbolic link.
----@async
-local function type_behind(file, entry)
-  local size, mode, code = core.stat(file, entry.name)
-  if not size then
-    refused(mode, code) -- raises where it is no refusal
-    return entry.type
+-- stylua: ignore
+local function whole_stat(_, row, at)
+  if row[at + 3] then
+    return status.table(
+      row[at + 3], row[at + 4], row[at + 5], row[at + 6], row[at + 7], row[at + 8], row[at + 9],
+      row[at + 10], row[at + 11], row[at + 12], row[at + 13], row[at + 14], row[at + 15],
+      row[at + 16], row[at + 17], row[at + 18], row[at + 19], row[at + 20])
   end
-  return status.kind(mode)
 end
 
----Whether a directory is one of those it lies in.
----@async
-local function is_loop(node, file)
-  local size, message, code, _, _, ino, dev = core.fstat(file)
-  if not size then
-    return refused(message, code) -- a directory that cannot be told from others is just read
+local function one_number(_, row, at)
+  return row[at + 3]
+end
+
+---A field that is made of the mode.
+local function one_field(self, row, at)
+  local mode = row[at + 3]
+  if mode then
+    return status.table(0, mode)[self.options.stat]
   end
+end
+
+-- The place of each number among those that the core returns for a stat.
+local places = status.table(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
+
+---Says what is to be read of each entry for the option stat.
+local function choose_stat(self, stat)
+  local place = places[stat]
+  if not stat then
+    self.width, self.place = 2, 0
+  elseif stat == true then
+    self.width, self.place, self.stat_of = 20, 0, whole_stat
+  elseif type(place) == "number" then
+    self.width, self.place, self.stat_of = 3, place, one_number
+  else
+    self.width, self.place, self.stat_of = 3, places.mode, one_field
+  end
+end
+
+---An entry is made when its turn comes: most of them are forgotten soon after.
+---@return halo.WalkEntry
+local function new_entry(self, node, i)
+  local row, at, stat_of = node.row, (i - 1) * self.width, self.stat_of
+  local name = row[at + 1]
+  return {
+    name = name,
+    type = kind(row[at + 2]),
+    path = node.prefix .. name,
+    depth = node.depth,
+    stat = stat_of and stat_of(self, row, at),
+  }
+end
+
+---A directory's node has all its fields from the start: to add one takes longer.
+local function new_node(parent, path, depth, entry, enter)
+  return {
+    parent = parent,
+    path = path,
+    depth = depth,
+    entry = entry,
+    enter = enter,
+    entered = false,
+    after = false,
+    task = false,
+    prefix = "",
+    row = false,
+    count = 0,
+    at = 0,
+    above = false,
+  }
+end
+
+-- ---- reading a directory ---------------------------------------------------------------------
+
+---Whether a directory is one of those it lies in.
+local function is_loop(node, ino, dev)
   node.ino, node.dev = ino, dev
   local above = node.parent
   while above and (above.ino ~= ino or above.dev ~= dev) do
     above = above.parent
   end
-  return above ~= nil
-end
-
----@async
-local function read_open(self, node, file)
-  local follow = self.options.follow
-  if follow and is_loop(node, file) then
-    return {}
-  end
-  local entries, message, code = descent.entries(file)
-  for i = 1, follow and entries and #entries or 0 do
-    if entries[i].type == "symlink" then
-      entries[i].type = type_behind(file, entries[i])
-    end
-  end
-  return entries, message, code
-end
-
-local function by_name(a, b)
-  return a.name < b.name
-end
-
----Completes an entry, and makes a node of one that will be entered.
-local function admit(self, node, prefix, entry)
-  local prune = self.options.prune
-  entry.path, entry.depth = prefix .. entry.name, node.depth + 1
-  if entry.type ~= "dir" or entry.depth >= self.depth or prune and prune(entry.path, entry) then
-    return false
-  end
-  return { parent = node, name = entry.name, path = entry.path, depth = entry.depth, users = 0 }
+  return above and true
 end
 
 ---Puts the directories in a directory behind it, in their order.
-local function line_up(node, nodes)
+local function line_up(self, node)
+  local row, width, prune = node.row, self.width, self.options.prune
   local last = node
-  for i = 1, #nodes do
-    local inner = nodes[i]
-    if inner then
-      inner.after, last.after = last.after, inner
-      last = inner
+  for i = 1, node.count do
+    local at = (i - 1) * width + 2
+    if row[at] == DIR_MODE then
+      local entry = new_entry(self, node, i)
+      local enter = not (prune and prune(entry.path, entry))
+      local inner = new_node(node, entry.path, entry.depth + 1, entry, enter)
+      row[at] = inner
+      if enter then
+        inner.after, last.after = last.after, inner
+        last = inner
+      end
     end
   end
-  return last ~= node
+end
+
+---Lists the root by its path, and what is below it by the way from there. To list an open directory
+---would be by the name ".", which takes the right to search it.
+---@async
+local function list(self, node)
+  if node.parent then
+    return core.list(self.file, node.path, self.skip, self.flags, self.place)
+  end
+  local file, message, code = core.open(node.path, LISTABLE)
+  if not file then
+    return nil, message, code
+  end
+  self.file = file
+  return core.list(node.path, 0, self.flags, self.place)
 end
 
 ---Reads a directory and finds out what of it will be entered.
 ---@async
----@return table? listing
+---@return true?
 ---@return any message
 ---@return string? code
 local function read(self, node)
-  local file, message, code = self.descent:take(node)
-  if not file then
-    return nil, message, code
+  local row, count, ino, dev = list(self, node)
+  if not row then
+    return refused(count, ino) -- they are the message and the code
+  elseif ino and is_loop(node, ino, dev) then
+    count = 0
   end
-  local entries
-  entries, message, code = read_open(self, node, file)
-  self.descent:leave(node)
-  if not entries then
-    return nil, message, code
-  elseif self.options.order then
-    table.sort(entries, by_name)
+  node.row, node.count = row, count
+  node.prefix = node.parent and node.path .. "/" or self.prefix
+  if node.depth < self.depth then
+    line_up(self, node)
   end
-  local nodes, prefix = {}, node.path:match "/$" and node.path or node.path .. "/"
-  for i = 1, #entries do
-    nodes[i] = admit(self, node, prefix, entries[i])
-  end
-  if not line_up(node, nodes) then
-    self.descent:close(node)
-  end
-  return { node = node, entries = entries, nodes = nodes, at = 0 }
+  return true
 end
 
 -- ---- reading ahead ---------------------------------------------------------------------------
@@ -159,9 +227,9 @@ local read_ahead
 
 ---@async
 local function read_then_ahead(self, node)
-  local listing, message, code = read(self, node)
+  local ok, message, code = read(self, node)
   read_ahead(self)
-  return listing, message, code
+  return ok, message, code
 end
 
 ---Starts reading the directories that come next, as far as they are known.
@@ -183,40 +251,39 @@ end
 ---@async
 local function read_now(self, node)
   local start = core.now()
-  local listing, message, code = read(self, node)
-  local expected = QUICK_S + QUICK_ENTRY_S * (listing and #listing.entries or 0)
-  local lag = math.max(core.now() - start - expected, 0)
+  local ok, message, code = read(self, node)
+  local lag = math.max(core.now() - start - QUICK_S - QUICK_ENTRY_S * node.count, 0)
   self.lag = self.lag * LAG_KEPT + math.min(lag, LAG_COUNTED_S)
   if self.lag > LAG_MAX_S then
     self.lag = 0
     self.ahead = pcall(core.group) and AHEAD_TURNS or 0 -- where there are tasks to wait for
   end
-  return listing, message, code
+  return ok, message, code
 end
 
 -- ---- going through it ------------------------------------------------------------------------
 
----The listing of the directory whose turn it is.
+---Reads the directory whose turn it is, unless that has been done ahead.
 ---@async
-local function listing_of(self, node)
-  local listing, message, code
+local function read_in_turn(self, node)
+  local ok, message, code
   self.ahead = math.max(self.ahead - 1, 0)
   node.entered = true
   if node.task then
-    listing, message, code = settle(core.join(node.task))
-    node.task = nil
+    ok, message, code = settle(core.join(node.task))
+    node.task = false
   else
-    listing, message, code = read_now(self, node)
+    ok, message, code = read_now(self, node)
   end
-  self.first = node.after
+  self.first, node.after = node.after, false -- which would keep all that comes next in memory
   read_ahead(self)
-  return listing, message, code
+  return ok, message, code
 end
 
 ---A directory that is gone, or by now something else, is none of the walk's business.
 local function fail(self, node, message, code)
-  message = refusal.about(message, node.name, node.path)
-  if node.parent and (code == "ENOENT" or code == "ENOTDIR") then
+  local gone = code == "ENOENT" or code == "ENOTDIR" or code == "ELOOP"
+  if node.parent and gone then
     return
   elseif self.options.on_error then
     self.options.on_error(node.path, message, code)
@@ -225,59 +292,92 @@ local function fail(self, node, message, code)
   end
 end
 
----Enters the directory that was the last entry, if it was one.
+---Enters the directory that was the last entry.
 ---@async
-local function descend(self)
-  local node = self.here
-  if node then
-    self.here = false
-    local listing, message, code = listing_of(self, node)
-    if listing then
-      table.insert(self.listings, listing)
-    else
-      fail(self, node, message, code)
-    end
+local function descend(self, node)
+  self.here = false
+  local ok, message, code = read_in_turn(self, node)
+  if ok then
+    node.above = self.node
+    self.node = node
+  else
+    fail(self, node, message, code)
   end
+end
+
+---In a task that was cancelled the close is carried out, and raises all the same.
+local function close_root(self)
+  local file = self.file
+  if file then
+    self.file = nil
+    pcall(core.close, file)
+  end
+end
+
+---Finds the directory with the next entry, where that is not simply the next one.
+---@async
+---@return halo.fs.WalkNode?
+local function advance(self)
+  if self.here then
+    descend(self, self.here)
+  end
+  local node = self.node
+  while node and node.at == node.count do
+    node.row = false
+    node = node.above
+  end
+  self.node = node
+  if not node then
+    close_root(self)
+  end
+  return node
 end
 
 ---@async
 ---@return string? path
 ---@return halo.WalkEntry? entry
 local function step(self)
-  local filter = self.options.filter
-  while true do
-    descend(self)
-    local listing = self.listings[#self.listings]
-    if not listing then
-      self.descent:close_all()
+  local node = self.node
+  if self.here or not node or node.at == node.count then
+    node = advance(self)
+    if not node then
       return nil
     end
-    local at = listing.at + 1
-    local entry = listing.entries[at]
-    if not entry then
-      self.listings[#self.listings] = nil
-      self.descent:close(listing.node)
-    else
-      listing.at, self.here = at, listing.nodes[at]
-      if not filter or filter(entry.path, entry) then
-        return entry.path, entry
-      end
-    end
   end
+  local at = node.at + 1
+  local inner = node.row[(at - 1) * self.width + 2]
+  node.at = at
+  if type(inner) == "number" then
+    local entry = new_entry(self, node, at)
+    return entry.path, entry
+  end
+  self.here = inner.enter and inner
+  return inner.path, inner.entry
+end
+
+---The same for those entries that the option filter wants.
+---@async
+local function filtered_step(self)
+  local filter = self.options.filter
+  local path, entry
+  repeat
+    path, entry = step(self)
+  until not path or filter(path, entry)
+  return path, entry
 end
 
 ---Ends the walk before its end, as a loop that is left does only once it is collected.
 ---@async
 function Walk:close()
   local node = self.first
-  self.first, self.here, self.listings = nil, false, {}
+  self.first, self.here, self.node = false, false, false
   while node do
     if node.task then
       settle(core.join(node.task))
     end
     node = node.after
   end
-  self.descent:close_all()
+  close_root(self)
 end
 
 local function check_options(options)
@@ -291,6 +391,12 @@ local function check_options(options)
   if depth ~= nil and (type(depth) ~= "number" or depth < 1 or depth ~= depth) then
     check.fail("depth: a number of at least 1 expected", 2, "walk")
   end
+  local stat = options.stat
+  if stat and type(stat) ~= "boolean" and type(stat) ~= "string" then
+    check.type_error("stat: true or the name of a field", stat, 2, "walk")
+  elseif type(stat) == "string" and places[stat] == nil then
+    check.fail(("stat: no field '%s'"):format(stat), 2, "walk")
+  end
   return options
 end
 
@@ -298,11 +404,11 @@ end
 ---
 ---    for path, entry in fs.walk(root, { order = true }) do
 ---
----An entry's type comes from its directory, without a stat. The root may be a symbolic link; below
----it none is followed, not even one that takes a directory's place meanwhile, unless the options
----say so; then a type is that of what a link leads to, and a directory is not entered again inside
----of itself. What vanishes during the walk is left out. A directory that cannot be read raises,
----unless there is an on_error.
+---An entry's type comes from its directory, without a stat, unless the options ask for one. The
+---root may be a symbolic link; below it none is followed, not even one that takes a directory's
+---place meanwhile, unless the options say so; then a type is that of what a link leads to, and a
+---directory is not entered again inside of itself. What vanishes during the walk is left out. A
+---directory that cannot be read raises, unless there is an on_error.
 ---@async
 ---@param root string
 ---@param options halo.WalkOptions?
@@ -311,19 +417,24 @@ end
 function fs.walk(root, options)
   check.path(root, 1, "walk")
   options = check_options(options)
-  local node = { name = root, path = root, depth = 0, users = 0 }
+  local prefix = root:match "/$" and root or root .. "/"
+  local node = new_node(false, root, 1, false, true)
   local self = setmetatable({
     options = options,
     depth = options.depth or math.huge,
-    descent = descent.new(options.follow),
-    listings = {},
+    flags = options_of.sum_of(options, list_flags) + (options.follow and 0 or NO_SYMLINKS),
+    prefix = prefix,
+    skip = #prefix,
+    node = false,
     first = node,
     here = node,
     ahead = 0,
     lag = 0,
   }, Walk)
+  choose_stat(self, options.stat)
+  local next_entry = options.filter and filtered_step or step
   return function()
-    return step(self)
+    return next_entry(self)
   end, self
 end
 

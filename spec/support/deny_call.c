@@ -1,6 +1,6 @@
 /*
- * deny_ring SYSCALL ERROR COMMAND...: runs a command which a seccomp filter refuses a system call
- * of io_uring, as containers do. SYSCALL is setup or enter, ERROR is EPERM or ENOSYS.
+ * deny_call SYSCALL ERROR COMMAND...: runs a command which a seccomp filter refuses a system call,
+ * as containers do. SYSCALL is setup or enter, of io_uring, or openat2; ERROR is EPERM or ENOSYS.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -30,13 +30,17 @@ static int deny(unsigned number, unsigned error)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: deny_ring setup|enter EPERM|ENOSYS COMMAND...\n");
+        fprintf(stderr, "usage: deny_call setup|enter|openat2 EPERM|ENOSYS COMMAND...\n");
         return 2;
     }
-    unsigned number = strcmp(argv[1], "enter") == 0 ? SYS_io_uring_enter : SYS_io_uring_setup;
+    unsigned number = SYS_io_uring_setup;
+    if (strcmp(argv[1], "enter") == 0)
+        number = SYS_io_uring_enter;
+    else if (strcmp(argv[1], "openat2") == 0)
+        number = SYS_openat2;
     unsigned error = strcmp(argv[2], "ENOSYS") == 0 ? ENOSYS : EPERM;
     if (deny(number, error) != 0) {
-        perror("deny_ring");
+        perror("deny_call");
         return 125;
     }
     execvp(argv[3], argv + 3);

@@ -1,0 +1,28 @@
+/*
+ * listing.h: the entries of directories, as Lua values: one by one in tables, for who wants a
+ * directory, or all in one row, for who goes through many.
+ */
+#ifndef HALO_LUA_LISTING_H
+#define HALO_LUA_LISTING_H
+
+#include <lua.h>
+
+#include "halo.h"
+
+/* Bits of op->flags beside the core's HALO_READDIR_*. */
+#define HALO_ROW        0x100u /* the result is a row, not an array of tables */
+#define HALO_ROW_SORTED 0x200u /* by name */
+
+#define HALO_ROW_FIELD_INDEX 4 /* the argument that says which number of a stat is wanted, or 0 */
+
+/* Pushes an array of {name=, type=}. Returns 1. */
+int halo_push_entries(lua_State *L, const struct halo_op *op);
+
+/*
+ * Pushes an array in which each entry has its name, its type as in st_mode, and with
+ * HALO_READDIR_STAT its numbers; and the count of entries. With HALO_READDIR_FOLLOW also what tells
+ * the directory from others, ino and dev. Returns how many values these are.
+ */
+int halo_push_row(lua_State *L, const struct halo_op *op, lua_State *from);
+
+#endif
