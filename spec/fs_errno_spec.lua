@@ -8,7 +8,7 @@ local refusals = require "spec.support.refusals"
 local fs = halo.fs
 local flags = fs.flags
 
--- ---- every call, every kind of bad path ----------------------------------------------------------
+-- ---- every call, every kind of bad path ---------------------------------------------------------
 
 -- By the way in which a call takes its path; where there is nothing, the call may succeed.
 local answers = {
@@ -113,7 +113,7 @@ describe("each call of halo.fs", function()
   end)
 end)
 
--- ---- what only some calls know -------------------------------------------------------------------
+-- ---- what only some calls know ------------------------------------------------------------------
 
 local MAX = 2 ^ 53
 
@@ -293,7 +293,7 @@ describe("a call of halo.fs", function()
   end)
 end)
 
--- ---- completeness --------------------------------------------------------------------------------
+-- ---- completeness -------------------------------------------------------------------------------
 
 describe("the table of calls", function()
   local known = {}

@@ -15,7 +15,7 @@ local posix = require "spec.support.posix"
 
 local refusals = {}
 
--- ---- what is to be refused -----------------------------------------------------------------------
+-- ---- what is to be refused ----------------------------------------------------------------------
 
 local NAME_MAX = 255
 
@@ -89,7 +89,7 @@ function refusals.fixture()
   return t
 end
 
--- ---- the answer ----------------------------------------------------------------------------------
+-- ---- the answer ---------------------------------------------------------------------------------
 
 ---What a message is about; with prefix, it may go on behind the path.
 local function assert_message(code, message, about, prefix)
@@ -126,7 +126,7 @@ function refusals.assert_raised(code, about, call)
   assert_message(code, rest, about)
 end
 
--- ---- the rows ------------------------------------------------------------------------------------
+-- ---- the rows -----------------------------------------------------------------------------------
 
 ---The path that a row is about: the names of fields, "a" or "a -> b".
 local function about_of(t, row)
