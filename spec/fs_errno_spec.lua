@@ -12,10 +12,12 @@ local flags = fs.flags
 
 -- By the way in which a call takes its path; where there is nothing, the call may succeed.
 local answers = {
-  missing = { follow = "ENOENT", link = "ENOENT", dir = "ENOENT", tree = "ENOENT" },
-  loop = { follow = "ELOOP", dir = "ELOOP", write = "ELOOP", tree = "ENOTDIR", make = "EEXIST" },
-  dangling = { follow = "ENOENT", dir = "ENOENT", tree = "ENOTDIR", make = "EEXIST" },
-  file = { dir = "ENOTDIR", tree = "ENOTDIR", make = "EEXIST" },
+  missing = { follow = "ENOENT", link = "ENOENT", directory = "ENOENT", tree = "ENOENT" },
+  loop = {
+    follow = "ELOOP", directory = "ELOOP", write = "ELOOP", tree = "ENOTDIR", make = "EEXIST",
+  },
+  dangling = { follow = "ENOENT", directory = "ENOENT", tree = "ENOTDIR", make = "EEXIST" },
+  file = { directory = "ENOTDIR", tree = "ENOTDIR", make = "EEXIST" },
 }
 
 -- Where the way to the name is at fault, it does not matter what becomes of the name.
@@ -66,7 +68,7 @@ end
 ---The rows of one call of two paths, of which one is as it should be.
 local function add_pair_rows(rows, entry, owner)
   local name = entry[1]
-  local good_from = { link = "file", follow = "file", dir = "full", text = "file" }
+  local good_from = { link = "file", follow = "file", directory = "full", text = "file" }
   local function add(from, to, code, about)
     rows[#rows + 1] = {
       (owner and "Dir:" or "fs.") .. name, code, about, function(t)

@@ -2,13 +2,13 @@
 -- errnos and of bad arguments are made of these tables, and one of them fails for a call that is
 -- in none. How a call takes a path decides which errno it answers for each kind of bad path:
 --
---     follow   it looks at what the path leads to
---     link     it looks at the name itself, be it a symbolic link
---     dir      as follow, and it must be a directory
---     tree     as link, and it must be a directory
---     make     the name must be free
---     write    what the path leads to is made where it is missing
---     replace  the name is taken, whatever has it
+--     follow     it looks at what the path leads to
+--     link       it looks at the name itself, be it a symbolic link
+--     directory  as follow, and it must be one
+--     tree       as link, and it must be a directory
+--     make       the name must be free
+--     write      what the path leads to is made where it is missing
+--     replace    the name is taken, whatever has it
 
 local halo = require "halo"
 local fs = halo.fs
@@ -58,12 +58,12 @@ catalog.paths = {
   { "mkdir", "make", { parents = true }, label = "mkdir(parents)", except = { inner = true } },
   { "mkfifo", "make" },
   { "mknod", "make", "file" },
-  { "readdir", "dir" },
-  { "chdir", "dir" },
-  { "at", "dir" },
-  { "tempfile", "dir" },
-  { "dir", "dir", raises = true },
-  { "walk", "dir", raises = true },
+  { "readdir", "directory" },
+  { "chdir", "directory" },
+  { "at", "directory" },
+  { "tempfile", "directory" },
+  { "dir", "directory", raises = true },
+  { "walk", "directory", raises = true },
   { "watch", "follow" },
   { "watch", "follow", { recursive = true }, label = "watch(recursive)" },
   { "readfile", "follow" },
@@ -96,8 +96,8 @@ catalog.dir_paths = {
   { "readlink", "link" },
   { "mkdir", "make" },
   { "mkfifo", "make" },
-  { "readdir", "dir" },
-  { "at", "dir" },
+  { "readdir", "directory" },
+  { "at", "directory" },
 }
 
 ---Calls of two paths: how they take the first and the second.
@@ -107,7 +107,7 @@ catalog.pairs = {
   { "link", "link", "make" },
   { "symlink", "text", "make" },
   { "copy", "follow", "write" },
-  { "copytree", "dir", "make", names_from = true, names_to = true },
+  { "copytree", "directory", "make", names_from = true, names_to = true },
   { "move", "link", "replace" },
 }
 

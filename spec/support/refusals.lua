@@ -125,7 +125,7 @@ function refusals.assert_raised(code, about, call)
   local ok, message = pcall(call)
   assert.is_false(ok)
   assert.is_string(message)
-  local place, rest = message:match "^(%.?/?spec/[%w_/]+%.lua:%d+): (.*)$"
+  local place, rest = message:match "^(.-%.lua:%d+): (.*)$"
   assert.is_truthy(place, message)
   assert_message(code, rest, about)
 end
