@@ -4,6 +4,7 @@
 local halo = require "halo"
 local catalog = require "spec.support.catalog"
 local command = require "spec.support.command"
+local posix = require "spec.support.posix"
 local refusals = require "spec.support.refusals"
 
 local fs = halo.fs
@@ -211,9 +212,30 @@ describe("a mount point", function()
   local t = refusals.fixture()
   mounted(t, "other", "size=1m", ": >old")
 
+  setup(function()
+    t.bound = t.root .. "/bound"
+    os.execute((": >'%s'"):format(t.bound))
+    if not t.why_not then
+      command.run(command.quote("mount", "--bind", t.file, t.bound))
+      table.insert(t.undo, function()
+        command.run(command.quote("umount", "-l", t.bound))
+      end)
+    end
+  end)
+
   before_each(function()
     t.old, t.new = t.other .. "/old", t.other .. "/new"
   end)
+
+  ---A call on an open file of the other file system.
+  local function with_old(call)
+    return function()
+      local file = assert(fs.open(t.old, "r+"))
+      local value, message, code = call(file)
+      file:close()
+      return value, message, code
+    end
+  end
 
   refusals.expand(t, {
     { "fs.rename", "EXDEV", "file -> new", function() return fs.rename(t.file, t.new) end },
@@ -236,7 +258,84 @@ describe("a mount point", function()
     { "fs.rename", "EBUSY", "other -> free", function() return fs.rename(t.other, t.free) end },
     { "fs.rename", "EBUSY", "dir -> other", function() return fs.rename(t.dir, t.other) end },
     { "fs.move", "EBUSY", "other -> free", function() return fs.move(t.other, t.free) end },
+    { "fs.remove", "EBUSY", "bound", function() return fs.remove(t.bound) end },
+    { "Dir:remove", "EBUSY", "bound", function() return t.at:remove "bound" end, about = "bound" },
+    { "fs.rename", "EBUSY", "bound -> free", function() return fs.rename(t.bound, t.free) end },
+    { "fs.rename", "EBUSY", "file -> bound", function() return fs.rename(t.file, t.bound) end },
+    { "fs.writefile(atomic)", "EBUSY", "bound",
+      function() return fs.writefile(t.bound, "x", { atomic = true }) end },
+
+    -- What this file system does not know.
+    { "fs.copy(reflink)", "EOPNOTSUPP", "old -> new", function()
+      local size, message, code = fs.copy(t.old, t.new, { reflink = true })
+      fs.remove(t.new)
+      return size, message, code
+    end },
+    { "File:fallocate(insert)", "EOPNOTSUPP", "old",
+      with_old(function(file) return file:fallocate(0, 4096, { insert = true }) end) },
+    { "File:fallocate(collapse)", "EOPNOTSUPP", "old",
+      with_old(function(file) return file:fallocate(0, 4096, { collapse = true }) end) },
+    { "fs.open(TMPFILE)", "EOPNOTSUPP", "/proc",
+      function() return fs.open("/proc", fs.flags.TMPFILE + fs.flags.RDWR) end, about = "/proc" },
+
     { "fs.rmtree", "EBUSY", "other", function() return fs.rmtree(t.other) end },
+  })
+end)
+
+describe("a file system without devices and programs", function()
+  local t = refusals.fixture()
+  mounted(t, "plain", "nodev,noexec", "mknod null c 1 3; : >program; chmod 755 program")
+
+  before_each(function()
+    t.null, t.program = t.plain .. "/null", t.plain .. "/program"
+  end)
+
+  refusals.expand(t, {
+    { "fs.open", "EACCES", "null", function() return fs.open(t.null) end },
+    { "fs.readfile", "EACCES", "null", function() return fs.readfile(t.null) end },
+    { "fs.writefile", "EACCES", "null", function() return fs.writefile(t.null, "x") end },
+    { "fs.access(x)", "EACCES", "program", function() return fs.access(t.program, "x") end },
+    { "fs.access(x)", "EACCES", "file", function() return fs.access(t.file, "x") end },
+  })
+end)
+
+describe("a device that is none", function()
+  local t = refusals.fixture()
+  mounted(t, "plain", "dev", "mknod nobody c 511 1048575; mknod nothing b 4095 1048575")
+
+  before_each(function()
+    t.nobody, t.nothing = t.plain .. "/nobody", t.plain .. "/nothing"
+  end)
+
+  refusals.expand(t, {
+    { "fs.open", "ENXIO", "nobody", function() return fs.open(t.nobody) end },
+    { "fs.open(r+)", "ENXIO", "nothing", function() return fs.open(t.nothing, "r+") end },
+    { "fs.readfile", "ENXIO", "nobody", function() return fs.readfile(t.nobody) end },
+  })
+end)
+
+-- ---- too many names -----------------------------------------------------------------------------
+
+describe("a file with as many names as there may be", function()
+  local t = refusals.fixture()
+  local NAMES_MAX = 65000 -- of ext4; other file systems allow more, which takes too long
+
+  setup(function()
+    t.named = t.full .. "/x"
+    for i = 2, NAMES_MAX do
+      if not pcall(posix.link, t.named, t.full .. "/" .. i) then
+        break
+      end
+    end
+    if fs.link(t.named, t.free) then
+      t.why_not = "this file system allows more names than can be made here"
+    end
+  end)
+
+  refusals.expand(t, {
+    { "fs.link", "EMLINK", "named -> free", function() return fs.link(t.named, t.free) end },
+    { "Dir:link", "EMLINK", "full/x -> free", function() return t.at:link("full/x", "free") end,
+      about = "full/x -> free" },
   })
 end)
 

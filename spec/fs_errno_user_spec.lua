@@ -1,4 +1,4 @@
--- Which errno each call answers to an ordinary user, and to a process that may open no more files.
+-- Which errno each call answers to an ordinary user, and to a process that has come to a limit.
 -- The specs may be root's, to whom nothing is forbidden: a child of another user makes the calls
 -- (spec/support/user_rows.lua), all of them in one process, and prints what it was answered.
 
@@ -39,10 +39,8 @@ local script = [[
 ]]
 
 ---What the child has printed, by the number of the row; or nil and why it could not run.
-local function answers_of_child(root, which, limit)
-  local line = ("%s; exec %s %s"):format(limit,
-    command.quote("setpriv", "--reuid=" .. USER, "--regid=" .. USER, "--clear-groups"),
-    command.halo(root .. "/child.lua", root, which))
+local function answers_of_child(root, which, under)
+  local line = under(command.halo(root .. "/child.lua", root, which))
   local stdout, stderr, status = command.run(line)
   if status ~= 0 and stderr:find "io_uring" then
     return nil, "an ordinary user gets no io_uring here: " .. stderr
@@ -55,14 +53,28 @@ local function answers_of_child(root, which, limit)
   return answers
 end
 
-local function why_not(root)
+---The same line as an ordinary user's, after what a shell has to do before.
+local function as_user(before)
+  return function(line)
+    return ("%s; exec %s %s"):format(before, command.quote("setpriv", "--reuid=" .. USER,
+      "--regid=" .. USER, "--clear-groups"), line)
+  end
+end
+
+---The same in a user namespace of its own, where a number of the kernel's is 0.
+local function without(name)
+  return function(line)
+    return ("unshare -Ur sh -c 'echo 0 >/proc/sys/user/%s && exec \"$@\"' - %s"):format(name, line)
+  end
+end
+
+local function why_not(root, under)
   if not command.exists "setpriv" then
     return "there is no setpriv"
   end
-  local _, stderr, status = command.run(command.quote("setpriv", "--reuid=" .. USER,
-    "--regid=" .. USER, "--clear-groups", command.halo_bin, "-v"))
+  local _, stderr, status = command.run(under(command.halo("-v")))
   if status ~= 0 then
-    return "halo cannot be run as another user here: " .. stderr
+    return "halo cannot be run as another user, or under a limit, here: " .. stderr
   end
   assert.equal(0, os.execute(rows.script(root, USER)))
   os.execute(("mkdir -p '%s/spec/support' && cp spec/support/user_rows.lua "
@@ -81,7 +93,7 @@ local function about_of(t, row)
 end
 
 ---A block with a child that makes all calls, and a test of each answer.
-local function describe_child(what, which, limit)
+local function describe_child(what, which, under)
   describe(what, function()
     local root, reason, answers
     local t = {}
@@ -91,9 +103,9 @@ local function describe_child(what, which, limit)
       for name, path in pairs(rows.fixture(root)) do
         t[name] = path
       end
-      reason = why_not(root)
+      reason = why_not(root, under)
       if not reason then
-        answers, reason = answers_of_child(root, which, limit)
+        answers, reason = answers_of_child(root, which, under)
       end
     end)
 
@@ -129,5 +141,10 @@ local function describe_child(what, which, limit)
   end)
 end
 
-describe_child("an ordinary user", "of_user", "true")
-describe_child("a process that may open no more files", "of_crowd", "ulimit -n " .. DESCRIPTORS)
+describe_child("an ordinary user", "of_user", as_user "true")
+describe_child("a process that may open no more files", "of_crowd",
+  as_user("ulimit -n " .. DESCRIPTORS))
+describe_child("a process whose files may not grow", "of_small",
+  as_user "trap '' XFSZ; ulimit -f 8") -- of 512 bytes; without the trap the signal would end it
+describe_child("a process without inotify watches", "of_blind", without "max_inotify_watches")
+describe_child("a process without inotify", "of_deaf", without "max_inotify_instances")

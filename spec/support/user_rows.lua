@@ -1,4 +1,4 @@
--- What is refused to an ordinary user, and to a process that may open no more files. A child of the
+-- What is refused to an ordinary user, and to a process that has come to a limit. A child of the
 -- spec runs these rows, so that nothing in here knows of busted. Each is a call, its code, what its
 -- message is about (a field of t, or two), and what calls it.
 
@@ -30,6 +30,7 @@ function rows.fixture(root)
     own_copy = root .. "/own/copy",
     own_closed = root .. "/own/tree/closed", -- which the user has closed to itself
     own_tree = root .. "/own/tree",
+    big = root .. "/fixed/big", -- of more bytes than a child's files may have
   }
   return t
 end
@@ -38,7 +39,8 @@ end
 function rows.script(root, user)
   return ([[cd '%s' && chmod 755 . && mkdir locked fixed fixed/dir sticky sticky/dir own own/tree \
     own/tree/closed && : >locked/inside && : >fixed/file && : >fixed/secret && : >sticky/file &&
-    : >own/file && : >own/tree/closed/x && chmod 700 locked && chmod 600 fixed/secret &&
+    : >own/file && : >own/tree/closed/x &&
+    printf %%8192s x >fixed/big && chmod 700 locked && chmod 600 fixed/secret &&
     chmod 1777 sticky && chmod 0 own/tree/closed && chown -R %d:%d own]]):format(root, user, user)
 end
 
@@ -178,13 +180,12 @@ function rows.of_user(t)
   add_dir_paths(list, t, dir, "EPERM", "fixed_file", {
     chmod = true, chown = true, lchown = true, utime = true, lutime = true,
   })
-  for name, call in pairs {
-    chmod = function(file) return file:chmod(420) end,
-    chown = function(file) return file:chown(0, 0) end,
-    utime = function(file) return file:utime(1, 2) end,
-  } do
-    add(list, "File:" .. name, "EPERM", "fixed_file", with_file(t.fixed_file, call))
-  end
+  add(list, "File:chmod", "EPERM", "fixed_file",
+    with_file(t.fixed_file, function(file) return file:chmod(420) end))
+  add(list, "File:chown", "EPERM", "fixed_file",
+    with_file(t.fixed_file, function(file) return file:chown(0, 0) end))
+  add(list, "File:utime", "EPERM", "fixed_file",
+    with_file(t.fixed_file, function(file) return file:utime(1, 2) end))
   add(list, "fs.chown, to give it away", "EPERM", "own_file",
     function() return fs.chown(t.own_file, 0) end)
   add(list, "fs.chown, of the group", "EPERM", "own_file",
@@ -232,6 +233,58 @@ function rows.of_crowd(t)
   add(list, "fs.glob", "EMFILE", "own", function() return fs.glob("*", { dir = t.own }) end,
     { about = function(paths) return paths.own .. "/" end })
   add(list, "fs.rmtree", "EMFILE", "own_tree", function() return fs.rmtree(t.own_tree) end)
+  return list
+end
+
+-- ---- files that may not grow --------------------------------------------------------------------
+
+---Rows for a process whose files may have 4096 bytes.
+---@return table[]
+function rows.of_small(t)
+  local list, data = {}, ("x"):rep(8192)
+
+  local function with_file(call)
+    return function()
+      local file = assert(fs.open(t.own_file, "w"))
+      local value, message, code = call(file)
+      file:close()
+      return value, message, code
+    end
+  end
+
+  local calls = {
+    { "File:write", with_file(function(file) return file:write(data) end) },
+    { "File:write(offset)", with_file(function(file) return file:write("x", 4096) end) },
+    { "File:writev", with_file(function(file) return file:writev { data, data } end) },
+    { "File:truncate", with_file(function(file) return file:truncate(8192) end) },
+    { "File:fallocate", with_file(function(file) return file:fallocate(0, 8192) end) },
+    { "fs.truncate", function() return fs.truncate(t.own_file, 8192) end },
+    { "fs.writefile", function() return fs.writefile(t.own_file, data) end },
+    { "fs.writefile(append)",
+      function() return fs.writefile(t.own_file, data, { append = true }) end },
+    { "fs.writefile(atomic)",
+      function() return fs.writefile(t.own_file, data, { atomic = true }) end },
+  }
+  for _, call in ipairs(calls) do
+    add(list, call[1], "EFBIG", "own_file", call[2])
+  end
+  add(list, "fs.copy", "EFBIG", "big -> own_new", function() return fs.copy(t.big, t.own_new) end)
+  return list
+end
+
+-- ---- inotify ------------------------------------------------------------------------------------
+
+---@return table[]
+function rows.of_blind(t)
+  local list = {}
+  add_paths(list, t, "ENOSPC", "fixed", { watch = true, ["watch(recursive)"] = true })
+  return list
+end
+
+---@return table[]
+function rows.of_deaf(t)
+  local list = {}
+  add_paths(list, t, "EMFILE", "fixed", { watch = true, ["watch(recursive)"] = true })
   return list
 end
 
