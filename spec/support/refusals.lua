@@ -143,19 +143,24 @@ local function about_of(t, row)
   end))
 end
 
+---Makes the call of a row and asserts that it is answered as the row says.
+function refusals.verify(t, row)
+  local run = row[4]
+  if row.raises then
+    refusals.assert_raised(row[2], about_of(t, row), function() run(t) end)
+  else
+    refusals.assert_refused(row[2], about_of(t, row), row.prefix, run(t))
+  end
+end
+
 ---Makes a test of each row: call, code, what it is about, and what calls it.
 function refusals.expand(t, rows)
   for _, row in ipairs(rows) do
     busted.it(("%s answers %s for %s"):format(row[1], row[2], row.case or row[3]), function()
-      local run = row[4]
       if t.why_not then
-        getfenv(run).pending(t.why_not) -- which a spec sees, and a module of this kind does not
+        getfenv(row[4]).pending(t.why_not) -- which a spec sees, and a module of this kind does not
       end
-      if row.raises then
-        refusals.assert_raised(row[2], about_of(t, row), function() run(t) end)
-      else
-        refusals.assert_refused(row[2], about_of(t, row), row.prefix, run(t))
-      end
+      refusals.verify(t, row)
     end)
   end
 end
