@@ -124,9 +124,6 @@ describe("a call on a File", function()
     -- Offsets.
     { "File:write(offset) to append", "EINVAL", "file",
       function() return appending:write("x", 0) end },
-    { "File:write(2^53)", "EFBIG", "file", function() return writing:write("x", MAX) end },
-    { "File:truncate(2^53)", "EFBIG", "file", function() return writing:truncate(MAX) end },
-    { "File:fallocate(2^53)", "EFBIG", "file", function() return writing:fallocate(MAX, 1) end },
     { "File:fallocate(nothing)", "EINVAL", "file", function() return writing:fallocate(0, 0) end },
     { "File:seek(data) at the end", "ENXIO", "file",
       function() return reading:seek("data", 7) end },
@@ -224,6 +221,33 @@ describe("a call on a File", function()
   it("leaves all as it was where it is refused", function()
     t.assert_unchanged()
   end)
+end)
+
+-- ---- sizes beyond the file system's -------------------------------------------------------------
+
+describe("the end of the largest file that halo knows", function()
+  local t = refusals.fixture()
+  local file
+
+  setup(function()
+    file = assert(fs.open(t.file, "r+"))
+  end)
+
+  teardown(function()
+    file:close()
+  end)
+
+  local rows = {
+    { "fs.truncate", "EFBIG", "file", function() return fs.truncate(t.file, MAX) end },
+    { "File:truncate", "EFBIG", "file", function() return file:truncate(MAX) end },
+    { "File:write", "EFBIG", "file", function() return file:write("x", MAX) end },
+    { "File:fallocate", "EFBIG", "file", function() return file:fallocate(MAX, 1) end,
+      either = "ENOSPC" },
+  }
+  for _, row in ipairs(rows) do
+    row.allowed = "this file system has files of that size"
+  end
+  refusals.expand(t, rows)
 end)
 
 -- ---- extended attributes ------------------------------------------------------------------------

@@ -126,8 +126,6 @@ end)
 
 -- ---- what only some calls know ------------------------------------------------------------------
 
-local MAX = 2 ^ 53
-
 describe("a call of halo.fs", function()
   local t = refusals.fixture()
 
@@ -161,7 +159,6 @@ describe("a call of halo.fs", function()
     { "fs.exists", "ELOOP", "loop", function() return fs.exists(t.loop) end },
     { "fs.truncate", "EISDIR", "dir", function() return fs.truncate(t.dir, 0) end },
     { "fs.truncate", "EINVAL", "fifo", function() return fs.truncate(t.fifo, 0) end },
-    { "fs.truncate(2^53)", "EFBIG", "file", function() return fs.truncate(t.file, MAX) end },
 
     -- unlink(2), rmdir(2)
     { "fs.remove", "EISDIR", "dir", function() return fs.remove(t.dir) end },
@@ -202,7 +199,8 @@ describe("a call of halo.fs", function()
     -- rename(2)
     { "fs.rename", "EISDIR", "file -> dir", function() return fs.rename(t.file, t.dir) end },
     { "fs.rename", "ENOTDIR", "dir -> file", function() return fs.rename(t.dir, t.file) end },
-    { "fs.rename", "ENOTEMPTY", "dir -> full", function() return fs.rename(t.dir, t.full) end },
+    { "fs.rename", "ENOTEMPTY", "dir -> full", function() return fs.rename(t.dir, t.full) end,
+      either = "EEXIST" },
     { "fs.rename", "EINVAL", "dir -> dir/inner",
       function() return fs.rename(t.dir, t.dir .. "/inner") end,
       about = function() return t.dir .. " -> " .. t.dir .. "/inner" end },
@@ -219,12 +217,13 @@ describe("a call of halo.fs", function()
     { "fs.rename(both)", "EINVAL", "file -> link",
       function() return fs.rename(t.file, t.link, { noreplace = true, exchange = true }) end },
     { "Dir:rename", "ENOTEMPTY", "dir -> full", function() return t.at:rename("dir", "full") end,
-      below = true },
+      below = true, either = "EEXIST" },
     { "Dir:rename(noreplace)", "EEXIST", "file -> link",
       function() return t.at:rename("file", "link", { noreplace = true }) end, below = true },
     { "fs.move", "EISDIR", "file -> dir", function() return fs.move(t.file, t.dir) end },
     { "fs.move", "ENOTDIR", "dir -> file", function() return fs.move(t.dir, t.file) end },
-    { "fs.move", "ENOTEMPTY", "dir -> full", function() return fs.move(t.dir, t.full) end },
+    { "fs.move", "ENOTEMPTY", "dir -> full", function() return fs.move(t.dir, t.full) end,
+      either = "EEXIST" },
     { "fs.move(noreplace)", "EEXIST", "file -> link",
       function() return fs.move(t.file, t.link, { noreplace = true }) end },
 
