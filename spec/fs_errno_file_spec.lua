@@ -6,6 +6,7 @@ local catalog = require "spec.support.catalog"
 local command = require "spec.support.command"
 local refusals = require "spec.support.refusals"
 local temp = require "spec.support.temp"
+require "spec.support.assertions"
 
 local fs = halo.fs
 local flags = fs.flags
@@ -248,6 +249,53 @@ describe("the end of the largest file that halo knows", function()
     row.allowed = "this file system has files of that size"
   end
   refusals.expand(t, rows)
+end)
+
+-- known: the whole block; each test says where.
+describe("a refused call on a File", function()
+  local t = refusals.fixture()
+
+  it("tells of writing where it would have written (fallocate: bindings/result.c)", function()
+    local file = assert(fs.open(t.file))
+    local ok, message, code = file:fallocate(0, 1)
+    file:close()
+    assert.refused("EBADF: the file is not open for writing: " .. t.file, ok, message, code)
+  end)
+
+  it("does not tell of reading where it is about neither (PATH: bindings/result.c)", function()
+    local file = assert(fs.open(t.file, flags.PATH))
+    local _, message = file:chmod(420)
+    file:close()
+    assert.not_matches("reading", message)
+  end)
+
+  it("tells that the file is closed (seek and tell: bindings/fs_data.c)", function()
+    local file = assert(fs.open(t.file))
+    file:close()
+    local expected = "EBADF: the file is closed: " .. t.file
+    assert.refused(expected, file:seek("set", 0))
+    assert.refused(expected, file:seek("cur", 0))
+    assert.refused(expected, file:tell())
+  end)
+
+  it("needs no buffer to be refused (readv: files.lua)", function()
+    local file = assert(fs.open(t.file))
+    file:close()
+    refusals.assert_refused("EBADF", t.file, false, file:readv {})
+  end)
+
+  it("answers EINVAL, as lseek(2), for a place before the start (seek: files.lua)", function()
+    local file = assert(fs.open(t.file))
+    finally(function() file:close() end)
+    refusals.assert_refused("EINVAL", t.file, false, file:seek("cur", -1))
+    refusals.assert_refused("EINVAL", t.file, false, file:seek("end", -8))
+  end)
+
+  it("answers ESPIPE on each engine where pwrite(2) does (ring: core/ops_data.c)", function()
+    local file = assert(fs.open "/proc/self/status")
+    finally(function() file:close() end)
+    refusals.assert_refused("ESPIPE", "/proc/self/status", false, file:write("x", 0))
+  end)
 end)
 
 -- ---- extended attributes ------------------------------------------------------------------------

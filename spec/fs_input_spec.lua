@@ -106,6 +106,23 @@ describe("a path that is none", function()
     end)
   end
 
+  -- known: bindings/fs.c takes a File for the directory that a path begins in, as Dir means it.
+  local takes_files = { at = true, lines = true, statfs = true, getxattr = true, setxattr = true,
+    listxattr = true, removexattr = true }
+  for _, entry in ipairs(catalog.paths) do
+    local name = entry[1]
+    if not takes_files[name] then
+      takes_files[name] = true
+      it(("is a misuse of fs.%s, be it a File"):format(name), function()
+        local file, arguments = assert(fs.open(t.dir)), { unpack(entry, 3, table.maxn(entry)) }
+        local expected = "bad argument #1 to '%s' (path (a string) expected, got userdata"
+        assert_misuse(expected:format(entry.says or name),
+          function(path) fs[name](path, unpack(arguments)) end, file)
+        file:close()
+      end)
+    end
+  end
+
   it("leaves all as it was", function()
     t.assert_unchanged()
   end)
@@ -248,6 +265,26 @@ describe("a number that is none of a call's", function()
     { "mkdir", 2, MODE_MAX, function(n) t.at:mkdir("free", n) end },
     { "mkfifo", 2, MODE_MAX, function(n) t.at:mkfifo("free", n) end },
     { "utime(atime)", 2, bad_times, function(n) t.at:utime("file", n) end },
+
+    -- known: the rest; files.lua, but for utime (bindings/fs_meta.c) and lines (whole.lua).
+    { "create", 2, MODE_MAX, function(n) fs.create(t.free, n) end },
+    { "readv(offset)", 3, OFFSET_MAX, function(n) fs.readv(file, { buffer }, n) end },
+    { "fallocate(offset)", 2, OFFSET_MAX, function(n) fs.fallocate(file, n, 1) end },
+    { "fallocate(length)", 3, OFFSET_MAX, function(n) fs.fallocate(file, 0, n) end },
+    { "sync_file_range(offset)", 2, OFFSET_MAX, function(n) fs.sync_file_range(file, n) end },
+    { "sync_file_range(length)", 3, OFFSET_MAX, function(n) fs.sync_file_range(file, 0, n) end },
+    { "seek(set)", 3, OFFSET_MAX, function(n) fs.seek(file, "set", n) end },
+    { "seek(cur)", 3, { 1.5, 0 / 0, 1 / 0, "12", "x", {}, true },
+      function(n) fs.seek(file, "cur", n) end },
+    { "seek(end)", 3, { 1.5, 0 / 0, 1 / 0, "12", "x", {}, true },
+      function(n) fs.seek(file, "end", n) end },
+    { "lock(timeout)", 3, bad_seconds, function(n) fs.lock(file, false, n) end },
+    { "utime(nanoseconds)", 2, { { 1, -1 }, { 1, 1e9 }, { 1, 1.5 } },
+      function(n) fs.utime(t.file, n) end },
+    { "futime(nanoseconds)", 3, { { 1, -1 }, { 1, 1e9 }, { 1, 1.5 } },
+      function(n) fs.futime(file, nil, n) end },
+    { "lines", 3, { 2 ^ 54 }, function(n) fs.lines(t.file, false, n)() end },
+
     { "lutime(mtime)", 3, bad_times, function(n) t.at:lutime("file", nil, n) end },
   }
 
@@ -309,8 +346,7 @@ describe("an argument of the wrong kind", function()
     { "glob(dir)", 2, { 12, true, {}, "a\0b" }, function(d) fs.glob("*", { dir = d }) end },
     { "walk(prune)", 2, { 12, true, "x", {} }, function(f) fs.walk(t.root, { prune = f }) end },
     { "walk(filter)", 2, { 12, true, "x", {} }, function(f) fs.walk(t.root, { filter = f }) end },
-    { "walk(on_error)", 2, { 12, true, "x", {} },
-      function(f) fs.walk(t.root, { on_error = f }) end },
+    { "walk(on_error)", 2, { 12, {} }, function(f) fs.walk(t.root, { on_error = f }) end },
     { "watch(events)", 2, { 12, true, "create", { "nope" }, { 12 } },
       function(e) fs.watch(t.root, { events = e }) end },
     { "writefile(both)", 3, { true },
@@ -334,6 +370,18 @@ describe("an argument of the wrong kind", function()
     { "writefile", 2, no_data, function(data) fs.writefile(t.free, data) end },
     { "read_into", 2, { NONE, "x", 12, {}, io.stdout }, function(b) fs.read_into(file, b) end },
     { "read_into", 3, { 9, OFFSET_MAX }, function(n) fs.read_into(file, buffer, n) end },
+
+    -- known: names.lua, meta.lua and files.lua; mknod is in bindings/fs_names.c.
+    { "rename", 3, no_options, function(o) fs.rename(t.file, t.free, o) end },
+    { "setxattr", 4, no_options, function(o) fs.setxattr(t.file, "user.x", "x", o) end },
+    { "fallocate", 4, no_options, function(o) fs.fallocate(file, 0, 1, o) end },
+    { "sync_file_range", 4, no_options, function(o) fs.sync_file_range(file, 0, 1, o) end },
+    { "mknod", 2, { "nope", "", 12, {}, true }, function(kind) fs.mknod(t.free, kind) end },
+    { "access", 2, { 12, {}, true }, function(how) fs.access(t.file, how) end },
+    { "readv", 2, { NONE, 12, "x", { 12 }, { "x" } }, function(b) fs.readv(file, b) end },
+    { "lstat", 2, no_word, function(field) fs.lstat(t.file, field) end },
+    { "fstat", 2, no_word, function(field) fs.fstat(file, field) end },
+    { "stat(of nothing)", 2, no_word, function(field) fs.stat(t.missing, field) end },
   }
 
   for _, row in ipairs(rows) do
