@@ -3,6 +3,7 @@
 
 local check = require "halo.fs.check"
 local core = require "halo.core"
+local refusal = require "halo.fs.refusal"
 local sum_of = require("halo.fs.options").sum_of
 local status = require "halo.fs.status"
 local wait = require "halo.wait"
@@ -17,6 +18,17 @@ local fs = {}
 ---@field private file halo.File
 local Dir = {}
 Dir.__index = Dir
+
+---The file of a Dir. What is no Dir was mostly called with a dot where a colon should be.
+---@param self any
+---@param name string of the method
+---@return halo.File
+local function file_of(self, name)
+  if getmetatable(self) ~= Dir then
+    core.raise(("calling '%s' on bad self (Dir expected, got %s)"):format(name, type(self)))
+  end
+  return self.file
+end
 
 ---@param base string|halo.File
 ---@param path string? below base
@@ -42,7 +54,11 @@ end
 ---@return string? code
 function fs.at(dir)
   if check.is_file(dir) then
-    return open_dir(dir, ".")
+    local opened, message, code = open_dir(dir, ".")
+    if not opened then
+      return nil, refusal.about(message, ".", core.path(dir)), code
+    end
+    return opened
   end
   return open_dir(check.path(dir, 1, "at"))
 end
@@ -54,7 +70,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:at(path)
-  return open_dir(self.file, check.path(path, 1, "at"))
+  return open_dir(file_of(self, "at"), check.path(path, 1, "at"))
 end
 
 ---@async
@@ -62,12 +78,13 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:close()
-  return checked(core.close(self.file))
+  return checked(core.close(file_of(self, "close")))
 end
 
 function Dir:__tostring()
-  local open = core.is_open(self.file)
-  return (open and "dir (%s)" or "dir (closed, %s)"):format(core.path(self.file))
+  local file = file_of(self, "tostring")
+  local open = core.is_open(file)
+  return (open and "dir (%s)" or "dir (closed, %s)"):format(core.path(file))
 end
 
 -- ---- calls of one path ----------------------------------------------------------------------
@@ -81,7 +98,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:open(path, mode, perm)
-  return checked(core.open(self.file, path, mode, perm))
+  return checked(core.open(file_of(self, "open"), path, mode, perm))
 end
 
 ---As fs.create.
@@ -92,7 +109,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:create(path, perm)
-  return checked(core.open(self.file, path, "w", perm))
+  return checked(core.open(file_of(self, "create"), path, "w", perm))
 end
 
 ---As fs.stat.
@@ -104,9 +121,9 @@ end
 ---@return string? code
 function Dir:stat(path, field)
   if field == nil then
-    return status.table(core.stat(self.file, path))
+    return status.table(core.stat(file_of(self, "stat"), path))
   end
-  return status.field(field, core.stat(self.file, path))
+  return status.field(field, core.stat(file_of(self, "stat"), path))
 end
 
 ---As fs.lstat.
@@ -118,9 +135,9 @@ end
 ---@return string? code
 function Dir:lstat(path, field)
   if field == nil then
-    return status.table(core.lstat(self.file, path))
+    return status.table(core.lstat(file_of(self, "lstat"), path))
   end
-  return status.field(field, core.lstat(self.file, path))
+  return status.field(field, core.lstat(file_of(self, "lstat"), path))
 end
 
 local access_bits = { r = 4, w = 2, x = 1 }
@@ -134,10 +151,13 @@ local access_bits = { r = 4, w = 2, x = 1 }
 ---@return string? code
 function Dir:access(path, how)
   local bits = 0
+  if how ~= nil and type(how) ~= "string" then
+    check.type_error("string", how, 2, "access")
+  end
   for letter in (how or ""):gmatch "." do
     bits = bits + (access_bits[letter] or check.fail(("no way '%s'"):format(letter), 2, "access"))
   end
-  return checked(core.access(self.file, path, bits))
+  return checked(core.access(file_of(self, "access"), path, bits))
 end
 
 ---As fs.exists.
@@ -147,7 +167,8 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:exists(path)
-  local ok, message, code = checked(core.access(self.file, path, 0))
+  local ok, message, code = checked(core.access(file_of(self, "exists"),
+    check.path(path, 1, "exists"), 0))
   if not ok and (code == "ENOENT" or code == "ENOTDIR") then
     return false
   end
@@ -162,7 +183,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:mkdir(path, perm)
-  return checked(core.mkdir(self.file, path, perm))
+  return checked(core.mkdir(file_of(self, "mkdir"), path, perm))
 end
 
 ---As fs.rmdir.
@@ -172,7 +193,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:rmdir(path)
-  return checked(core.rmdir(self.file, path))
+  return checked(core.rmdir(file_of(self, "rmdir"), path))
 end
 
 ---As fs.remove.
@@ -182,7 +203,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:remove(path)
-  return checked(core.remove(self.file, path))
+  return checked(core.remove(file_of(self, "remove"), path))
 end
 
 ---As fs.readlink.
@@ -192,7 +213,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:readlink(path)
-  return checked(core.readlink(self.file, path))
+  return checked(core.readlink(file_of(self, "readlink"), path))
 end
 
 ---As fs.readdir, of the directory itself where no path is given.
@@ -202,7 +223,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:readdir(path)
-  return checked(core.readdir(self.file, path == nil and "." or path))
+  return checked(core.readdir(file_of(self, "readdir"), path == nil and "." or path))
 end
 
 ---As fs.chmod.
@@ -213,7 +234,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:chmod(path, mode)
-  return checked(core.chmod(self.file, path, mode))
+  return checked(core.chmod(file_of(self, "chmod"), path, mode))
 end
 
 ---As fs.chown.
@@ -225,7 +246,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:chown(path, uid, gid)
-  return checked(core.chown(self.file, path, uid, gid))
+  return checked(core.chown(file_of(self, "chown"), path, uid, gid))
 end
 
 ---As fs.lchown.
@@ -237,7 +258,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:lchown(path, uid, gid)
-  return checked(core.lchown(self.file, path, uid, gid))
+  return checked(core.lchown(file_of(self, "lchown"), path, uid, gid))
 end
 
 ---As fs.utime.
@@ -249,7 +270,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:utime(path, atime, mtime)
-  return checked(core.utime(self.file, path, atime, mtime))
+  return checked(core.utime(file_of(self, "utime"), path, atime, mtime))
 end
 
 ---As fs.lutime.
@@ -261,7 +282,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:lutime(path, atime, mtime)
-  return checked(core.lutime(self.file, path, atime, mtime))
+  return checked(core.lutime(file_of(self, "lutime"), path, atime, mtime))
 end
 
 ---As fs.mkfifo.
@@ -272,7 +293,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:mkfifo(path, perm)
-  return checked(core.mkfifo(self.file, path, perm))
+  return checked(core.mkfifo(file_of(self, "mkfifo"), path, perm))
 end
 
 -- ---- calls of two paths, which both begin in the directory ------------------------------------
@@ -289,7 +310,7 @@ local rename_flags = { noreplace = 1, exchange = 2 } -- RENAME_NOREPLACE, RENAME
 ---@return string? code
 function Dir:rename(from, to, options)
   local sum = sum_of(check.options(options, 3, "rename"), rename_flags)
-  return checked(core.rename(self.file, from, to, sum))
+  return checked(core.rename(file_of(self, "rename"), from, to, sum))
 end
 
 ---As fs.link.
@@ -300,7 +321,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:link(path, new)
-  return checked(core.link(self.file, path, new))
+  return checked(core.link(file_of(self, "link"), path, new))
 end
 
 ---As fs.symlink: only the link's own name begins in the directory.
@@ -311,7 +332,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:symlink(target, path)
-  return checked(core.symlink(self.file, target, path))
+  return checked(core.symlink(file_of(self, "symlink"), target, path))
 end
 
 return fs

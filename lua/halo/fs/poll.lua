@@ -3,6 +3,7 @@
 
 local core = require "halo.core"
 local calls = require "halo.fs.calls"
+local check = require "halo.fs.check"
 local settle = require("halo.wait").settle
 
 local poll = {}
@@ -23,7 +24,12 @@ end
 ---@param seconds number? between two looks; 1 by default
 ---@return fun(): halo.Stat|false, halo.Stat|false
 function poll.poll(path, seconds)
-  seconds = seconds or 1
+  check.path(path, 1, "poll")
+  if seconds == nil then
+    seconds = 1
+  elseif type(seconds) ~= "number" or not (seconds >= 0) then
+    check.fail("a number of seconds expected, not below 0", 2, "poll")
+  end
   local before = calls.stat(path) or false
   return function()
     while true do
