@@ -9,7 +9,6 @@
 
 #define HALO_NO_OPCODE     255
 #define HALO_TRY_BYTES_MAX (256 << 10) /* of data that may be moved on the loop's thread */
-#define HALO_STATX_WANTED  (STATX_BASIC_STATS | STATX_BTIME)
 
 struct io_uring_sqe;
 
