@@ -11,6 +11,7 @@ struct halo_lua_file *halo_file_new(lua_State *L, const char *path, size_t lengt
     struct halo_lua_file *file = lua_newuserdata(L, sizeof(*file) + length + 1);
     file->type = halo_file_type;
     file->handle = 0;
+    file->is_base = false;
     file->length = length;
     memcpy(file->path, path, length);
     file->path[length] = '\0';
@@ -73,6 +74,15 @@ static int file_fd(lua_State *L)
     return 1;
 }
 
+/* as_base(file): the same File, which may from now on stand before the path of a call. */
+static int file_as_base(lua_State *L)
+{
+    struct halo_lua_file *file = halo_check_type(L, 1, halo_file_type, "at");
+    file->is_base = true;
+    lua_settop(L, 1);
+    return 1;
+}
+
 struct listing {
     lua_State *L;
     struct halo_lua *lua;
@@ -115,9 +125,13 @@ static int file_adopt(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"adopt", file_adopt},     {"open_files", file_open_files},
-    {"is_open", file_is_open}, {"path", file_path},
-    {"fd", file_fd},           {NULL, NULL},
+    {"adopt", file_adopt},
+    {"open_files", file_open_files},
+    {"as_base", file_as_base},
+    {"is_open", file_is_open},
+    {"path", file_path},
+    {"fd", file_fd},
+    {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

@@ -9,8 +9,8 @@
 uint64_t halo_take_base(lua_State *L)
 {
     const struct halo_lua_file *directory = halo_to_type(L, 1, halo_file_type);
-    if (!directory)
-        return 0;
+    if (!directory || !directory->is_base)
+        return 0; /* the check of the path will say that a File is none */
     uint64_t handle = directory->handle;
     lua_remove(L, 1);
     return handle;

@@ -14,8 +14,9 @@
 #define HALO_MODE_MAX 07777
 
 /*
- * A call on paths takes a directory's File before them, which relative ones start from. Takes it
- * off the stack and returns its handle, or 0. The core keeps the directory open meanwhile.
+ * A call on paths takes the File of a directory before them, which relative ones start from, where
+ * core.as_base() has made it one for that: from users it would be a mistake. Takes it off the
+ * stack and returns its handle, or 0. The core keeps the directory open meanwhile.
  */
 uint64_t halo_take_base(lua_State *L);
 

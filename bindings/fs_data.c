@@ -264,7 +264,7 @@ static int fs_seek(lua_State *L)
     uint64_t position = halo_check_size(L, 2, "seek", HALO_OFFSET_MAX);
     int error = halo_file_seek(halo_lua_loop(L, lua), file->handle, position);
     if (error < 0)
-        return halo_push_error(L, -error, file->path, NULL);
+        return halo_push_file_error(L, -error, file);
     lua_pushnumber(L, (double)position);
     return 1;
 }
@@ -278,7 +278,7 @@ static int fs_tell(lua_State *L)
     if (!error && info.stream)
         error = -ESPIPE;
     if (error < 0)
-        return halo_push_error(L, -error, file->path, NULL);
+        return halo_push_file_error(L, -error, file);
     lua_pushnumber(L, (double)info.position);
     return 1;
 }

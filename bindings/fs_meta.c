@@ -120,6 +120,16 @@ static double check_seconds(lua_State *L, int index, int arg, const char *name)
     return seconds;
 }
 
+/* On top of the stack, out of the table at an argument. */
+static long check_nanoseconds(lua_State *L, int arg, const char *name)
+{
+    double value = lua_isnil(L, -1) ? 0 : lua_tonumber(L, -1);
+    bool is_number = lua_isnil(L, -1) || lua_type(L, -1) == LUA_TNUMBER;
+    if (!is_number || !(value >= 0 && value < 1e9) || value != floor(value))
+        halo_arg_error(L, arg, name, "the nanoseconds of a time are a whole number below 10^9");
+    return (long)value;
+}
+
 /* nil leaves the time as it is; a table {seconds, nanoseconds} is exact where a number is not. */
 static struct timespec check_time(lua_State *L, int arg, const char *name)
 {
@@ -135,7 +145,7 @@ static struct timespec check_time(lua_State *L, int arg, const char *name)
         lua_rawgeti(L, arg, 1);
         time.tv_sec = (time_t)check_seconds(L, -1, arg, name);
         lua_rawgeti(L, arg, 2);
-        time.tv_nsec = (long)halo_opt_size(L, lua_gettop(L), name, 999999999, 0);
+        time.tv_nsec = check_nanoseconds(L, arg, name);
         lua_pop(L, 2);
         return time;
     }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -82,17 +83,32 @@ static int fs_mkfifo(lua_State *L)
     return await_mknod(L, base, mode | S_IFIFO, 0, "mkfifo");
 }
 
+static uint32_t check_node_type(lua_State *L, int arg)
+{
+    static const char *const names[] = {"file", "fifo", "socket", "char", "block"};
+    static const uint32_t types[] = {S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK};
+    const char *name = lua_type(L, arg) == LUA_TSTRING ? lua_tostring(L, arg) : "";
+
+    if (lua_isnoneornil(L, arg))
+        return S_IFREG;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0)
+            return types[i];
+    halo_arg_error(L, arg, "mknod", "'file', 'fifo', 'socket', 'char' or 'block' expected");
+    return 0;
+}
+
 /* mknod(path, type, mode, major, minor) */
 static int fs_mknod(lua_State *L)
 {
-    static const char *const names[] = {"file", "fifo", "socket", "char", "block", NULL};
-    static const uint32_t types[] = {S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK};
+    size_t length;
     uint64_t base = halo_take_base(L);
-    int type = luaL_checkoption(L, 2, "file", names);
+    halo_check_path(L, 1, "mknod", &length);
+    uint32_t type = check_node_type(L, 2);
     uint32_t mode = (uint32_t)halo_opt_size(L, 3, "mknod", HALO_MODE_MAX, MKNOD_MODE_DEFAULT);
     uint32_t major_number = (uint32_t)halo_opt_size(L, 4, "mknod", UINT32_MAX, 0);
     uint32_t minor_number = (uint32_t)halo_opt_size(L, 5, "mknod", UINT32_MAX, 0);
-    return await_mknod(L, base, mode | types[type], makedev(major_number, minor_number), "mknod");
+    return await_mknod(L, base, mode | type, makedev(major_number, minor_number), "mknod");
 }
 
 static int fs_readdir(lua_State *L)

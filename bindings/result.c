@@ -48,14 +48,24 @@ int halo_push_error(lua_State *L, int error, const char *path, const char *path2
     return push_message(L, error, strerror(error), path, path2);
 }
 
-/* EBADF has two causes here, and neither is a bad descriptor. */
+int halo_push_file_error(lua_State *L, int error, const struct halo_lua_file *file)
+{
+    const char *text = error == EBADF ? "the file is closed" : strerror(error);
+    return push_message(L, error, text, file->path, NULL);
+}
+
+/* EBADF has these causes here, and none is a bad descriptor. */
 static const char *bad_file(const struct halo_lua *lua, const struct halo_op *op)
 {
+    enum halo_op_code kind = halo_op_kind(op);
     struct halo_file_info info;
+
     if (halo_file_info(lua->loop, op->file, &info) < 0)
         return "the file is closed";
-    return halo_op_kind(op) == HALO_OP_WRITE ? "the file is not open for writing"
-                                             : "the file is not open for reading";
+    if (info.flags & O_PATH)
+        return "the file is only a place (PATH)";
+    return kind == HALO_OP_WRITE || kind == HALO_OP_FALLOCATE ? "the file is not open for writing"
+                                                              : "the file is not open for reading";
 }
 
 static bool has_two_paths(const struct halo_op *op)

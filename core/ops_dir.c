@@ -50,7 +50,7 @@ static size_t piece_length(const char *path)
     return slash > 0 ? slash : length;
 }
 
-/* A path from a directory may be of any length; by names, each is opened in the one before. */
+/* A walk's path may be of any length; by names, each is opened in the one before. */
 static int open_from_base(const struct halo_op *op, uint64_t resolve, bool by_names)
 {
     char piece[PATH_MAX];
@@ -59,7 +59,8 @@ static int open_from_base(const struct halo_op *op, uint64_t resolve, bool by_na
     int fd;
 
     do {
-        size_t length = by_names ? strcspn(path, "/") : piece_length(path);
+        bool walks = op->flags & (HALO_READDIR_NO_SYMLINKS | HALO_READDIR_FOLLOW);
+        size_t length = by_names ? strcspn(path, "/") : walks ? piece_length(path) : strlen(path);
         if (length < PATH_MAX) {
             memcpy(piece, path, length);
             piece[length] = '\0';

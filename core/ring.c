@@ -188,9 +188,10 @@ static void complete(struct ring *ring, uint64_t seq, int result)
     HALO_CHECK(op->state == HALO_OP_RUNNING, "a completion for an operation that was not running");
     /*
      * The ring may know the opcode and not what is asked of it; and it cancels by itself where it
-     * can start no worker. In both cases nothing has happened yet, and the plain call decides.
+     * can start no worker. In both cases nothing has happened yet, and the plain call decides. It
+     * does as well where a file lacks the right to write and the offsets to do it at (EBADF).
      */
-    bool invalid = result == -EINVAL || result == -EOPNOTSUPP;
+    bool invalid = result == -EINVAL || result == -EOPNOTSUPP || result == -EBADF;
     if (!op->cancelled && (invalid || result == -ECANCELED) &&
         op->now != &halo_op_table[HALO_OP_POLL]) {
         op->pool_only = true;

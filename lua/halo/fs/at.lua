@@ -43,7 +43,7 @@ local function open_dir(base, path)
   if not file then
     return nil, message, code
   end
-  return setmetatable({ file = file }, Dir)
+  return setmetatable({ file = core.as_base(file) }, Dir)
 end
 
 ---A directory to work below, whatever becomes of its name meanwhile.
@@ -54,7 +54,7 @@ end
 ---@return string? code
 function fs.at(dir)
   if check.is_file(dir) then
-    local opened, message, code = open_dir(dir, ".")
+    local opened, message, code = open_dir(core.as_base(dir), ".")
     if not opened then
       return nil, refusal.about(message, ".", core.path(dir)), code
     end

@@ -111,7 +111,7 @@ local function open(self, node)
   elseif node.file then
     core.close(file) -- another task was faster
   else
-    node.file = file
+    node.file = core.as_base(file)
     link(self, node)
   end
   return true

@@ -310,7 +310,7 @@ function fs.rmtree(path, options)
   if not holder then
     message = refusal.about(message, open, path)
   else
-    holder, message, code = remove_in(holder, prefix, name)
+    holder, message, code = remove_in(core.as_base(holder), prefix, name)
   end
   if code == "ENOENT" and options.force then
     return true

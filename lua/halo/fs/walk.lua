@@ -197,7 +197,7 @@ local function list(self, node)
   if not file then
     return nil, message, code
   end
-  self.file = file
+  self.file = core.as_base(file)
   return core.list(node.path, 0, self.flags, self.place)
 end
 

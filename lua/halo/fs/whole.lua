@@ -207,7 +207,7 @@ local function write_atomic(path, data, options)
   local replaced = not options.exclusive and find_replaced(path, at) or nil
   local parent, name = at:match "^(.-)([^/]*)$"
   parent = parent == "" and "." or parent
-  local directory = must(path, calls.open(parent, flags.RDONLY + flags.DIRECTORY))
+  local directory = core.as_base(must(path, calls.open(parent, flags.RDONLY + flags.DIRECTORY)))
   local job = { path = path, name = name, directory = directory }
   local ok, result = guard(replace, job, replaced, data, options)
   scope.shield(clean_up, job)
