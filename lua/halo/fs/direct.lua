@@ -3,18 +3,11 @@
 -- arguments, whatever has to wait, and whatever the system refuses. See bindings/direct.c.
 
 local core = require "halo.core"
+local ffi = require "ffi"
 local status = require "halo.fs.status"
 
 local getmetatable, type = getmetatable, type
 local to_stat, numbers = status.table, status.numbers
-
-local has_ffi, ffi = pcall(require, "ffi")
-if not has_ffi then
-  local function decline() end
-  return setmetatable({}, { __index = function()
-    return decline
-  end })
-end
 
 local Room = ffi.typeof [[struct {
   double size, mode, uid, gid, nlink, ino, dev, rdev, blocks, blksize;
