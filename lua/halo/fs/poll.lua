@@ -27,7 +27,7 @@ function poll.poll(path, seconds)
   check.path(path, 1, "poll")
   if seconds == nil then
     seconds = 1
-  elseif type(seconds) ~= "number" or not (seconds >= 0) then
+  elseif type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
     check.fail("a number of seconds expected, not below 0", 2, "poll")
   end
   local before = calls.stat(path) or false

@@ -61,11 +61,11 @@ end
 ---@return string? message
 ---@return string? code
 function whole.readfile(path)
-  local data, message, code = direct.readfile(path)
-  if data then
-    return data
+  local content = direct.readfile(path)
+  if content then
+    return content
   end
-  data, message, code = checked(core.readfile(path))
+  local data, message, code = checked(core.readfile(path))
   if data or code ~= "ESPIPE" then
     return data, message, code
   end
