@@ -49,7 +49,7 @@ function files.lines(directory)
     lines[i], size = line, size + #line
   end
   lines[#lines] = ("x"):rep(#lines[#lines] - 1 + PIECE - size) .. "\n"
-  write_big(directory .. "/lines.data", 64 * PIECE, table.concat(lines))
+  write_big(directory .. "/lines.data", 1024 * PIECE, table.concat(lines))
 end
 
 function files.names(directory, count)

@@ -61,6 +61,11 @@ return {
     c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "small",
   },
   {
+    name = "checksum", title = "CRC-32 of a small file", unit = "us",
+    count = 15000, scaled = true, tasks = { 1, 8, 128 },
+    c = "name_loops", others = {}, needs = "small",
+  },
+  {
     name = "write", title = "4 KiB write, one file", unit = "us",
     count = 15000, fewer = 5, tasks = EACH,
     c = "data_loops", ring = true, others = LUV_IO_NODE, needs = "write",
@@ -95,7 +100,7 @@ return {
     others = { luv = true, io = true, node = true, tools = "du -s" },
   },
   {
-    name = "lines", title = "lines of a file of 64 MiB", unit = "ms",
+    name = "lines", title = "lines of a file of 1 GiB", unit = "ms",
     c = "walk_loops", others = { io = true, node = true, tools = "wc -l" },
     needs = "lines", path = "lines.data",
   },

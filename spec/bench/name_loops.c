@@ -46,6 +46,37 @@ static void plain_readfile(struct job *job, struct slot *slot)
     close(fd);
 }
 
+static uint32_t remainders[256]; /* of each byte, divided by the polynomial of CRC-32 */
+
+static void prepare_checksum(struct job *job)
+{
+    prepare_small(job);
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t rest = byte;
+        for (int bit = 0; bit < 8; bit++)
+            rest = rest >> 1 ^ (rest & 1 ? 0xedb88320 : 0);
+        remainders[byte] = rest;
+    }
+}
+
+/* The CRC-32 of gzip, a byte at a time: the work that the other columns do as well. */
+static uint32_t crc_of(const uint8_t *bytes, size_t count)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < count; i++)
+        crc = remainders[(crc ^ bytes[i]) & 255] ^ crc >> 8;
+    return ~crc;
+}
+
+static void plain_checksum(struct job *job, struct slot *slot)
+{
+    static volatile uint32_t sum;
+    int fd = (int)checked("open", open(job->paths[slot->item], O_RDONLY | O_CLOEXEC));
+    size_t got = (size_t)checked("read", read(fd, slot->buffer, WHOLE_MAX));
+    close(fd);
+    sum = sum ^ crc_of((const uint8_t *)slot->buffer, got);
+}
+
 /* One chain. It is a hard one behind the read, which does not fill the buffer. */
 static void queue_readfile(struct job *job, struct slot *slot, struct io_uring *ring)
 {
@@ -173,6 +204,7 @@ static void queue_copy(struct job *job, struct slot *slot, struct io_uring *ring
 static const struct job_kind kinds[] = {
     {"lstat", 0, prepare_lstat, plain_lstat, queue_lstat},
     {"readfile", WHOLE_MAX, prepare_small, plain_readfile, queue_readfile},
+    {"checksum", WHOLE_MAX, prepare_checksum, plain_checksum, NULL},
     {"cycle", CONTENT, prepare_cycle, plain_cycle, queue_cycle},
     {"copy", WHOLE_MAX, prepare_copy, plain_copy, queue_copy},
     {0},
