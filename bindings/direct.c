@@ -12,6 +12,7 @@
 #include "fs.h"
 
 #define DECLINED (-1)
+#define LATER    (-2) /* others that are ready should go on first: core.pass() */
 
 /* What the calls leave for Lua to pick up. lua/halo/fs/direct.lua declares both structs, too. */
 struct halo_direct_room {
@@ -39,16 +40,19 @@ struct halo_direct_calls {
 
 /* ---- arguments ----------------------------------------------------------------------------- */
 
-/* Whether the running task may do something at once: it is not cancelled, nor too long at it. */
-static bool may_go_on(const struct halo_lua *lua, unsigned *flags)
+/*
+ * Whether the running task may do something at once: it is not cancelled, nor too long at it.
+ * Returns 0, DECLINED or LATER.
+ */
+static int look_around(const struct halo_lua *lua, unsigned *flags)
 {
     const struct halo_task *task = lua->task;
 
     if (!lua->loop || atomic_load_explicit(&lua->interrupt, memory_order_relaxed) ||
         (task && task->cancelled && task->shields == 0))
-        return false;
+        return DECLINED;
     *flags = lua->ready || lua->stepping ? 0 : HALO_ALONE;
-    return !lua->ready || halo_loop_spent_ns(lua->loop) <= lua->quantum_end_ns;
+    return lua->ready && halo_loop_spent_ns(lua->loop) > lua->quantum_end_ns ? LATER : 0;
 }
 
 static bool to_size(double value, uint64_t *size)
@@ -85,9 +89,11 @@ static int read_to(struct halo_lua *lua, const struct halo_lua_file *file, void 
     uint64_t bytes, place;
     unsigned flags;
 
-    if (!is_file(file) || !to_size(length, &bytes) || bytes > size || !to_place(offset, &place) ||
-        !may_go_on(lua, &flags))
+    if (!is_file(file) || !to_size(length, &bytes) || bytes > size || !to_place(offset, &place))
         return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
     int64_t got = halo_direct_read(lua->loop, file->handle, data, (size_t)bytes, place, flags);
     return got == HALO_DECLINED ? DECLINED : (int)got;
 }
@@ -116,9 +122,11 @@ static int direct_write(struct halo_lua *lua, const struct halo_lua_file *file, 
     uint64_t bytes, place;
     unsigned flags;
 
-    if (!is_file(file) || !to_size(length, &bytes) || !to_place(offset, &place) ||
-        !may_go_on(lua, &flags))
+    if (!is_file(file) || !to_size(length, &bytes) || !to_place(offset, &place))
         return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
     int64_t put = halo_direct_write(lua->loop, file->handle, data, (size_t)bytes, place, flags);
     return put == HALO_DECLINED ? DECLINED : (int)put;
 }
@@ -128,8 +136,11 @@ static int direct_readfile(struct halo_lua *lua, const char *path, double length
 {
     unsigned flags;
 
-    if (room->busy || !to_path(path, length) || !may_go_on(lua, &flags))
+    if (room->busy || !to_path(path, length))
         return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
     int64_t got = halo_direct_readfile(lua->loop, path, room->bytes, sizeof(room->bytes), flags);
     room->busy = got > 0;
     return got == HALO_DECLINED ? DECLINED : (int)got;
@@ -166,8 +177,12 @@ static int direct_stat(struct halo_lua *lua, const char *path, double length, bo
     struct statx status;
     unsigned flags;
 
-    if (!to_path(path, length) || !may_go_on(lua, &flags) ||
-        halo_direct_stat(lua->loop, path, follow, &status, flags) == HALO_DECLINED)
+    if (!to_path(path, length))
+        return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
+    if (halo_direct_stat(lua->loop, path, follow, &status, flags) == HALO_DECLINED)
         return DECLINED;
     put_status(room, &status);
     return 0;
@@ -179,8 +194,12 @@ static int direct_fstat(struct halo_lua *lua, const struct halo_lua_file *file,
     struct statx status;
     unsigned flags;
 
-    if (!is_file(file) || !may_go_on(lua, &flags) ||
-        halo_direct_fstat(lua->loop, file->handle, &status, flags) == HALO_DECLINED)
+    if (!is_file(file))
+        return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
+    if (halo_direct_fstat(lua->loop, file->handle, &status, flags) == HALO_DECLINED)
         return DECLINED;
     put_status(room, &status);
     return 0;
@@ -206,8 +225,21 @@ static int direct(lua_State *L)
     return 3;
 }
 
+/* pass(): lets the tasks that are ready go on first, where this one can be suspended. */
+static int pass(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    if (!halo_can_wait(L, lua) || !lua->ready)
+        return 0;
+    halo_task_wake(lua, lua->task, 0);
+    lua->yield = HALO_YIELD_WAIT;
+    halo_push_mark(L);
+    return lua_yield(L, lua_gettop(L));
+}
+
 static const luaL_Reg functions[] = {
     {"direct", direct},
+    {"pass", pass},
     {NULL, NULL},
 };
 

@@ -27,7 +27,7 @@ void halo_collect(lua_State *L)
 }
 
 /* Work at once, on behalf of one task, that others who are ready wait for without noticing. */
-#define QUANTUM_NS 30000
+#define QUANTUM_NS 50000
 
 /* ---- one task ------------------------------------------------------------------------------ */
 

@@ -13,14 +13,16 @@
 #include "op_functions.h"
 #include "ops.h"
 
-/* A loop that nobody waits for has no turns: its slice would never be renewed. */
 static bool may_start(struct halo_loop *loop, enum halo_op_code code, bool alone)
 {
-    if (loop->config.engine != HALO_ENGINE_AUTO || loop->policy.skip[code] > 0)
+    if (loop->config.engine != HALO_ENGINE_AUTO)
         return false;
-    if (alone && halo_policy_is_due(&loop->policy))
+    if (!alone)
+        return loop->policy.skip[code] == 0 && !halo_policy_is_due(&loop->policy);
+    /* Whoever is alone makes no turns: nothing else would renew the slice. */
+    if (halo_policy_is_due(&loop->policy))
         halo_policy_turn(&loop->policy);
-    return !halo_policy_is_due(&loop->policy);
+    return true;
 }
 
 static struct halo_file *find_quick(struct halo_loop *loop, uint64_t handle)

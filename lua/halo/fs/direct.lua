@@ -34,6 +34,9 @@ local room = ffi.new(Room)
 local bytes = ffi.cast("const char *", room.bytes)
 local to_string = ffi.string
 
+local LATER = -2 -- the answer of a call before which others should go on
+local pass = core.pass
+
 -- A pointer is only made of what is sure to be one of halo's own userdata.
 local FILE, BUFFER = "File", "Buffer"
 
@@ -55,7 +58,12 @@ end
 ---@return string?
 local function read(file, n, offset)
   if getmetatable(file) == FILE and type(n) == "number" and is_place(offset) then
-    return take(calls.read(self, file, room, n, offset or -1))
+    local count = calls.read(self, file, room, n, offset or -1)
+    if count == LATER then
+      pass()
+      count = calls.read(self, file, room, n, offset or -1)
+    end
+    return take(count)
   end
 end
 
@@ -68,6 +76,10 @@ local function read_into(file, buffer, n, offset)
     and is_place(offset)
   then
     local count = calls.read_into(self, file, buffer, n, offset or -1)
+    if count == LATER then
+      pass()
+      count = calls.read_into(self, file, buffer, n, offset or -1)
+    end
     if count >= 0 then
       return count
     end
@@ -78,6 +90,10 @@ end
 local function write(file, data, offset)
   if getmetatable(file) == FILE and type(data) == "string" and is_place(offset) then
     local count = calls.write(self, file, data, #data, offset or -1)
+    if count == LATER then
+      pass()
+      count = calls.write(self, file, data, #data, offset or -1)
+    end
     if count >= 0 then
       return count
     end
@@ -106,7 +122,12 @@ end
 ---@return halo.Stat|number|nil
 local function stat(path, field, follow)
   if type(path) == "string" and is_field(field) then
-    if calls.stat(self, path, #path, follow, room) == 0 then
+    local answer = calls.stat(self, path, #path, follow, room)
+    if answer == LATER then
+      pass()
+      answer = calls.stat(self, path, #path, follow, room)
+    end
+    if answer == 0 then
       return pick(field)
     end
   end
@@ -115,7 +136,12 @@ end
 ---@return halo.Stat|number|nil
 local function fstat(file, field)
   if getmetatable(file) == FILE and is_field(field) then
-    if calls.fstat(self, file, room) == 0 then
+    local answer = calls.fstat(self, file, room)
+    if answer == LATER then
+      pass()
+      answer = calls.fstat(self, file, room)
+    end
+    if answer == 0 then
       return pick(field)
     end
   end
@@ -124,7 +150,12 @@ end
 ---@return string?
 local function readfile(path)
   if type(path) == "string" then
-    return take(calls.readfile(self, path, #path, room))
+    local count = calls.readfile(self, path, #path, room)
+    if count == LATER then
+      pass()
+      count = calls.readfile(self, path, #path, room)
+    end
+    return take(count)
   end
 end
 
