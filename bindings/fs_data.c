@@ -248,7 +248,7 @@ static int fs_fadvise(lua_State *L)
 
 static int fs_sync_range(lua_State *L)
 {
-    return await_range(L, HALO_OP_SYNC_RANGE, "sync_range");
+    return await_range(L, HALO_OP_SYNC_RANGE, "sync_file_range");
 }
 
 static int fs_find(lua_State *L)

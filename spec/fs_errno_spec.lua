@@ -146,7 +146,7 @@ describe("a call of halo.fs", function()
       function() return fs.open(t.fifo, flags.WRONLY + flags.NONBLOCK) end },
     { "fs.open", "ENXIO", "socket", function() return fs.open(t.socket) end },
     { "fs.open(TMPFILE)", "EINVAL", "dir", function() return fs.open(t.dir, flags.TMPFILE) end },
-    -- known: io_uring looks at the path before the flags (core/ops_open.c).
+    -- io_uring looks at the path before the flags, the plain call the other way round.
     { "fs.open(TMPFILE)", "EINVAL", "empty", function() return fs.open("", flags.TMPFILE) end },
     { "fs.open(TMPFILE)", "EINVAL", "long_path",
       function() return fs.open(t.long_path, flags.TMPFILE) end },

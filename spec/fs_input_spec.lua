@@ -106,7 +106,7 @@ describe("a path that is none", function()
     end)
   end
 
-  -- known: bindings/fs.c takes a File for the directory that a path begins in, as Dir means it.
+  -- Dir's own calls put a File before the path; a user who does is mistaken.
   local takes_files = { at = true, lines = true, statfs = true, getxattr = true, setxattr = true,
     listxattr = true, removexattr = true }
   for _, entry in ipairs(catalog.paths) do
@@ -266,7 +266,6 @@ describe("a number that is none of a call's", function()
     { "mkfifo", 2, MODE_MAX, function(n) t.at:mkfifo("free", n) end },
     { "utime(atime)", 2, bad_times, function(n) t.at:utime("file", n) end },
 
-    -- known: the rest; files.lua, but for utime (bindings/fs_meta.c) and lines (whole.lua).
     { "create", 2, MODE_MAX, function(n) fs.create(t.free, n) end },
     { "readv(offset)", 3, OFFSET_MAX, function(n) fs.readv(file, { buffer }, n) end },
     { "fallocate(offset)", 2, OFFSET_MAX, function(n) fs.fallocate(file, n, 1) end },
@@ -371,7 +370,6 @@ describe("an argument of the wrong kind", function()
     { "read_into", 2, { NONE, "x", 12, {}, io.stdout }, function(b) fs.read_into(file, b) end },
     { "read_into", 3, { 9, OFFSET_MAX }, function(n) fs.read_into(file, buffer, n) end },
 
-    -- known: names.lua, meta.lua and files.lua; mknod is in bindings/fs_names.c.
     { "rename", 3, no_options, function(o) fs.rename(t.file, t.free, o) end },
     { "setxattr", 4, no_options, function(o) fs.setxattr(t.file, "user.x", "x", o) end },
     { "fallocate", 4, no_options, function(o) fs.fallocate(file, 0, 1, o) end },

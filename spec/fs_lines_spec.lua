@@ -182,7 +182,7 @@ describe("fs.lines", function()
     assert.misuse("bad argument #1 to 'lines' (the path contains a NUL byte)",
       function() fs.lines("a\0b") end)
     for _, offset in ipairs { -1, 0.5, 0 / 0, "1" } do
-      assert.misuse("bad argument #3 to 'lines' (a whole number of bytes expected)",
+      assert.misuse("bad argument #3 to 'lines' (a whole number from 0 to 2^53 expected, got -1)",
         function() fs.lines(dir.root, false, offset) end)
     end
   end)

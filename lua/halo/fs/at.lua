@@ -123,6 +123,7 @@ function Dir:stat(path, field)
   if field == nil then
     return status.table(core.stat(file_of(self, "stat"), path))
   end
+  status.check_field(field, "stat")
   return status.field(field, core.stat(file_of(self, "stat"), path))
 end
 
@@ -137,6 +138,7 @@ function Dir:lstat(path, field)
   if field == nil then
     return status.table(core.lstat(file_of(self, "lstat"), path))
   end
+  status.check_field(field, "lstat")
   return status.field(field, core.lstat(file_of(self, "lstat"), path))
 end
 

@@ -14,6 +14,7 @@ end
 
 ---@class halo.File
 local File = core.File
+local fstat, check_field = fs.fstat, require("halo.fs.status").check_field
 
 -- stylua: ignore
 local methods = {
@@ -24,8 +25,21 @@ local methods = {
 for _, name in ipairs(methods) do
   File[name] = fs[name]
 end
-File.stat, File.chmod, File.chown = fs.fstat, fs.fchmod, fs.fchown
+File.chmod, File.chown = fs.fchmod, fs.fchown
 File.utime, File.truncate = fs.futime, fs.ftruncate
+
+---As fs.fstat.
+---@async
+---@param field string?
+---@return halo.Stat|any? stat
+---@return string? message
+---@return string? code
+function File:stat(field)
+  if field ~= nil then
+    check_field(field, "stat")
+  end
+  return fstat(self, field)
+end
 
 ---True until the file is closed.
 ---@return boolean

@@ -44,6 +44,50 @@ function check.options(value, position, name)
   return value or {}
 end
 
+---@param value any
+---@param position integer
+---@param name string
+---@return number
+function check.number(value, position, name)
+  if type(value) ~= "number" then
+    check.type_error("number", value, position, name)
+  end
+  return value
+end
+
+local SIZE_MAX = 2 ^ 53
+
+---A number of bytes, or an offset.
+---@param value any
+---@param position integer
+---@param name string
+---@return integer
+function check.size(value, position, name)
+  if check.number(value, position, name) < 0 or value > SIZE_MAX or value % 1 ~= 0 then
+    check.fail(("a whole number from 0 to 2^53 expected, got %s"):format(value), position, name)
+  end
+  return value
+end
+
+---@param value any
+---@param position integer
+---@param name string
+---@return integer?
+function check.opt_size(value, position, name)
+  return value ~= nil and check.size(value, position, name) or nil
+end
+
+---@param value any
+---@param position integer
+---@param name string
+---@return halo.File
+function check.file(value, position, name)
+  if not check.is_file(value) then
+    check.type_error("File", value, position, name)
+  end
+  return value
+end
+
 ---A file's permission bits among options.
 ---@param value any
 ---@param position integer of the options

@@ -1,9 +1,11 @@
 -- Calls on a file and its data.
 
+local check = require "halo.fs.check"
 local core = require "halo.core"
 local direct = require "halo.fs.direct"
 local meta = require "halo.fs.meta"
 local options = require "halo.fs.options"
+local refusal = require "halo.fs.refusal"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 
@@ -37,7 +39,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.create(path, perm)
-  return fs.open(path, "w", perm)
+  return fs.open(path, "w", check.perm(perm, 2, "create"))
 end
 
 ---Closes a file. Operations under way on it are cancelled and waited for.
@@ -150,7 +152,10 @@ local allocate_flags = { keep_size = 1, punch_hole = 3, collapse = 8, zero = 16,
 ---@return string? message
 ---@return string? code
 function fs.fallocate(file, offset, length, opts)
-  return checked(core.fallocate(file, sum_of(opts, allocate_flags), offset, length))
+  check.size(offset, 2, "fallocate")
+  check.size(length, 3, "fallocate")
+  local how = sum_of(check.options(opts, 4, "fallocate"), allocate_flags)
+  return checked(core.fallocate(file, how, offset, length))
 end
 
 local advices = { normal = 0, random = 1, sequential = 2, willneed = 3, dontneed = 4, noreuse = 5 }
@@ -185,7 +190,10 @@ local sync_flags = { wait_before = 1, write = 2, wait_after = 4 }
 ---@return string? message
 ---@return string? code
 function fs.sync_file_range(file, offset, length, opts)
-  return checked(core.sync_range(file, opts and sum_of(opts, sync_flags) or 7, offset, length))
+  check.opt_size(offset, 2, "sync_file_range")
+  check.opt_size(length, 3, "sync_file_range")
+  local how = opts and sum_of(check.options(opts, 4, "sync_file_range"), sync_flags) or 7
+  return checked(core.sync_range(file, how, offset, length))
 end
 
 local whences = { data = 3, hole = 4 } -- SEEK_DATA, SEEK_HOLE
@@ -200,24 +208,26 @@ local whences = { data = 3, hole = 4 } -- SEEK_DATA, SEEK_HOLE
 ---@return string? code
 function fs.seek(file, whence, offset)
   offset = offset or 0
-  local message, code
+  local start, message, code = 0, nil, nil
   if whence == "cur" then
-    local position
-    position, message, code = core.tell(file)
-    offset = position and position + offset
+    start, message, code = core.tell(file)
   elseif whence == "end" then
-    local size
-    size, message, code = meta.fstat(file, "size")
-    offset = size and size + offset
+    start, message, code = meta.fstat(file, "size")
   elseif whences[whence] then
-    offset, message, code = core.find(file, whences[whence], offset)
-  elseif whence ~= "set" then
-    core.raise(("bad argument #2 to 'seek' (no way '%s')"):format(tostring(whence)))
+    offset, message, code = core.find(file, whences[whence], check.size(offset, 3, "seek"))
+  elseif whence == "set" then
+    check.size(offset, 3, "seek")
+  else
+    check.fail(("no way '%s'"):format(tostring(whence)), 2, "seek")
   end
-  if not offset then
+  if not start or not offset then
     return refused(message, code)
   end
-  return core.seek(file, offset)
+  check.size(math.abs(check.number(offset, 3, "seek")), 3, "seek")
+  if start + offset < 0 or start + offset > 2 ^ 53 then
+    return refusal.new("EINVAL", "invalid argument", core.path(file))
+  end
+  return core.seek(file, start + offset)
 end
 
 ---The file's own position.
@@ -238,7 +248,9 @@ end
 ---@return string? message
 ---@return string? code
 function fs.lock(file, shared, timeout)
-  if timeout == nil or timeout == 0 then
+  if timeout ~= nil and (check.number(timeout, 3, "lock") < 0 or timeout ~= timeout) then
+    check.fail("a number of seconds expected", 3, "lock")
+  elseif timeout == nil or timeout == 0 then
     return checked(core.lock(file, shared, timeout == 0))
   end
   return scope.timeout(timeout, function()
@@ -256,6 +268,17 @@ function fs.unlock(file)
   return checked(core.unlock(file))
 end
 
+local function check_buffers(buffers)
+  if type(buffers) ~= "table" then
+    check.type_error("array of buffers", buffers, 2, "readv")
+  end
+  for i, buffer in ipairs(buffers) do
+    if not check.is_buffer(buffer) then
+      check.fail(("element %d is no buffer"):format(i), 2, "readv")
+    end
+  end
+end
+
 ---Reads pieces of a file into an array of buffers, one behind the other.
 ---@async
 ---@param file halo.File
@@ -265,7 +288,14 @@ end
 ---@return string? message
 ---@return string? code
 function fs.readv(file, buffers, offset)
+  check.file(file, 1, "readv")
+  check_buffers(buffers)
+  check.opt_size(offset, 3, "readv")
   local total = 0
+  if not buffers[1] then
+    local ok, message, code = checked(core.read(file, 0, offset))
+    return ok and total, message, code
+  end
   for _, buffer in ipairs(buffers) do
     local count, message, code = fs.read_into(file, buffer, nil, offset and offset + total)
     if not count then

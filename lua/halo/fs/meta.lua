@@ -1,5 +1,6 @@
 -- Calls on what is known of a file beside its data.
 
+local check = require "halo.fs.check"
 local core = require "halo.core"
 local direct = require "halo.fs.direct"
 local options = require "halo.fs.options"
@@ -8,7 +9,7 @@ local wait = require "halo.wait"
 
 local checked = wait.checked
 local sum_of = options.sum_of
-local to_stat, pick = status.table, status.field
+local to_stat, pick, check_field = status.table, status.field, status.check_field
 
 ---@class halo.fs
 local fs = {}
@@ -27,6 +28,7 @@ function fs.stat(path, field)
   elseif field == nil then
     return to_stat(core.stat(path))
   end
+  check_field(field, "stat")
   return pick(field, core.stat(path))
 end
 
@@ -44,6 +46,7 @@ function fs.lstat(path, field)
   elseif field == nil then
     return to_stat(core.lstat(path))
   end
+  check_field(field, "lstat")
   return pick(field, core.lstat(path))
 end
 
@@ -61,6 +64,8 @@ function fs.fstat(file, field)
   elseif field == nil then
     return to_stat(core.fstat(file))
   end
+  check.file(file, 1, "fstat")
+  check_field(field, "fstat")
   return pick(field, core.fstat(file))
 end
 
@@ -171,6 +176,9 @@ local access_bits = { r = 4, w = 2, x = 1 }
 ---@return string? code
 function fs.access(path, how)
   local bits = 0
+  if how ~= nil and type(how) ~= "string" then
+    check.type_error("string", how, 2, "access")
+  end
   for letter in (how or ""):gmatch "." do
     if not access_bits[letter] then
       core.raise(("bad argument #2 to 'access' (no way '%s')"):format(letter))
@@ -187,7 +195,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.exists(path)
-  local ok, message, code = checked(core.access(path, 0))
+  local ok, message, code = checked(core.access(check.path(path, 1, "exists"), 0))
   if ok then
     return true
   elseif code == "ENOENT" or code == "ENOTDIR" then
@@ -266,7 +274,8 @@ local xattr_flags = { create = 1, replace = 2 } -- XATTR_CREATE, XATTR_REPLACE
 ---@return string? message
 ---@return string? code
 function fs.setxattr(path, name, value, opts)
-  return checked(core.setxattr(path, name, value, sum_of(opts, xattr_flags)))
+  local how = sum_of(check.options(opts, 4, "setxattr"), xattr_flags)
+  return checked(core.setxattr(path, name, value, how))
 end
 
 ---The names of the extended attributes.

@@ -81,11 +81,18 @@ function status.field(field, size, ...)
   if number then
     return (select(number, size, ...))
   end
-  local value = status.table(size, ...)[field]
-  if value == nil then
-    core.raise(("bad argument #2 to 'stat' (no field '%s')"):format(tostring(field)))
+  return status.table(size, ...)[field]
+end
+
+local made = { type = true, is_file = true, is_dir = true, is_symlink = true }
+
+---Raises where a stat has no such field.
+---@param field any
+---@param name string of the function
+function status.check_field(field, name)
+  if not numbers[field] and not made[field] then
+    core.raise(("bad argument #2 to '%s' (no field '%s')"):format(name, tostring(field)))
   end
-  return value
 end
 
 return status

@@ -437,9 +437,7 @@ end
 ---@return fun(): string?
 ---@return halo.File file
 function whole.lines(path, keep_newline, offset)
-  if offset ~= nil and (type(offset) ~= "number" or offset < 0 or offset % 1 ~= 0) then
-    check.fail("a whole number of bytes expected", 3, "lines")
-  end
+  check.opt_size(offset, 3, "lines")
   if check.is_file(path) then
     return iterate(new_reader(path, offset), keep_newline), path
   end
