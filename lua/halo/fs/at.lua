@@ -109,7 +109,7 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:create(path, perm)
-  return checked(core.open(file_of(self, "create"), path, "w", perm))
+  return checked(core.open(file_of(self, "create"), path, "w", check.perm(perm, 2, "create")))
 end
 
 ---As fs.stat.

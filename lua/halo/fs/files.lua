@@ -192,11 +192,25 @@ local sync_flags = { wait_before = 1, write = 2, wait_after = 4 }
 function fs.sync_file_range(file, offset, length, opts)
   check.opt_size(offset, 2, "sync_file_range")
   check.opt_size(length, 3, "sync_file_range")
-  local how = opts and sum_of(check.options(opts, 4, "sync_file_range"), sync_flags) or 7
+  local how = 7
+  if opts ~= nil then
+    how = sum_of(check.options(opts, 4, "sync_file_range"), sync_flags)
+  end
   return checked(core.sync_range(file, how, offset, length))
 end
 
 local whences = { data = 3, hole = 4 } -- SEEK_DATA, SEEK_HOLE
+
+local function check_seek(file, whence, offset)
+  check.file(file, 1, "seek")
+  if whence == "cur" or whence == "end" then
+    check.size(math.abs(check.number(offset, 3, "seek")), 3, "seek")
+  elseif whence == "set" or whences[whence] then
+    check.size(offset, 3, "seek")
+  else
+    check.fail(("no way '%s'"):format(tostring(whence)), 2, "seek")
+  end
+end
 
 ---Moves the file's own position. From "data" and "hole" it is the next one at or behind the offset.
 ---@async
@@ -207,23 +221,21 @@ local whences = { data = 3, hole = 4 } -- SEEK_DATA, SEEK_HOLE
 ---@return string? message
 ---@return string? code
 function fs.seek(file, whence, offset)
-  offset = offset or 0
+  if offset == nil then
+    offset = 0
+  end
+  check_seek(file, whence, offset)
   local start, message, code = 0, nil, nil
   if whence == "cur" then
     start, message, code = core.tell(file)
   elseif whence == "end" then
     start, message, code = meta.fstat(file, "size")
   elseif whences[whence] then
-    offset, message, code = core.find(file, whences[whence], check.size(offset, 3, "seek"))
-  elseif whence == "set" then
-    check.size(offset, 3, "seek")
-  else
-    check.fail(("no way '%s'"):format(tostring(whence)), 2, "seek")
+    offset, message, code = core.find(file, whences[whence], offset)
   end
   if not start or not offset then
     return refused(message, code)
   end
-  check.size(math.abs(check.number(offset, 3, "seek")), 3, "seek")
   if start + offset < 0 or start + offset > 2 ^ 53 then
     return refusal.new("EINVAL", "invalid argument", core.path(file))
   end
@@ -248,6 +260,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.lock(file, shared, timeout)
+  check.file(file, 1, "lock")
   if timeout ~= nil and (check.number(timeout, 3, "lock") < 0 or timeout ~= timeout) then
     check.fail("a number of seconds expected", 3, "lock")
   elseif timeout == nil or timeout == 0 then
