@@ -184,8 +184,8 @@ describe("fs.lines", function()
     assert.misuse("bad argument #3 to 'lines' (number expected, got string)",
       function() fs.lines(dir.root, false, "1") end)
     for _, offset in ipairs { -1, 0.5, 0 / 0 } do
-      local expected = "bad argument #3 to 'lines' (a whole number from 0 to 2^53 expected, got %s)"
-      assert.misuse(expected:format(offset), function() fs.lines(dir.root, false, offset) end)
+      local message = "bad argument #3 to 'lines' (a whole number from 0 to 2^53 expected, got %s)"
+      assert.misuse(message:format(offset), function() fs.lines(dir.root, false, offset) end)
     end
   end)
 end)
