@@ -154,14 +154,26 @@ static int64_t copy_attributes(const struct halo_op *op, int to, const struct st
     return 0;
 }
 
+/* Opens the new file, or -1. Whether it is made by this only matters where it may be taken away. */
+static int open_target(const struct halo_op *op, mode_t mode, bool *created)
+{
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK;
+    *created = false;
+    if (op->flags & (HALO_COPY_EXCLUSIVE | HALO_COPY_REFLINK)) {
+        int fd = openat(op->base_fd, op->path2, flags | O_EXCL, mode);
+        *created = fd >= 0;
+        if (fd >= 0 || errno != EEXIST || (op->flags & HALO_COPY_EXCLUSIVE))
+            return fd;
+    }
+    return openat(op->base_fd, op->path2, flags, mode);
+}
+
 /* Opens the new file; one that exists is emptied only once it is known not to be the old one. */
-static int64_t open_copy(const struct halo_op *op, const struct stat *source, int *to)
+static int64_t open_copy(const struct halo_op *op, const struct stat *source, int *to,
+                         bool *created)
 {
     struct stat status;
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK;
-    if (op->flags & HALO_COPY_EXCLUSIVE)
-        flags |= O_EXCL;
-    int fd = openat(op->base_fd, op->path2, flags, source->st_mode & 0777);
+    int fd = open_target(op, source->st_mode & 0777, created);
     if (fd < 0)
         return -errno;
     int error = 0;
@@ -179,11 +191,21 @@ static int64_t open_copy(const struct halo_op *op, const struct stat *source, in
     return 0;
 }
 
+/* Takes the new name away, unless somebody has given it to another file meanwhile. */
+static void remove_copy(const struct halo_op *op, int to)
+{
+    struct stat own, named;
+    if (fstat(to, &own) == 0 && fstatat(op->base_fd, op->path2, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        own.st_dev == named.st_dev && own.st_ino == named.st_ino)
+        unlinkat(op->base_fd, op->path2, 0);
+}
+
 int64_t halo_copyfile_block(struct halo_op *op)
 {
     struct stat status;
     int to = -1;
     int64_t error = 0;
+    bool created = false;
 
     int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
     if (op->flags & HALO_COPY_NO_FOLLOW)
@@ -196,9 +218,12 @@ int64_t halo_copyfile_block(struct halo_op *op)
     else if (!S_ISREG(status.st_mode))
         error = S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
     if (!error)
-        error = open_copy(op, &status, &to);
-    if (!error)
+        error = open_copy(op, &status, &to, &created);
+    if (!error) {
         error = copy_contents(op, from, to, status.st_size);
+        if (error && created && (op->flags & HALO_COPY_REFLINK))
+            remove_copy(op, to); /* nothing has been copied to it */
+    }
     if (!error)
         error = copy_attributes(op, to, &status);
     if (to >= 0 && close(to) < 0 && !error && errno != EINTR)

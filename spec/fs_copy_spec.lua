@@ -70,6 +70,24 @@ describe("fs.copy", function()
     assert.equal(dir:read "from", dir:read "to")
   end)
 
+  -- Files of /proc are on another file system, and none of them can be shared.
+  it("leaves nothing behind where the data cannot be shared", function()
+    local from, to = "/proc/self/mounts", dir:path "to"
+    for _, options in ipairs { { reflink = true }, { reflink = true, exclusive = true } } do
+      local size, _, code = fs.copy(from, to, options)
+      assert.is_nil(size)
+      assert.equal("EXDEV", code)
+      assert.is_false(fs.exists(to))
+    end
+    dir:file("to", "")
+    dir:symlink("link", "to")
+    for _, name in ipairs { to, dir:path "link" } do
+      assert.is_nil((fs.copy(from, name, { reflink = true })))
+      assert.is_true(fs.exists(name))
+    end
+    assert.equal("symlink", fs.lstat(dir:path "link", "type"))
+  end)
+
   it("leaves holes as holes", function()
     local from, to = dir:path "from", dir:path "to"
     command.run(("truncate -s 64M '%s' && printf x | dd of='%s' bs=1 seek=1000000 conv=notrunc")
