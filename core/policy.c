@@ -71,8 +71,8 @@ enum halo_way halo_policy_choose(struct halo_loop *loop, const struct halo_op *o
 
 void halo_policy_missed(struct halo_policy *policy, enum halo_op_code code)
 {
-    /* The first one may just have been preempted. */
-    if (policy->strikes[code] > 0)
+    /* The first two may just have been preempted. */
+    if (policy->strikes[code] > 1)
         policy->skip[code] = (uint16_t)(SKIP_FIRST << policy->strikes[code]);
     if (policy->strikes[code] < STRIKES_MAX)
         policy->strikes[code]++;
