@@ -19,7 +19,11 @@ struct halo_direct_room {
     double size, mode, uid, gid, nlink, ino, dev, rdev, blocks, blksize;
     double atime, atime_nsec, mtime, mtime_nsec, ctime, ctime_nsec, btime, btime_nsec;
     int32_t has_btime;
-    int32_t busy; /* bytes are in use: a finalizer may call while Lua makes a string of them */
+    /*
+     * Bytes are in use since the resume of that number: a finalizer may call while Lua makes a
+     * string of them. An error in between leaves it, and is over by the next resume.
+     */
+    uint32_t busy;
     char bytes[65536];
 };
 
@@ -98,13 +102,18 @@ static int read_to(struct halo_lua *lua, const struct halo_lua_file *file, void 
     return got == HALO_DECLINED ? DECLINED : (int)got;
 }
 
+static bool is_busy(const struct halo_lua *lua, const struct halo_direct_room *room)
+{
+    return room->busy && room->busy == lua->resumes;
+}
+
 static int direct_read(struct halo_lua *lua, const struct halo_lua_file *file,
                        struct halo_direct_room *room, double length, double offset)
 {
-    if (room->busy)
+    if (is_busy(lua, room))
         return DECLINED;
     int got = read_to(lua, file, room->bytes, sizeof(room->bytes), length, offset);
-    room->busy = got > 0;
+    room->busy = got > 0 ? lua->resumes : 0;
     return got;
 }
 
@@ -136,13 +145,13 @@ static int direct_readfile(struct halo_lua *lua, const char *path, double length
 {
     unsigned flags;
 
-    if (room->busy || !to_path(path, length))
+    if (is_busy(lua, room) || !to_path(path, length))
         return DECLINED;
     int refused = look_around(lua, &flags);
     if (refused)
         return refused;
     int64_t got = halo_direct_readfile(lua->loop, path, room->bytes, sizeof(room->bytes), flags);
-    room->busy = got > 0;
+    room->busy = got > 0 ? lua->resumes : 0;
     return got == HALO_DECLINED ? DECLINED : (int)got;
 }
 

@@ -162,6 +162,8 @@ static int fs_chdir(lua_State *L)
         return halo_push_error(L, EBUSY, path, NULL);
     if (chdir(path) < 0)
         return halo_push_error(L, errno, path, NULL);
+    if (lua->loop)
+        halo_loop_moved(lua->loop);
     lua_pushboolean(L, 1);
     return 1;
 }

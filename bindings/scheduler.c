@@ -87,6 +87,7 @@ static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     task->started = true;
     task->state = HALO_TASK_RUNNING;
     lua->task = task;
+    lua->resumes++;
     lua->quantum_end_ns = QUANTUM_NS + (lua->loop ? halo_loop_spent_ns(lua->loop) : 0);
     for (;;) {
         if (lua->stress)
@@ -163,10 +164,12 @@ static int deliver(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_S
 {
     if (halo_result_is_plain(op))
         return halo_push_result(co, lua, op, co);
+    int top = lua_gettop(L);
     lua->delivering = op;
     int count = halo_push_result(L, lua, op, co);
     lua->delivering = NULL;
     lua_xmove(L, co, count);
+    lua_settop(L, top); /* what it took to make them */
     return count;
 }
 
@@ -317,6 +320,9 @@ int halo_sched_run(lua_State *L, struct halo_lua *lua, struct halo_task *until, 
         status = lua_cpcall(L, run_loop, &run);
     while (status != 0 && !run.deadlock && recover(L, lua));
     lua->scheduling = lua->stepping = false;
+    /* An interruption was for what ran, not for what a host may run next. */
+    if (lua->tasks == 0)
+        atomic_store(&lua->interrupt, false);
     lua->delivering = NULL;
     lua->task = NULL;
     lua->running = NULL;

@@ -98,6 +98,7 @@ struct halo_lua {
     struct halo_task *ready, *ready_last;
     struct halo_task *task;     /* running now, or NULL */
     lua_State *running;         /* the coroutine that was resumed; only it can yield to us */
+    uint32_t resumes;           /* of coroutines */
     uint64_t quantum_end_ns;    /* of the loop's time, after which others that are ready go on */
     uint8_t yield;              /* enum halo_yield, of the latest yield */
     int yielded;                /* HALO_YIELD_RESUME: values that were moved to the generator */

@@ -25,6 +25,13 @@ static bool may_start(struct halo_loop *loop, enum halo_op_code code, bool alone
     return true;
 }
 
+/* Whoever is alone may go anywhere, and must not look at the mounts: nothing makes that old. */
+static bool may_go(struct halo_loop *loop, enum halo_op_code code, const char *path, unsigned flags)
+{
+    bool alone = halo_policy_is_alone(loop, flags, 0);
+    return may_start(loop, code, alone) && (alone || halo_policy_is_local(loop, path));
+}
+
 static struct halo_file *find_quick(struct halo_loop *loop, uint64_t handle)
 {
     struct halo_file *file = halo_loop_find_open(loop, handle);
@@ -102,8 +109,7 @@ int64_t halo_direct_stat(struct halo_loop *loop, const char *path, bool follow,
 {
     enum halo_op_code code = follow ? HALO_OP_STAT : HALO_OP_LSTAT;
 
-    if (!may_start(loop, code, halo_policy_is_alone(loop, flags, 0)) ||
-        !halo_policy_is_local(loop, path))
+    if (!may_go(loop, code, path, flags))
         return HALO_DECLINED;
     uint64_t start_ns = halo_now_ns();
     if (statx(AT_FDCWD, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, HALO_STATX_WANTED, status) < 0)
@@ -143,8 +149,7 @@ static int64_t read_known(int fd, void *data, size_t size)
 int64_t halo_direct_readfile(struct halo_loop *loop, const char *path, void *data, size_t size,
                              unsigned flags)
 {
-    if (!may_start(loop, HALO_OP_READFILE, halo_policy_is_alone(loop, flags, 0)) ||
-        !halo_policy_is_local(loop, path))
+    if (!may_go(loop, HALO_OP_READFILE, path, flags))
         return HALO_DECLINED;
     uint64_t start_ns = halo_now_ns();
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -379,6 +379,9 @@ HALO_API bool halo_loop_is_due(const struct halo_loop *loop);
 /* What those have taken of this turn, in nanoseconds. */
 HALO_API uint64_t halo_loop_spent_ns(const struct halo_loop *loop);
 
+/* Tells it that the working directory is another one. */
+HALO_API void halo_loop_moved(struct halo_loop *loop);
+
 /* True while an operation is under way or a timer armed: a turn would not wait for nothing. */
 HALO_API bool halo_loop_busy(const struct halo_loop *loop);
 

@@ -16,6 +16,7 @@
 
 #define PAUSE_NS   5000000 /* between two tries of what cannot be waited for */
 #define EAGAIN_MAX 8
+#define REFUSAL_NS 500 /* so that a loop of refusals lets others run, too */
 
 /* ---- one operation: start ------------------------------------------------------------------ */
 
@@ -282,6 +283,7 @@ bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
         return true;
     }
     if (begun < 0) {
+        loop->policy.spent_ns += REFUSAL_NS;
         op->result = begun;
         retire(loop, op);
         return false;
@@ -437,6 +439,11 @@ int halo_timer_start(struct halo_loop *loop, struct halo_timer *timer, uint64_t 
 void halo_timer_stop(struct halo_loop *loop, struct halo_timer *timer)
 {
     halo_timers_stop(&loop->timers, timer);
+}
+
+void halo_loop_moved(struct halo_loop *loop)
+{
+    loop->policy.refreshed = false;
 }
 
 bool halo_loop_is_due(const struct halo_loop *loop)

@@ -4,6 +4,7 @@
 
 local halo = require "halo"
 local fs = halo.fs
+local command = require "spec.support.command"
 local temp = require "spec.support.temp"
 require "spec.support.assertions"
 
@@ -75,6 +76,8 @@ describe("a compiled loop of calls", function()
       assert(misuse(fs.read, file, 1, 2 ^ 53 + 2):find "bad argument #3 to 'read'")
       assert(misuse(fs.read, {}, 1):find "bad argument #1 to 'read'")
       assert(misuse(fs.stat, path .. "\0x"):find "NUL")
+      local forged = setmetatable({}, { __metatable = "File" })
+      assert(misuse(fs.read, forged, 1):find "bad argument #1 to 'read'")
     end
     file:close()
     for _ = 1, ROUNDS do
@@ -102,8 +105,36 @@ describe("a compiled loop of calls", function()
   end)
 end)
 
+describe("halo without the FFI", function()
+  it("does the same, as far as Lua alone can", function()
+    local program = [[
+      package.preload.ffi, package.loaded.ffi = nil, nil
+      local halo = require "halo"
+      halo.run(function()
+        local file = assert(halo.fs.open "/etc/passwd")
+        local content = halo.fs.readfile "/etc/passwd"
+        assert(file:read(10) == content:sub(1, 10) and file:stat "size" == #content)
+        print(pcall(require, "ffi"), halo.fs.stat("/etc").type)
+      end)
+    ]]
+    local stdout = command.run(command.luajit .. " -e " .. command.quote(program))
+    assert.matches("^false.*dir\n$", stdout)
+  end)
+end)
+
 describe("a task in a compiled loop of calls", function()
   local dir = temp.dir()
+
+  it("lets others run though all it gets is refusals", function()
+    local file = assert(fs.open(dir:file("closed", "content")))
+    file:close()
+    local _, _, code = halo.timeout(0.02, function()
+      while true do
+        file:read(1)
+      end
+    end)
+    assert.equal("ETIMEDOUT", code)
+  end)
 
   it("lets others run", function()
     local path, ended, turns = dir:file("shared", "content"), false, 0

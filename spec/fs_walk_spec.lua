@@ -418,6 +418,46 @@ describe("fs.walk", function()
     assert.equal("ahead\n", stdout)
   end)
 
+  it("goes on in a place that cannot wait, though it has begun to read ahead", function()
+    local core = require "halo.core"
+    local now, late = core.now, 0
+    for i = 1, 30 do
+      tree.make(dir.root, { ("slow/d%d/a/"):format(i), ("slow/d%d/b/"):format(i) })
+    end
+    core.now = function() -- as if each directory came from a slow disk
+      late = late + 0.001
+      return now() + late
+    end
+    finally(function()
+      core.now = now
+    end)
+    local step, walk = fs.walk(dir:path "slow")
+    local count = 0
+    for _ = 1, 20 do
+      count = count + (step() and 1 or 0)
+    end
+    table.sort({ 1, 2, 3, 4, 5 }, function(a, b)
+      count = count + (step() and 1 or 0)
+      return a < b
+    end)
+    for _ in step do
+      count = count + 1
+    end
+    walk:close()
+    assert.equal(90, count)
+  end)
+
+  it("leaves nothing of sorted listings on the scheduler's stack", function()
+    tree.make(dir.root, { "sorted/a/", "sorted/b/", "sorted/c/" })
+    for _ = 1, 2500 do -- some 10,000 listings: more than a stack holds values
+      for _ in fs.walk(dir:path "sorted", { order = true }) do
+      end
+    end
+    assert.equal(1, halo.spawn(function()
+      return 1
+    end):join())
+  end)
+
   it("can be cancelled", function()
     local seen = 0
     local task = halo.spawn(function()

@@ -3,17 +3,24 @@
 -- arguments, whatever has to wait, and whatever the system refuses. See bindings/direct.c.
 
 local core = require "halo.core"
-local ffi = require "ffi"
 local status = require "halo.fs.status"
 
 local getmetatable, type = getmetatable, type
 local to_stat, numbers = status.table, status.numbers
 
+local has_ffi, ffi = pcall(require, "ffi")
+if not has_ffi then
+  local function decline() end
+  return setmetatable({}, { __index = function()
+    return decline
+  end })
+end
+
 local Room = ffi.typeof [[struct {
   double size, mode, uid, gid, nlink, ino, dev, rdev, blocks, blksize;
   double atime, atime_nsec, mtime, mtime_nsec, ctime, ctime_nsec, btime, btime_nsec;
   int32_t has_btime;
-  int32_t busy;
+  uint32_t busy;
   char bytes[65536];
 }]]
 
@@ -38,7 +45,13 @@ local LATER = -2 -- the answer of a call before which others should go on
 local pass = core.pass
 
 -- A pointer is only made of what is sure to be one of halo's own userdata.
-local FILE, BUFFER = "File", "Buffer"
+local function is_file(value)
+  return type(value) == "userdata" and getmetatable(value) == "File"
+end
+
+local function is_buffer(value)
+  return type(value) == "userdata" and getmetatable(value) == "Buffer"
+end
 
 local function is_place(offset)
   return offset == nil or type(offset) == "number" and offset >= 0
@@ -57,7 +70,7 @@ end
 
 ---@return string?
 local function read(file, n, offset)
-  if getmetatable(file) == FILE and type(n) == "number" and is_place(offset) then
+  if is_file(file) and type(n) == "number" and is_place(offset) then
     local count = calls.read(self, file, room, n, offset or -1)
     if count == LATER then
       pass()
@@ -70,8 +83,8 @@ end
 ---@return integer?
 local function read_into(file, buffer, n, offset)
   if
-    getmetatable(file) == FILE
-    and getmetatable(buffer) == BUFFER
+    is_file(file)
+    and is_buffer(buffer)
     and type(n) == "number"
     and is_place(offset)
   then
@@ -88,7 +101,7 @@ end
 
 ---@return integer?
 local function write(file, data, offset)
-  if getmetatable(file) == FILE and type(data) == "string" and is_place(offset) then
+  if is_file(file) and type(data) == "string" and is_place(offset) then
     local count = calls.write(self, file, data, #data, offset or -1)
     if count == LATER then
       pass()
@@ -135,7 +148,7 @@ end
 
 ---@return halo.Stat|number|nil
 local function fstat(file, field)
-  if getmetatable(file) == FILE and is_field(field) then
+  if is_file(file) and is_field(field) then
     local answer = calls.fstat(self, file, room)
     if answer == LATER then
       pass()

@@ -55,6 +55,7 @@ local fs = {}
 ---@field after halo.fs.WalkNode|false the one that will be entered next, as far as is known
 ---@field task halo.Task|false that reads it ahead
 ---@field prefix string of what is in it
+---@field known boolean it has been read
 ---@field row table|false what is in it, as the core gives it: some values for each entry, of which
 ---the second is the type, or the node of a directory
 ---@field count integer of entries
@@ -76,6 +77,7 @@ local fs = {}
 ---@field node halo.fs.WalkNode|false the directory that the walk is in
 ---@field first halo.fs.WalkNode|false the directory that will be entered next
 ---@field here halo.fs.WalkNode|false the same where it was the last entry
+---@field closed boolean
 ---@field ahead integer directories to enter until it is looked whether reading ahead pays
 ---@field lag number seconds by which the latest directories took longer than from memory
 local Walk = {}
@@ -148,6 +150,7 @@ local function new_node(parent, path, depth, entry, enter)
     after = false,
     task = false,
     prefix = "",
+    known = false,
     row = false,
     count = 0,
     at = 0,
@@ -207,13 +210,18 @@ end
 ---@return any message
 ---@return string? code
 local function read(self, node)
+  if self.closed then
+    return true -- with nothing in it
+  end
   local row, count, ino, dev = list(self, node)
-  if not row then
+  if node.known then
+    return true -- the walk could not wait for this task, and was faster
+  elseif not row then
     return refused(count, ino) -- they are the message and the code
   elseif ino and is_loop(node, ino, dev) then
     count = 0
   end
-  node.row, node.count = row, count
+  node.known, node.row, node.count = true, row, count
   node.prefix = node.parent and node.path .. "/" or self.prefix
   if node.depth < self.depth then
     line_up(self, node)
@@ -263,13 +271,18 @@ end
 
 -- ---- going through it ------------------------------------------------------------------------
 
+local function is_over(task)
+  local state = core.status(task)
+  return state == "ended" or state == "failed" or state == "cancelled"
+end
+
 ---Reads the directory whose turn it is, unless that has been done ahead.
 ---@async
 local function read_in_turn(self, node)
   local ok, message, code
   self.ahead = math.max(self.ahead - 1, 0)
   node.entered = true
-  if node.task then
+  if node.task and (is_over(node.task) or pcall(core.group)) then
     ok, message, code = settle(core.join(node.task))
     node.task = false
   else
@@ -366,18 +379,27 @@ local function filtered_step(self)
   return path, entry
 end
 
+local function join(task)
+  settle(core.join(task))
+end
+
 ---Ends the walk before its end, as a loop that is left does only once it is collected.
 ---@async
 function Walk:close()
   local node = self.first
-  self.first, self.here, self.node = false, false, false
+  self.first, self.here, self.node, self.closed = false, false, false, true
+  local ok, failure = true, nil
   while node do
     if node.task then
-      settle(core.join(node.task))
+      local joined, raised = pcall(join, node.task)
+      ok, failure = ok and joined, failure or not joined and raised or nil
     end
     node = node.after
   end
   close_root(self)
+  if not ok then
+    error(failure, 0)
+  end
 end
 
 local function check_options(options)
@@ -428,6 +450,7 @@ function fs.walk(root, options)
     node = false,
     first = node,
     here = node,
+    closed = false,
     ahead = 0,
     lag = 0,
   }, Walk)
