@@ -6,6 +6,8 @@
 #define HALO_OP_FUNCTIONS_H
 
 #include <errno.h>
+#include <limits.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "ops.h"
@@ -13,6 +15,16 @@
 #define OPCODE_FTRUNCATE 55 /* since Linux 6.9; older headers do not name it */
 
 #define HALO_STATX_WANTED (STATX_BASIC_STATS | STATX_BTIME)
+
+/*
+ * A path that is refused wherever it would lead. io_uring looks at such before anything else that
+ * may be at fault, and would tell of the other one: the plain call has to decide.
+ */
+static inline bool halo_path_is_refused(const char *path)
+{
+    size_t length = strlen(path);
+    return length == 0 || length >= PATH_MAX;
+}
 
 /* A system call's result as an operation's: -errno where it failed. */
 static inline int64_t halo_result_of(int64_t returned)

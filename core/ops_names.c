@@ -17,15 +17,11 @@
 
 /* ---- names --------------------------------------------------------------------------------- */
 
-/*
- * io_uring looks at both names before it follows the first: where both are at fault it would tell
- * of the other one. The plain call decides then.
- */
+/* io_uring looks at both names before it follows the first. */
 int halo_names_begin(struct halo_loop *loop, struct halo_op *op)
 {
     (void)loop;
-    size_t length = strlen(op->path2);
-    op->pool_only = length == 0 || length >= PATH_MAX;
+    op->pool_only = halo_path_is_refused(op->path2);
     return 0;
 }
 

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,12 +43,8 @@ int halo_open_begin(struct halo_loop *loop, struct halo_op *op)
     if (error)
         return error;
     op->slot->flags = op->flags;
-    /*
-     * io_uring looks at the path before it looks at the flags. Where both are at fault it would
-     * tell of the other one; the plain call decides then.
-     */
-    size_t length = strlen(op->path);
-    op->pool_only = length == 0 || length >= PATH_MAX;
+    /* io_uring looks at the path before it looks at the flags. */
+    op->pool_only = halo_path_is_refused(op->path);
     /* The ring tries an open at once, and a file system like FUSE then waits for its daemon. */
     op->punt = loop->files.seen_remote;
     return 0;
