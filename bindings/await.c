@@ -45,8 +45,7 @@ static bool is_due(const struct halo_lua *lua)
            (lua->ready || lua->stepping || halo_loop_busy(lua->loop));
 }
 
-/* The result is there; the task goes on after the others. */
-static int let_others(lua_State *L, struct halo_lua *lua, int count)
+int halo_let_others(lua_State *L, struct halo_lua *lua, int count)
 {
     halo_push_mark(L);
     lua_insert(L, -(count + 1));
@@ -62,7 +61,7 @@ int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 
     if (!halo_op_submit(lua->loop, op, flags)) {
         int count = halo_push_result(L, lua, op, L);
-        return suspend && is_due(lua) ? let_others(L, lua, count) : count;
+        return suspend && is_due(lua) ? halo_let_others(L, lua, count) : count;
     }
     if (!suspend) {
         halo_op_wait(lua->loop, op);

@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "fs.h"
 
@@ -16,9 +15,8 @@
 
 /* What the calls leave for Lua to pick up. lua/halo/fs/direct.lua declares both structs, too. */
 struct halo_direct_room {
-    double size, mode, uid, gid, nlink, ino, dev, rdev, blocks, blksize;
-    double atime, atime_nsec, mtime, mtime_nsec, ctime, ctime_nsec, btime, btime_nsec;
-    int32_t has_btime;
+    double numbers[HALO_STAT_NUMBERS]; /* as halo_stat_number() gives them */
+    int32_t count;                     /* of those that the file has */
     /*
      * Bytes are in use since the resume of that number: a finalizer may call while Lua makes a
      * string of them. An error in between leaves it, and is over by the next resume.
@@ -159,25 +157,9 @@ static int direct_readfile(struct halo_lua *lua, const char *path, double length
 
 static void put_status(struct halo_direct_room *room, const struct statx *status)
 {
-    room->size = (double)status->stx_size;
-    room->mode = status->stx_mode;
-    room->uid = status->stx_uid;
-    room->gid = status->stx_gid;
-    room->nlink = status->stx_nlink;
-    room->ino = (double)status->stx_ino;
-    room->dev = (double)makedev(status->stx_dev_major, status->stx_dev_minor);
-    room->rdev = (double)makedev(status->stx_rdev_major, status->stx_rdev_minor);
-    room->blocks = (double)status->stx_blocks;
-    room->blksize = status->stx_blksize;
-    room->atime = (double)status->stx_atime.tv_sec;
-    room->atime_nsec = status->stx_atime.tv_nsec;
-    room->mtime = (double)status->stx_mtime.tv_sec;
-    room->mtime_nsec = status->stx_mtime.tv_nsec;
-    room->ctime = (double)status->stx_ctime.tv_sec;
-    room->ctime_nsec = status->stx_ctime.tv_nsec;
-    room->btime = (double)status->stx_btime.tv_sec;
-    room->btime_nsec = status->stx_btime.tv_nsec;
-    room->has_btime = (status->stx_mask & STATX_BTIME) != 0;
+    room->count = halo_stat_count(status);
+    for (int number = 1; number <= room->count; number++)
+        room->numbers[number - 1] = halo_stat_number(status, number);
 }
 
 static int direct_stat(struct halo_lua *lua, const char *path, double length, bool follow,
@@ -240,10 +222,7 @@ static int pass(lua_State *L)
     struct halo_lua *lua = halo_lua_self(L);
     if (!halo_can_wait(L, lua) || !lua->ready)
         return 0;
-    halo_task_wake(lua, lua->task, 0);
-    lua->yield = HALO_YIELD_WAIT;
-    halo_push_mark(L);
-    return lua_yield(L, lua_gettop(L));
+    return halo_let_others(L, lua, 0);
 }
 
 static const luaL_Reg functions[] = {

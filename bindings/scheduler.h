@@ -147,6 +147,12 @@ static inline bool halo_can_wait(lua_State *L, const struct halo_lua *lua)
 int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op);
 
 /*
+ * Lets the tasks that are ready go on first, before the count values on top of the stack are what
+ * the call returns. The caller returns what this returns. Only where halo_can_wait().
+ */
+int halo_let_others(lua_State *L, struct halo_lua *lua, int count);
+
+/*
  * Suspends the running task until halo_task_wake(); waits says what for. The caller returns what
  * this returns. Only where halo_can_wait().
  */

@@ -135,11 +135,8 @@ static int yield(lua_State *L)
     if (!halo_can_wait(L, lua))
         return lua_pushboolean(L, 1), 1;
     lua_settop(L, 0);
-    halo_push_mark(L);
     lua_pushboolean(L, 1);
-    halo_task_wake(lua, lua->task, 1);
-    lua->yield = HALO_YIELD_WAIT;
-    return lua_yield(L, 2);
+    return halo_let_others(L, lua, 1);
 }
 
 uint64_t halo_deadline(double seconds)

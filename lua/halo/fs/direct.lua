@@ -19,7 +19,7 @@ end
 local Room = ffi.typeof [[struct {
   double size, mode, uid, gid, nlink, ino, dev, rdev, blocks, blksize;
   double atime, atime_nsec, mtime, mtime_nsec, ctime, ctime_nsec, btime, btime_nsec;
-  int32_t has_btime;
+  int32_t count;
   uint32_t busy;
   char bytes[65536];
 }]]
@@ -68,31 +68,27 @@ local function take(count)
   end
 end
 
+---Makes a call, after the tasks that should go on first.
+local function ask(call, ...)
+  local answer = call(self, ...)
+  if answer == LATER then
+    pass()
+    answer = call(self, ...)
+  end
+  return answer
+end
+
 ---@return string?
 local function read(file, n, offset)
   if is_file(file) and type(n) == "number" and is_place(offset) then
-    local count = calls.read(self, file, room, n, offset or -1)
-    if count == LATER then
-      pass()
-      count = calls.read(self, file, room, n, offset or -1)
-    end
-    return take(count)
+    return take(ask(calls.read, file, room, n, offset or -1))
   end
 end
 
 ---@return integer?
 local function read_into(file, buffer, n, offset)
-  if
-    is_file(file)
-    and is_buffer(buffer)
-    and type(n) == "number"
-    and is_place(offset)
-  then
-    local count = calls.read_into(self, file, buffer, n, offset or -1)
-    if count == LATER then
-      pass()
-      count = calls.read_into(self, file, buffer, n, offset or -1)
-    end
+  if is_file(file) and is_buffer(buffer) and type(n) == "number" and is_place(offset) then
+    local count = ask(calls.read_into, file, buffer, n, offset or -1)
     if count >= 0 then
       return count
     end
@@ -102,11 +98,7 @@ end
 ---@return integer?
 local function write(file, data, offset)
   if is_file(file) and type(data) == "string" and is_place(offset) then
-    local count = calls.write(self, file, data, #data, offset or -1)
-    if count == LATER then
-      pass()
-      count = calls.write(self, file, data, #data, offset or -1)
-    end
+    local count = ask(calls.write, file, data, #data, offset or -1)
     if count >= 0 then
       return count
     end
@@ -117,7 +109,7 @@ end
 local function pick(field)
   if field == nil then
     local btime, btime_nsec
-    if room.has_btime ~= 0 then
+    if room.count == numbers.btime_nsec then
       btime, btime_nsec = room.btime, room.btime_nsec
     end
     -- stylua: ignore
@@ -135,12 +127,7 @@ end
 ---@return halo.Stat|number|nil
 local function stat(path, field, follow)
   if type(path) == "string" and is_field(field) then
-    local answer = calls.stat(self, path, #path, follow, room)
-    if answer == LATER then
-      pass()
-      answer = calls.stat(self, path, #path, follow, room)
-    end
-    if answer == 0 then
+    if ask(calls.stat, path, #path, follow, room) == 0 then
       return pick(field)
     end
   end
@@ -148,27 +135,15 @@ end
 
 ---@return halo.Stat|number|nil
 local function fstat(file, field)
-  if is_file(file) and is_field(field) then
-    local answer = calls.fstat(self, file, room)
-    if answer == LATER then
-      pass()
-      answer = calls.fstat(self, file, room)
-    end
-    if answer == 0 then
-      return pick(field)
-    end
+  if is_file(file) and is_field(field) and ask(calls.fstat, file, room) == 0 then
+    return pick(field)
   end
 end
 
 ---@return string?
 local function readfile(path)
   if type(path) == "string" then
-    local count = calls.readfile(self, path, #path, room)
-    if count == LATER then
-      pass()
-      count = calls.readfile(self, path, #path, room)
-    end
-    return take(count)
+    return take(ask(calls.readfile, path, #path, room))
   end
 end
 
