@@ -142,8 +142,6 @@ function Dir:lstat(path, field)
   return status.field(field, core.lstat(file_of(self, "lstat"), path))
 end
 
-local access_bits = { r = 4, w = 2, x = 1 }
-
 ---As fs.access.
 ---@async
 ---@param path string
@@ -152,13 +150,7 @@ local access_bits = { r = 4, w = 2, x = 1 }
 ---@return string? message
 ---@return string? code
 function Dir:access(path, how)
-  local bits = 0
-  if how ~= nil and type(how) ~= "string" then
-    check.type_error("string", how, 2, "access")
-  end
-  for letter in (how or ""):gmatch "." do
-    bits = bits + (access_bits[letter] or check.fail(("no way '%s'"):format(letter), 2, "access"))
-  end
+  local bits = check.access(how, 2, "access")
   return checked(core.access(file_of(self, "access"), path, bits))
 end
 

@@ -88,6 +88,25 @@ function check.file(value, position, name)
   return value
 end
 
+local access_bits = { r = 4, w = 2, x = 1 }
+
+---The ways to use a file that the letters of a string stand for, as access(2) has them.
+---@param value any
+---@param position integer
+---@param name string
+---@return integer # 0 for nil
+function check.access(value, position, name)
+  local bits = 0
+  if value ~= nil and type(value) ~= "string" then
+    check.type_error("string", value, position, name)
+  end
+  for letter in (value or ""):gmatch "." do
+    bits = bits
+      + (access_bits[letter] or check.fail(("no way '%s'"):format(letter), position, name))
+  end
+  return bits
+end
+
 ---A file's permission bits among options.
 ---@param value any
 ---@param position integer of the options

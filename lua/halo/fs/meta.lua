@@ -165,8 +165,6 @@ function fs.futime(file, atime, mtime)
   return checked(core.futime(file, atime, mtime))
 end
 
-local access_bits = { r = 4, w = 2, x = 1 }
-
 ---Whether this process's real user may use a path in a way; EACCES where not.
 ---@async
 ---@param path string
@@ -175,17 +173,7 @@ local access_bits = { r = 4, w = 2, x = 1 }
 ---@return string? message
 ---@return string? code
 function fs.access(path, how)
-  local bits = 0
-  if how ~= nil and type(how) ~= "string" then
-    check.type_error("string", how, 2, "access")
-  end
-  for letter in (how or ""):gmatch "." do
-    if not access_bits[letter] then
-      core.raise(("bad argument #2 to 'access' (no way '%s')"):format(letter))
-    end
-    bits = bits + access_bits[letter]
-  end
-  return checked(core.access(path, bits))
+  return checked(core.access(path, check.access(how, 2, "access")))
 end
 
 ---Whether a path leads to something.

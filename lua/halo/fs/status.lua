@@ -86,11 +86,17 @@ end
 
 local made = { type = true, is_file = true, is_dir = true, is_symlink = true }
 
+---@param field any
+---@return boolean? # whether a stat has such a field
+function status.is_field(field)
+  return numbers[field] ~= nil or made[field]
+end
+
 ---Raises where a stat has no such field.
 ---@param field any
 ---@param name string of the function
 function status.check_field(field, name)
-  if not numbers[field] and not made[field] then
+  if not status.is_field(field) then
     core.raise(("bad argument #2 to '%s' (no field '%s')"):format(name, tostring(field)))
   end
 end

@@ -10,7 +10,7 @@ local status = require "halo.fs.status"
 local wait = require "halo.wait"
 
 local refused, settle = wait.refused, wait.settle
-local kind = status.kind
+local kind, numbers = status.kind, status.numbers
 
 local LISTABLE = core.flags.RDONLY + core.flags.DIRECTORY
 local NO_SYMLINKS = 4 -- HALO_READDIR_NO_SYMLINKS
@@ -107,20 +107,17 @@ local function one_field(self, row, at)
   end
 end
 
--- The place of each number among those that the core returns for a stat.
-local places = status.table(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
-
 ---Says what is to be read of each entry for the option stat.
 local function choose_stat(self, stat)
-  local place = places[stat]
+  local place = numbers[stat]
   if not stat then
     self.width, self.place = 2, 0
   elseif stat == true then
     self.width, self.place, self.stat_of = 20, 0, whole_stat
-  elseif type(place) == "number" then
+  elseif place then
     self.width, self.place, self.stat_of = 3, place, one_number
   else
-    self.width, self.place, self.stat_of = 3, places.mode, one_field
+    self.width, self.place, self.stat_of = 3, numbers.mode, one_field
   end
 end
 
@@ -416,7 +413,7 @@ local function check_options(options)
   local stat = options.stat
   if stat and type(stat) ~= "boolean" and type(stat) ~= "string" then
     check.type_error("stat: true or the name of a field", stat, 2, "walk")
-  elseif type(stat) == "string" and places[stat] == nil then
+  elseif type(stat) == "string" and not status.is_field(stat) then
     check.fail(("stat: no field '%s'"):format(stat), 2, "walk")
   end
   return options
