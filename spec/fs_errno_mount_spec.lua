@@ -5,6 +5,7 @@ local halo = require "halo"
 local catalog = require "spec.support.catalog"
 local command = require "spec.support.command"
 local posix = require "spec.support.posix"
+local on_file = require "spec.support.on_file"
 local refusals = require "spec.support.refusals"
 
 local fs = halo.fs
@@ -61,14 +62,7 @@ describe("a file system without room for more bytes", function()
   local data = ("x"):rep(70000)
 
   ---A call on a file that has no room.
-  local function with_file(call)
-    return function()
-      local file = assert(fs.open(t.vacant, "r+"))
-      local value, message, code = call(file)
-      file:close()
-      return value, message, code
-    end
-  end
+  local with_file = on_file(t, "vacant", "r+")
 
   refusals.expand(t, {
     { "File:write", "ENOSPC", "vacant", with_file(function(file) return file:write(data) end) },
@@ -228,14 +222,7 @@ describe("a mount point", function()
   end)
 
   ---A call on an open file of the other file system.
-  local function with_old(call)
-    return function()
-      local file = assert(fs.open(t.old, "r+"))
-      local value, message, code = call(file)
-      file:close()
-      return value, message, code
-    end
-  end
+  local with_old = on_file(t, "old", "r+")
 
   refusals.expand(t, {
     { "fs.rename", "EXDEV", "file -> new", function() return fs.rename(t.file, t.new) end },

@@ -4,6 +4,7 @@
 
 local catalog = require "spec.support.catalog"
 local fs = require "halo.fs"
+local on_file = require "spec.support.on_file"
 
 local flags = fs.flags
 
@@ -95,14 +96,7 @@ function rows.of_user(t)
     return at
   end
 
-  local function with_file(path, call)
-    return function()
-      local file = assert(fs.open(path))
-      local value, message, code = call(file)
-      file:close()
-      return value, message, code
-    end
-  end
+  local with_file = on_file(t, "fixed_file", "r")
 
   -- The way there is closed, whatever the call would do.
   add_paths(list, t, "EACCES", "inside", all_ways)
@@ -151,11 +145,11 @@ function rows.of_user(t)
   add(list, "fs.utime(now)", "EACCES", "fixed_file",
     function() return fs.utime(t.fixed_file, "now", "now") end)
   add(list, "File:utime(now)", "EACCES", "fixed_file",
-    with_file(t.fixed_file, function(file) return file:utime("now", "now") end))
+    with_file(function(file) return file:utime("now", "now") end))
   add(list, "File:setxattr", "EACCES", "fixed_file",
-    with_file(t.fixed_file, function(file) return file:setxattr("user.x", "x") end))
+    with_file(function(file) return file:setxattr("user.x", "x") end))
   add(list, "File:removexattr", "EACCES", "fixed_file",
-    with_file(t.fixed_file, function(file) return file:removexattr "user.x" end))
+    with_file(function(file) return file:removexattr "user.x" end))
 
   -- One that may not be read.
   add_paths(list, t, "EACCES", "secret", {
@@ -181,11 +175,11 @@ function rows.of_user(t)
     chmod = true, chown = true, lchown = true, utime = true, lutime = true,
   })
   add(list, "File:chmod", "EPERM", "fixed_file",
-    with_file(t.fixed_file, function(file) return file:chmod(420) end))
+    with_file(function(file) return file:chmod(420) end))
   add(list, "File:chown", "EPERM", "fixed_file",
-    with_file(t.fixed_file, function(file) return file:chown(0, 0) end))
+    with_file(function(file) return file:chown(0, 0) end))
   add(list, "File:utime", "EPERM", "fixed_file",
-    with_file(t.fixed_file, function(file) return file:utime(1, 2) end))
+    with_file(function(file) return file:utime(1, 2) end))
   add(list, "fs.chown, to give it away", "EPERM", "own_file",
     function() return fs.chown(t.own_file, 0) end)
   add(list, "fs.chown, of the group", "EPERM", "own_file",
@@ -243,14 +237,7 @@ end
 function rows.of_small(t)
   local list, data = {}, ("x"):rep(8192)
 
-  local function with_file(call)
-    return function()
-      local file = assert(fs.open(t.own_file, "w"))
-      local value, message, code = call(file)
-      file:close()
-      return value, message, code
-    end
-  end
+  local with_file = on_file(t, "own_file", "w")
 
   local calls = {
     { "File:write", with_file(function(file) return file:write(data) end) },
