@@ -74,6 +74,14 @@ static int file_fd(lua_State *L)
     return 1;
 }
 
+/* metatables(): those of a File and of a Buffer, which getmetatable() does not give. */
+static int file_metatables(lua_State *L)
+{
+    luaL_getmetatable(L, halo_file_type);
+    luaL_getmetatable(L, halo_buffer_type);
+    return 2;
+}
+
 /* as_base(file): the same File, which may from now on stand before the path of a call. */
 static int file_as_base(lua_State *L)
 {
@@ -127,6 +135,7 @@ static int file_adopt(lua_State *L)
 static const luaL_Reg functions[] = {
     {"adopt", file_adopt},
     {"open_files", file_open_files},
+    {"metatables", file_metatables},
     {"as_base", file_as_base},
     {"is_open", file_is_open},
     {"path", file_path},

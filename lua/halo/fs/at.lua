@@ -24,7 +24,7 @@ Dir.__index = Dir
 ---@param name string of the method
 ---@return halo.File
 local function file_of(self, name)
-  if getmetatable(self) ~= Dir then
+  if type(self) ~= "table" or getmetatable(self) ~= Dir then
     core.raise(("calling '%s' on bad self (Dir expected, got %s)"):format(name, type(self)))
   end
   return self.file

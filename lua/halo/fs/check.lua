@@ -3,6 +3,11 @@
 
 local core = require "halo.core"
 
+-- getmetatable() will not do: LuaJIT compiles it wrongly for the files of io. It takes what it has
+-- not set for the answer (recff_getmetatable in lj_ffrecord.c).
+local metatable_of = require("debug").getmetatable
+local file_metatable, buffer_metatable = core.metatables()
+
 local check = {}
 
 ---@param message string
@@ -125,13 +130,13 @@ end
 ---@param value any
 ---@return boolean
 function check.is_file(value)
-  return type(value) == "userdata" and getmetatable(value) == "File"
+  return metatable_of(value) == file_metatable
 end
 
 ---@param value any
 ---@return boolean
 function check.is_buffer(value)
-  return type(value) == "userdata" and getmetatable(value) == "Buffer"
+  return metatable_of(value) == buffer_metatable
 end
 
 return check

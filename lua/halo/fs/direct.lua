@@ -2,10 +2,11 @@
 -- compiled. Each function here returns nothing where the ordinary call has to do it: for wrong
 -- arguments, whatever has to wait, and whatever the system refuses. See bindings/direct.c.
 
+local check = require "halo.fs.check"
 local core = require "halo.core"
 local status = require "halo.fs.status"
 
-local getmetatable, type = getmetatable, type
+local type = type
 local to_stat, numbers = status.table, status.numbers
 
 local has_ffi, ffi = pcall(require, "ffi")
@@ -45,13 +46,7 @@ local LATER = -2 -- the answer of a call before which others should go on
 local pass = core.pass
 
 -- A pointer is only made of what is sure to be one of halo's own userdata.
-local function is_file(value)
-  return type(value) == "userdata" and getmetatable(value) == "File"
-end
-
-local function is_buffer(value)
-  return type(value) == "userdata" and getmetatable(value) == "Buffer"
-end
+local is_file, is_buffer = check.is_file, check.is_buffer
 
 local function is_place(offset)
   return offset == nil or type(offset) == "number" and offset >= 0
