@@ -5,7 +5,7 @@ local core = require "halo.core"
 
 -- getmetatable() will not do: LuaJIT compiles it wrongly for the files of io. It takes what it has
 -- not set for the answer (recff_getmetatable in lj_ffrecord.c).
-local metatable_of = require("debug").getmetatable
+local metatable_of = debug.getmetatable
 local file_metatable, buffer_metatable = core.metatables()
 
 local check = {}
