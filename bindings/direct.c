@@ -11,7 +11,7 @@
 #include "fs.h"
 
 #define DECLINED (-1)
-#define LATER    (-2) /* others that are ready should go on first: core.pass() */
+#define LATER    (-2) /* others should go on first: core.pass() */
 
 /* What the calls leave for Lua to pick up. lua/halo/fs/direct.lua declares both structs, too. */
 struct halo_direct_room {
@@ -54,7 +54,7 @@ static int look_around(const struct halo_lua *lua, unsigned *flags)
         (task && task->cancelled && task->shields == 0))
         return DECLINED;
     *flags = lua->ready || lua->stepping ? 0 : HALO_ALONE;
-    return lua->ready && halo_loop_spent_ns(lua->loop) > lua->quantum_end_ns ? LATER : 0;
+    return halo_is_due(lua) ? LATER : 0;
 }
 
 static bool to_size(double value, uint64_t *size)
@@ -216,11 +216,11 @@ static int direct(lua_State *L)
     return 3;
 }
 
-/* pass(): lets the tasks that are ready go on first, where this one can be suspended. */
+/* pass(): lets others go on first, where this task can be suspended. */
 static int pass(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
-    if (!halo_can_wait(L, lua) || !lua->ready)
+    if (!halo_can_wait(L, lua) || !halo_is_due(lua))
         return 0;
     return halo_let_others(L, lua, 0);
 }

@@ -147,6 +147,12 @@ static inline bool halo_can_wait(lua_State *L, const struct halo_lua *lua)
 int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op);
 
 /*
+ * Whether others have had to wait long enough for what the running task did at once: tasks that
+ * are ready, a short while; what has to be collected, the loop's own slice.
+ */
+bool halo_is_due(const struct halo_lua *lua);
+
+/*
  * Lets the tasks that are ready go on first, before the count values on top of the stack are what
  * the call returns. The caller returns what this returns. Only where halo_can_wait().
  */

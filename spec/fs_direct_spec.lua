@@ -154,6 +154,26 @@ describe("a task in a compiled loop of calls", function()
     assert.is_true(turns > 100, turns .. " turns")
   end)
 
+  it("has another turn where this one's time is used up, and is not handed on", function()
+    local file = assert(fs.open(dir:file("turns", ("x"):rep(4096))))
+    local before = halo.stats()
+    halo.scope(function(scope)
+      for _ = 1, 16 do
+        scope:spawn(function()
+          for _ = 1, 1000 do
+            file:read(4096, 0)
+          end
+        end)
+      end
+    end)
+    local after = halo.stats()
+    file:close()
+    if (os.getenv "HALO_ENGINE" or "auto") == "auto" then
+      assert.equal(before.ring + before.pool, after.ring + after.pool)
+      assert.is_true(after.turns - before.turns > 10)
+    end
+  end)
+
   it("can be ended by a timeout, and by its scope", function()
     local path = dir:file("endless", "content")
     local function for_ever()
