@@ -38,6 +38,8 @@ struct halo_direct_calls {
                  struct halo_direct_room *room);
     int (*readfile)(struct halo_lua *lua, const char *path, double length,
                     struct halo_direct_room *room);
+    int (*readfile_into)(struct halo_lua *lua, const char *path, double length,
+                         const struct halo_lua_buffer *buffer);
 };
 
 /* ---- arguments ----------------------------------------------------------------------------- */
@@ -138,19 +140,36 @@ static int direct_write(struct halo_lua *lua, const struct halo_lua_file *file, 
     return put == HALO_DECLINED ? DECLINED : (int)put;
 }
 
-static int direct_readfile(struct halo_lua *lua, const char *path, double length,
-                           struct halo_direct_room *room)
+static int read_whole(struct halo_lua *lua, const char *path, double length, void *data,
+                      size_t size)
 {
     unsigned flags;
 
-    if (is_busy(lua, room) || !to_path(path, length))
+    if (!to_path(path, length))
         return DECLINED;
     int refused = look_around(lua, &flags);
     if (refused)
         return refused;
-    int64_t got = halo_direct_readfile(lua->loop, path, room->bytes, sizeof(room->bytes), flags);
-    room->busy = got > 0 ? lua->resumes : 0;
+    int64_t got = halo_direct_readfile(lua->loop, path, data, size, flags);
     return got == HALO_DECLINED ? DECLINED : (int)got;
+}
+
+static int direct_readfile(struct halo_lua *lua, const char *path, double length,
+                           struct halo_direct_room *room)
+{
+    if (is_busy(lua, room))
+        return DECLINED;
+    int got = read_whole(lua, path, length, room->bytes, sizeof(room->bytes));
+    room->busy = got > 0 ? lua->resumes : 0;
+    return got;
+}
+
+static int direct_readfile_into(struct halo_lua *lua, const char *path, double length,
+                                const struct halo_lua_buffer *buffer)
+{
+    if (buffer->type != halo_buffer_type)
+        return DECLINED;
+    return read_whole(lua, path, length, buffer->data, buffer->size);
 }
 
 /* ---- metadata ------------------------------------------------------------------------------ */
@@ -205,6 +224,7 @@ static const struct halo_direct_calls calls = {
     .stat = direct_stat,
     .fstat = direct_fstat,
     .readfile = direct_readfile,
+    .readfile_into = direct_readfile_into,
 };
 
 /* direct(): the table of calls, what they take first, and the size of the room they write to. */

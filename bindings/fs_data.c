@@ -312,6 +312,20 @@ static int fs_readfile(lua_State *L)
     return halo_await(L, lua, op);
 }
 
+/* readfile_into(path, buffer): a string, which is no longer than a buffer that has any room. */
+static int fs_readfile_into(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    size_t length;
+    halo_check_path(L, 1, "readfile_into", &length);
+    const struct halo_lua_buffer *buffer = halo_to_type(L, 2, halo_buffer_type);
+    if (!buffer)
+        return halo_arg_type_error(L, 2, "readfile_into", "buffer");
+    struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_READFILE, "readfile_into");
+    op->length = buffer->size > 0 ? buffer->size : 1;
+    return halo_await(L, lua, op);
+}
+
 /* copyfile(from, to, flags) */
 static int fs_copyfile(lua_State *L)
 {
@@ -414,6 +428,7 @@ static const luaL_Reg functions[] = {
     {"lock", fs_lock},
     {"unlock", fs_unlock},
     {"readfile", fs_readfile},
+    {"readfile_into", fs_readfile_into},
     {"copyfile", fs_copyfile},
     {"watcher", fs_watcher},
     {"watch", fs_watch},

@@ -132,15 +132,12 @@ int64_t halo_direct_fstat(struct halo_loop *loop, uint64_t handle, struct statx 
     return 0;
 }
 
-/*
- * All of a regular file that says how long it is, and is not longer than that or than size. Those
- * of /proc say 0.
- */
+/* All of a regular file that says how long it is, and fits. Those of /proc say 0. */
 static int64_t read_known(int fd, void *data, size_t size)
 {
     struct stat status;
     if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size <= 0 ||
-        status.st_size >= (off_t)size)
+        status.st_size > (off_t)size)
         return HALO_DECLINED;
     ssize_t got = read(fd, data, size);
     return got == status.st_size ? got : HALO_DECLINED;
@@ -155,7 +152,7 @@ int64_t halo_direct_readfile(struct halo_loop *loop, const char *path, void *dat
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return HALO_DECLINED;
-    int64_t result = read_known(fd, data, size);
+    int64_t result = read_known(fd, data, size < HALO_TRY_BYTES_MAX ? size : HALO_TRY_BYTES_MAX);
     close(fd);
     if (result >= 0)
         count_one(loop, HALO_OP_READFILE, halo_now_ns() - start_ns);

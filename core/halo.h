@@ -337,7 +337,7 @@ HALO_API int64_t halo_direct_stat(struct halo_loop *loop, const char *path, bool
                                   struct statx *status, unsigned flags);
 HALO_API int64_t halo_direct_fstat(struct halo_loop *loop, uint64_t file, struct statx *status,
                                    unsigned flags);
-/* The content of a regular file of fewer bytes than size, which data has room for. */
+/* The content of a regular file of at most size bytes, which data has room for. */
 HALO_API int64_t halo_direct_readfile(struct halo_loop *loop, const char *path, void *data,
                                       size_t size, unsigned flags);
 

@@ -86,11 +86,12 @@ describe("a compiled loop of calls", function()
   end)
 
   it("sees another file of the same name, and a longer one", function()
-    local path = dir:file("changing", "")
+    local path, buffer = dir:file("changing", ""), halo.buffer(300 * ROUNDS)
     for i = 1, ROUNDS do
       local content = ("x"):rep(300 * i) -- from what fits in one call to what does not
       assert(fs.writefile(path, content))
       assert(fs.readfile(path) == content and fs.stat(path, "size") == #content)
+      assert(fs.readfile_into(path, buffer) == #content)
     end
   end)
 

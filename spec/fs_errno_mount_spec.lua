@@ -277,6 +277,8 @@ describe("a file system without devices and programs", function()
   refusals.expand(t, {
     { "fs.open", "EACCES", "null", function() return fs.open(t.null) end },
     { "fs.readfile", "EACCES", "null", function() return fs.readfile(t.null) end },
+    { "fs.readfile_into", "EACCES", "null",
+      function() return fs.readfile_into(t.null, halo.buffer(1)) end },
     { "fs.writefile", "EACCES", "null", function() return fs.writefile(t.null, "x") end },
     { "fs.access(x)", "EACCES", "program", function() return fs.access(t.program, "x") end },
     { "fs.access(x)", "EACCES", "file", function() return fs.access(t.file, "x") end },

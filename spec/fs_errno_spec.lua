@@ -248,7 +248,11 @@ describe("a call of halo.fs", function()
 
     -- Whole files.
     { "fs.readfile", "EISDIR", "dir", function() return fs.readfile(t.dir) end },
+    { "fs.readfile_into", "EISDIR", "dir",
+      function() return fs.readfile_into(t.dir, halo.buffer(1)) end },
     { "fs.readfile", "ENXIO", "socket", function() return fs.readfile(t.socket) end },
+    { "fs.readfile_into", "ENXIO", "socket",
+      function() return fs.readfile_into(t.socket, halo.buffer(1)) end },
     { "fs.writefile", "EISDIR", "dir", function() return fs.writefile(t.dir, "x") end },
     { "fs.writefile", "ENXIO", "socket", function() return fs.writefile(t.socket, "x") end },
     { "fs.writefile(atomic)", "EISDIR", "dir",

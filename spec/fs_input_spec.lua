@@ -369,6 +369,7 @@ describe("an argument of the wrong kind", function()
     { "write", 2, no_data, function(data) fs.writev(file, data) end },
     { "writefile", 2, no_data, function(data) fs.writefile(t.free, data) end },
     { "read_into", 2, { NONE, "x", 12, {}, io.stdout }, function(b) fs.read_into(file, b) end },
+    { "readfile_into", 2, { NONE, "x", 12, {} }, function(b) fs.readfile_into(t.file, b) end },
     { "read_into", 3, { 9, OFFSET_MAX }, function(n) fs.read_into(file, buffer, n) end },
 
     { "rename", 3, no_options, function(o) fs.rename(t.file, t.free, o) end },

@@ -96,6 +96,65 @@ describe("fs.readfile", function()
   end)
 end)
 
+describe("fs.readfile_into", function()
+  local dir = temp.dir()
+
+  it("gives all of a file that fits, to the last byte, and leaves what is behind it", function()
+    local buffer = halo.buffer(9)
+    for size = 0, 9 do
+      buffer:set(("-"):rep(9))
+      local content = ("abcdefghi"):sub(1, size)
+      assert.equal(size, fs.readfile_into(dir:file("file", content), buffer))
+      assert.equal(content .. ("-"):rep(9 - size), buffer:string())
+    end
+  end)
+
+  it("refuses what does not fit, and leaves the buffer as it is", function()
+    local buffer = halo.buffer(3):set "old"
+    for _, content in ipairs { "1234", ("x"):rep(3e6) } do
+      local path = dir:file("file", content)
+      assert.refused("EFBIG: file too large: " .. path, fs.readfile_into(path, buffer))
+    end
+    local path = dir:file("one", "1")
+    assert.refused("EFBIG: file too large: " .. path, fs.readfile_into(path, halo.buffer(0)))
+    assert.equal(0, fs.readfile_into(dir:file "empty", halo.buffer(0)))
+    assert.refused("EFBIG: file too large: /proc/version",
+      fs.readfile_into("/proc/version", buffer))
+    assert.equal("old", buffer:string())
+  end)
+
+  it("takes files of any length, those of /proc, and devices", function()
+    local content = ("0123456789"):rep(3e5)
+    local buffer = halo.buffer(#content + 1)
+    assert.equal(#content, fs.readfile_into(dir:file("file", content), buffer))
+    assert.is_true(buffer:string(0, #content) == content)
+    local count = fs.readfile_into("/proc/version", buffer)
+    assert.equal(fs.readfile "/proc/version", buffer:string(0, count))
+    assert.equal(0, fs.readfile_into("/dev/null", buffer))
+  end)
+
+  it("reads a FIFO to its end", function()
+    local path, buffer = dir:fifo("fifo"), halo.buffer(10)
+    for _, size in ipairs { 10, 11 } do
+      local reading = halo.spawn(function()
+        return { fs.readfile_into(path, buffer) }
+      end)
+      local writer = fs.open(path, "w")
+      writer:write(("x"):rep(size))
+      writer:close()
+      local got = reading:join()
+      assert.same(size == 10 and { 10 } or { nil, "EFBIG: file too large: " .. path, "EFBIG" }, got)
+    end
+  end)
+
+  it("names what is wrong with its arguments", function()
+    assert.misuse("bad argument #1 to 'readfile_into' (path (a string) expected, got nil)",
+      function() fs.readfile_into() end)
+    assert.misuse("bad argument #2 to 'readfile_into' (buffer expected, got string)",
+      function() fs.readfile_into("a", "b") end)
+  end)
+end)
+
 describe("fs.writefile", function()
   local dir = temp.dir()
 

@@ -67,6 +67,7 @@ catalog.paths = {
   { "watch", "follow" },
   { "watch", "follow", { recursive = true }, label = "watch(recursive)" },
   { "readfile", "follow" },
+  { "readfile_into", "follow", halo.buffer(1) },
   { "lines", "follow", raises = true },
   { "writefile", "write", "data" },
   { "writefile", "write", "data", { append = true }, label = "writefile(append)" },

@@ -153,7 +153,8 @@ function rows.of_user(t)
 
   -- One that may not be read.
   add_paths(list, t, "EACCES", "secret", {
-    open = true, access = true, getxattr = true, readfile = true, lines = true, watch = true,
+    open = true, access = true, getxattr = true, readfile = true, readfile_into = true,
+    lines = true, watch = true,
   })
   add(list, "fs.copy", "EACCES", "secret -> own_new",
     function() return fs.copy(t.secret, t.own_new) end)
@@ -216,8 +217,8 @@ function rows.of_crowd(t)
     open = true, readdir = true, at = true, dir = true, walk = true, tempfile = true, watch = true,
   })
   add_paths(list, t, "EMFILE", "own_file", {
-    open = true, create = true, ["open(w)"] = true, readfile = true, lines = true,
-    writefile = true, ["writefile(append)"] = true, ["writefile(atomic)"] = true,
+    open = true, create = true, ["open(w)"] = true, readfile = true,
+    readfile_into = true, lines = true, writefile = true, ["writefile(append)"] = true, ["writefile(atomic)"] = true,
   })
   add_paths(list, t, "EMFILE", "own_new", { mkstemp = true })
   add(list, "fs.copy", "EMFILE", "own_file -> own_new",

@@ -32,6 +32,7 @@ local Calls = ffi.typeof [[struct {
   int (*stat)(void *, const char *, double, bool, void *);
   int (*fstat)(void *, const void *, void *);
   int (*readfile)(void *, const char *, double, void *);
+  int (*readfile_into)(void *, const char *, double, const void *);
 } const *]]
 
 local calls, self, size = core.direct()
@@ -142,6 +143,16 @@ local function readfile(path)
   end
 end
 
+---@return integer?
+local function readfile_into(path, buffer)
+  if type(path) == "string" and is_buffer(buffer) then
+    local count = ask(calls.readfile_into, path, #path, buffer)
+    if count >= 0 then
+      return count
+    end
+  end
+end
+
 return {
   read = read,
   read_into = read_into,
@@ -149,4 +160,5 @@ return {
   stat = stat,
   fstat = fstat,
   readfile = readfile,
+  readfile_into = readfile_into,
 }

@@ -11,6 +11,7 @@ return {
   move = "halo.fs.copy",
   at = "halo.fs.at",
   readfile = "halo.fs.whole",
+  readfile_into = "halo.fs.whole",
   writefile = "halo.fs.whole",
   lines = "halo.fs.whole",
   mkstemp = "halo.fs.temp",

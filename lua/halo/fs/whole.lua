@@ -40,9 +40,9 @@ end
 -- Reading ---------------------------------------------------------------------------------------
 
 ---Reads what never says how much it is, up to its end.
-local function read_on(file)
+local function read_on(file, most)
   local pieces, size = {}, 0
-  while size <= STRING_MAX do
+  while size <= most do
     local data, message, code = calls.read(file, CHUNK_BYTES)
     if not data then
       return nil, message, code
@@ -52,6 +52,19 @@ local function read_on(file)
     pieces[#pieces + 1], size = data, size + #data
   end
   return refusal.new("EFBIG", "file too large", file:path())
+end
+
+---Of what the core says of a file: reads it as a stream where it is one.
+local function read_stream(path, most, data, message, code)
+  if data or code ~= "ESPIPE" then
+    return data, message, code
+  end
+  local file
+  file, message, code = calls.open(path)
+  if not file then
+    return nil, message, code
+  end
+  return close_after(file, guard(read_on, file, most))
 end
 
 ---The content of a file. A FIFO, a terminal or a device is read until it ends.
@@ -65,16 +78,31 @@ function whole.readfile(path)
   if content then
     return content
   end
-  local data, message, code = checked(core.readfile(path))
-  if data or code ~= "ESPIPE" then
-    return data, message, code
+  return read_stream(path, STRING_MAX, checked(core.readfile(path)))
+end
+
+---The same into a buffer, from its start, without the string, which takes nearly as long to make
+---as a small file takes to be read. A file that does not fit is refused: EFBIG.
+---@async
+---@param path string
+---@param buffer halo.Buffer
+---@return integer? bytes the file's
+---@return string? message
+---@return string? code
+function whole.readfile_into(path, buffer)
+  local count = direct.readfile_into(path, buffer)
+  if count then
+    return count
   end
-  local file
-  file, message, code = calls.open(path)
-  if not file then
+  local content, message, code = checked(core.readfile_into(path, buffer))
+  content, message, code = read_stream(path, #buffer, content, message, code)
+  if not content then
     return nil, message, code
+  elseif #content > #buffer then
+    return refusal.new("EFBIG", "file too large", path)
   end
-  return close_after(file, guard(read_on, file))
+  buffer:set(content)
+  return #content
 end
 
 -- Writing ---------------------------------------------------------------------------------------
