@@ -60,7 +60,16 @@ function jobs.direct(job)
   end
 end
 
+---What a script does that reads fields: LuaJIT makes no table of which nothing else is seen.
 function jobs.lstat(job)
+  local _, paths = layout.tree(job.directory .. "/names", job.count)
+  kept = 0
+  return function(next_item)
+    for i in next_item do kept = kept + assert(fs.lstat(paths[i])).size end
+  end
+end
+
+function jobs.table(job)
   local _, paths = layout.tree(job.directory .. "/names", job.count)
   return function(next_item)
     for i in next_item do kept = assert(fs.lstat(paths[i])) end
@@ -81,6 +90,14 @@ function jobs.readfile(job)
   end
 end
 
+function jobs.into(job)
+  local _, paths = layout.tree(job.directory .. "/small", job.count)
+  return function(next_item)
+    local buffer = halo.buffer(layout.SMALL_MAX)
+    for i in next_item do assert(fs.readfile_into(paths[i], buffer)) end
+  end
+end
+
 ---The CRC-32 of gzip, a byte at a time, as in C.
 function jobs.checksum(job)
   local _, paths = layout.tree(job.directory .. "/small", job.count)
@@ -91,10 +108,11 @@ function jobs.checksum(job)
     remainders[byte] = rest
   end
   return function(next_item)
+    local buffer = halo.buffer(layout.SMALL_MAX)
+    local bytes = buffer:ptr()
     for i in next_item do
-      local content = assert(fs.readfile(paths[i]))
-      local bytes, crc = ffi.cast("const uint8_t *", content), -1
-      for at = 0, #content - 1 do
+      local crc = -1
+      for at = 0, assert(fs.readfile_into(paths[i], buffer)) - 1 do
         crc = bxor(remainders[band(bxor(crc, bytes[at]), 255)], rshift(crc, 8))
       end
     end

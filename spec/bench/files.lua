@@ -59,7 +59,7 @@ function files.names(directory, count)
 end
 
 function files.small(directory, count, name)
-  local text = ("halo"):rep(2048)
+  local text = ("halo"):rep(layout.SMALL_MAX / 4)
   write_tree(directory .. "/" .. (name or "small"), count, function(i)
     return text:sub(1, 1024 + i * 997 % 7168)
   end)

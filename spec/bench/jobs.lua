@@ -45,9 +45,15 @@ return {
     c = "data_loops", ring = true, others = {}, needs = "read",
   },
   {
-    name = "lstat", title = "lstat", unit = "us",
+    name = "lstat", title = "lstat, for the size", unit = "us",
     count = 100000, fewer = 20, scaled = true, tasks = EACH,
     c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "names",
+  },
+  {
+    name = "table", title = "lstat, tables kept", unit = "us",
+    count = 100000, fewer = 20, scaled = true, tasks = { 1, 8, 128 },
+    c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "names",
+    job = { _ = "lstat", auto = "table", ring = "table", pool = "table" },
   },
   {
     name = "field", title = "lstat, one field", unit = "us",
@@ -56,9 +62,15 @@ return {
     job = { plain = "lstat", uring = "lstat" },
   },
   {
-    name = "readfile", title = "small file read whole", unit = "us",
+    name = "readfile", title = "small file read whole, to a string", unit = "us",
     count = 15000, fewer = 10, scaled = true, tasks = EACH,
     c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "small",
+  },
+  {
+    name = "into", title = "small file read whole, to a buffer", unit = "us",
+    count = 15000, fewer = 10, scaled = true, tasks = EACH,
+    c = "name_loops", ring = true, others = {}, needs = "small",
+    job = { plain = "readfile", uring = "readfile" },
   },
   {
     name = "checksum", title = "CRC-32 of a small file", unit = "us",

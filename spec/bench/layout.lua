@@ -10,6 +10,7 @@ local layout = {
   WRITE_FILES = 64, -- write/0 and so on
   WRITE64_SIZE = 1024 * 1024, -- of each of them
   LINE = 128, -- bytes of an append
+  SMALL_MAX = 8192, -- bytes of a small file, at the most
   CONTENT = 1024, -- bytes of a file that comes and goes
 }
 
