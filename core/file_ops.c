@@ -165,9 +165,10 @@ void halo_loop_leave_files(struct halo_loop *loop, struct halo_op *op)
 
 int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_info *info)
 {
-    const struct halo_file *file = halo_loop_find_open(loop, handle);
+    struct halo_file *file = halo_loop_find_open(loop, handle);
     if (!file)
         return -EBADF;
+    halo_file_block(file);
     *info = (struct halo_file_info){
         .fd = file->fd,
         .flags = file->flags,

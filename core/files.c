@@ -109,19 +109,22 @@ void halo_files_each(struct halo_files *files, void (*visit)(struct halo_file *,
 void halo_file_inspect(struct halo_files *files, struct halo_file *file)
 {
     struct statx statx_now;
-    int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+    bool local;
 
-    if (statx(file->fd, "", flags, STATX_TYPE | STATX_MNT_ID, &statx_now) < 0)
+    if (halo_mount_inspect(&files->mounts, file->fd, STATX_TYPE, &statx_now, &local) < 0)
         return;
     mode_t type = statx_now.stx_mode & S_IFMT;
     file->stream = type != S_IFREG && type != S_IFDIR && type != S_IFBLK && type != S_IFLNK;
-    file->local =
-        (type == S_IFREG || type == S_IFDIR) && halo_mount_is_local(&files->mounts, &statx_now);
+    file->local = (type == S_IFREG || type == S_IFDIR) && local;
     files->seen_remote |= !file->local && !file->stream;
-    /*
-     * The open carried O_NONBLOCK so that a FIFO could not hold up a worker for ever. On anything
-     * else it would make io_uring answer EAGAIN where a read has to wait for the disk.
-     */
-    if (!file->stream && !(file->flags & (O_NONBLOCK | O_PATH)))
+    file->nonblocking = !file->stream && !(file->flags & (O_NONBLOCK | O_PATH));
+    if (!file->local)
+        halo_file_block(file);
+}
+
+void halo_file_block(struct halo_file *file)
+{
+    if (file->nonblocking)
         fcntl(file->fd, F_SETFL, (int)file->flags & ~O_NONBLOCK);
+    file->nonblocking = false;
 }

@@ -32,6 +32,7 @@ struct halo_file {
     uint8_t state;      /* enum halo_file_state */
     bool stream;        /* pipe, terminal, socket, inotify: polled first, no offsets */
     bool local;         /* close(2) is known not to wait for a network or daemon */
+    bool nonblocking;   /* O_NONBLOCK is still on; see halo_file_block() */
     bool borrowed;      /* the descriptor is somebody else's */
     bool shares_offset; /* with others who have the descriptor: it is kept right */
     uint64_t written;   /* bytes */
@@ -69,10 +70,14 @@ static inline uint64_t halo_file_handle(const struct halo_file *file)
     return file->generation << HALO_FILE_INDEX_BITS | file->index;
 }
 
-/*
- * Looks at a descriptor that has just been opened: stream and local. Where it is not a stream it
- * takes O_NONBLOCK off again. It never waits.
- */
+/* Looks at a descriptor that has just been opened: stream and local. It never waits. */
 void halo_file_inspect(struct halo_files *files, struct halo_file *file);
+
+/*
+ * Takes O_NONBLOCK off a file that was opened with it so that a FIFO could not hold up a worker
+ * for ever. On a regular file it is nothing to the system calls, but makes io_uring answer EAGAIN
+ * where a read has to wait for the disk: it goes before the ring, or anybody else, sees the file.
+ */
+void halo_file_block(struct halo_file *file);
 
 #endif

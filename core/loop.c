@@ -23,6 +23,8 @@
 /* Gives an operation to the engine. */
 static void issue(struct halo_loop *loop, struct halo_op *op)
 {
+    if (op->slot)
+        halo_file_block(op->slot);
     bool poll_first =
         op->slot && op->slot->stream && op->row->poll_events && !op->polled && op->length > 0;
     op->now = poll_first ? &halo_op_table[HALO_OP_POLL] : op->row;

@@ -1,11 +1,14 @@
 #include "mounts.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define MNT_ID_UNIQUE 0x4000u /* STATX_MNT_ID_UNIQUE, of Linux 6.8 */
 
 static const char *const local_types[] = {
     "ext2",   "ext3",      "ext4",     "xfs",      "btrfs",      "f2fs",        "overlay",
@@ -146,18 +149,53 @@ static bool look_up(uint64_t wanted)
     return found && local;
 }
 
-bool halo_mount_is_local(struct halo_mounts *mounts, const struct statx *statx)
+/* By the number that the kernel gives to another mount once this one is gone. */
+static bool is_listed(struct halo_mounts *mounts, uint64_t mount_id)
 {
-    if (!(statx->stx_mask & STATX_MNT_ID))
-        return false;
-    halo_mounts_refresh(mounts);
-    if (mounts->all_local)
-        return true;
-    size_t i = statx->stx_mnt_id % HALO_MOUNTS_REMEMBERED;
-    if (!mounts->cache[i].known || mounts->cache[i].mount_id != statx->stx_mnt_id) {
-        mounts->cache[i].mount_id = statx->stx_mnt_id;
-        mounts->cache[i].local = look_up(statx->stx_mnt_id);
+    size_t i = mount_id % HALO_MOUNTS_REMEMBERED;
+    if (!mounts->cache[i].known || mounts->cache[i].mount_id != mount_id) {
+        mounts->cache[i].mount_id = mount_id;
+        mounts->cache[i].local = look_up(mount_id);
         mounts->cache[i].known = true;
     }
     return mounts->cache[i].local;
+}
+
+static int ask(int fd, unsigned mask, struct statx *statx_now)
+{
+    int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+    return statx(fd, "", flags, mask, statx_now) < 0 ? -errno : 0;
+}
+
+/* By the number that is never given to another mount: what is known of that stays true. */
+static bool is_judged(struct halo_mounts *mounts, int fd, uint64_t unique_id)
+{
+    size_t i = unique_id % HALO_MOUNTS_JUDGED;
+    struct statx listed;
+
+    if (mounts->judged[i].unique_id == unique_id)
+        return mounts->judged[i].local;
+    if (ask(fd, STATX_MNT_ID, &listed) < 0)
+        return false;
+    halo_mounts_refresh(mounts);
+    mounts->judged[i].unique_id = unique_id;
+    mounts->judged[i].local = is_listed(mounts, listed.stx_mnt_id);
+    return mounts->judged[i].local;
+}
+
+int halo_mount_inspect(struct halo_mounts *mounts, int fd, unsigned mask, struct statx *statx_now,
+                       bool *local)
+{
+    int result = ask(fd, mask | STATX_MNT_ID | MNT_ID_UNIQUE, statx_now);
+
+    *local = false;
+    if (result < 0)
+        return result;
+    if (statx_now->stx_mask & MNT_ID_UNIQUE) {
+        *local = is_judged(mounts, fd, statx_now->stx_mnt_id);
+    } else if (statx_now->stx_mask & STATX_MNT_ID) {
+        halo_mounts_refresh(mounts);
+        *local = mounts->all_local || is_listed(mounts, statx_now->stx_mnt_id);
+    }
+    return 0;
 }

@@ -11,6 +11,7 @@
 struct statx;
 
 #define HALO_MOUNTS_REMEMBERED 16
+#define HALO_MOUNTS_JUDGED     16
 #define HALO_MOUNTS_REMOTE_MAX 16 /* more, or longer ones, are too many to keep apart */
 #define HALO_MOUNT_POINT_MAX   128
 
@@ -26,6 +27,10 @@ struct halo_mounts {
         uint64_t mount_id;
         bool known, local;
     } cache[HALO_MOUNTS_REMEMBERED];
+    struct {
+        uint64_t unique_id; /* of a mount, never of another one; 0: none */
+        bool local;
+    } judged[HALO_MOUNTS_JUDGED];
 };
 
 void halo_mounts_close(struct halo_mounts *mounts);
@@ -39,7 +44,11 @@ void halo_mounts_refresh(struct halo_mounts *mounts);
  */
 bool halo_path_is_local(const struct halo_mounts *mounts, const char *path);
 
-/* True where the file behind stx_mnt_id is known to be on a local file system. */
-bool halo_mount_is_local(struct halo_mounts *mounts, const struct statx *statx);
+/*
+ * Asks statx(2) for a descriptor's fields of that mask, without waiting, and in local whether it
+ * is known to be on a local file system. Returns 0 or -errno.
+ */
+int halo_mount_inspect(struct halo_mounts *mounts, int fd, unsigned mask, struct statx *statx,
+                       bool *local);
 
 #endif

@@ -41,7 +41,7 @@ return {
   },
   {
     name = "direct", title = "O_DIRECT random 4 KiB read", unit = "us",
-    count = 2000, tasks = EACH,
+    count = 10000, fewer = 4, tasks = EACH,
     c = "data_loops", ring = true, others = {}, needs = "read",
   },
   {
