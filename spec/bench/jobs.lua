@@ -24,6 +24,8 @@ local LUV_IO_NODE = { luv = true, io = true, node = true }
 ---@field path string? what the job works on, where not on all of that
 ---@field removes string? what a measurement leaves behind
 ---@field cold boolean? with empty caches, which takes root
+---@field again boolean? what goes one thing after the other is measured at each number of tasks:
+--- it has that many files, or what was created and removed before slows the next creation down
 ---@field extra boolean? done only when asked for by name
 
 ---@type bench.Job[]
@@ -89,12 +91,12 @@ return {
   },
   {
     name = "append", title = "append + fsync", unit = "us",
-    count = 128, tasks = EACH,
+    count = 128, tasks = EACH, again = true,
     c = "data_loops", ring = true, others = { luv = true, node = true }, needs = "logs",
   },
   {
     name = "cycle", title = "create, write, close, rename, remove", unit = "us",
-    count = 3000, fewer = 3, tasks = EACH,
+    count = 1000, tasks = EACH, again = true,
     c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "cycle",
   },
   {

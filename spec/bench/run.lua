@@ -115,12 +115,12 @@ local function note(figures, key, tasks, number)
 end
 
 ---One round of one job. What does one thing after the other anyway is measured once for all tasks,
----but for appends, where it has that many files.
+---but where the tasks, or the time, make a difference to it.
 local function measure_job(job, here, figures, settings)
   local all_tasks = tasks_of(job, settings)
   for place, tasks in ipairs(all_tasks) do
     for _, column in ipairs(here) do
-      local once = column.serial and job.name ~= "append"
+      local once = column.serial and not job.again
       if columns.does(column, job) and not (once and place > 1) then
         local line = column.line(job, call_of(job, column, tasks, settings))
         note(figures, column.key, once and "once" or tasks, measure(job, line, settings))
