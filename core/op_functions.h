@@ -120,6 +120,7 @@ int64_t halo_flistxattr_block(struct halo_op *op);
 int64_t halo_removexattr_block(struct halo_op *op);
 int64_t halo_fremovexattr_block(struct halo_op *op);
 int64_t halo_copyfile_block(struct halo_op *op);
+int64_t halo_copyfile_attempt(struct halo_op *op);
 int64_t halo_readfile_block(struct halo_op *op);
 int64_t halo_readfile_attempt(struct halo_op *op);
 int64_t halo_watch_block(struct halo_op *op);

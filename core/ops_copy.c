@@ -18,6 +18,7 @@
 
 #define PIECE_BYTES  (16u << 20)  /* between two looks */
 #define BUFFER_BYTES (256u << 10) /* where the kernel cannot copy by itself */
+#define SMALL_BYTES  (64u << 10)  /* quicker by a buffer, and soon done */
 #define READ_FIRST   16384u       /* bytes that most files fit into */
 
 static bool is_cancelled(const struct halo_op *op)
@@ -29,12 +30,12 @@ static bool is_cancelled(const struct halo_op *op)
 
 static int64_t copy_through_buffer(int from, int to, off_t at, size_t length)
 {
-    size_t done = 0;
-    char *buffer = malloc(BUFFER_BYTES);
+    size_t done = 0, room = length < BUFFER_BYTES ? length : BUFFER_BYTES;
+    char *buffer = malloc(room);
     if (!buffer)
         return -ENOMEM;
     while (done < length) {
-        size_t want = length - done < BUFFER_BYTES ? length - done : BUFFER_BYTES;
+        size_t want = length - done < room ? length - done : room;
         ssize_t got = pread(from, buffer, want, at + (off_t)done);
         if (got <= 0) {
             free(buffer);
@@ -65,6 +66,8 @@ static bool needs_buffer(int error)
 static int64_t copy_piece(int from, int to, off_t at, size_t length)
 {
     off_t in = at, out = at;
+    if (length <= SMALL_BYTES)
+        return copy_through_buffer(from, to, at, length);
     ssize_t copied = copy_file_range(from, &in, to, &out, length, 0);
     if (copied > 0)
         return copied;
@@ -200,7 +203,7 @@ static void remove_copy(const struct halo_op *op, int to)
         unlinkat(op->base_fd, op->path2, 0);
 }
 
-int64_t halo_copyfile_block(struct halo_op *op)
+static int64_t copy_file(struct halo_op *op, bool only_short)
 {
     struct stat status;
     int to = -1;
@@ -217,6 +220,8 @@ int64_t halo_copyfile_block(struct halo_op *op)
         error = -errno;
     else if (!S_ISREG(status.st_mode))
         error = S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
+    else if (only_short && (status.st_size == 0 || status.st_size > SMALL_BYTES))
+        error = -EAGAIN;
     if (!error)
         error = open_copy(op, &status, &to, &created);
     if (!error) {
@@ -230,6 +235,17 @@ int64_t halo_copyfile_block(struct halo_op *op)
         error = -errno;
     close(from);
     return error ? error : status.st_size;
+}
+
+int64_t halo_copyfile_block(struct halo_op *op)
+{
+    return copy_file(op, false);
+}
+
+/* Files of /proc say that they are empty, and may be long. */
+int64_t halo_copyfile_attempt(struct halo_op *op)
+{
+    return copy_file(op, true);
 }
 
 /* ---- reading all --------------------------------------------------------------------------- */

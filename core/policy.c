@@ -61,11 +61,14 @@ enum halo_way halo_policy_choose(struct halo_loop *loop, const struct halo_op *o
         return HALO_WAY_DIRECT;
     if (loop->config.engine != HALO_ENGINE_AUTO || op->pool_only)
         return HALO_WAY_ENGINE;
-    if (halo_op_is(op, HALO_OP_POLL) || halo_op_is(op, HALO_OP_COPYFILE) ||
-        (op->row->on_file && op->slot->stream))
+    if (halo_op_is(op, HALO_OP_POLL) || (op->row->on_file && op->slot->stream))
         return HALO_WAY_ENGINE;
-    if (halo_policy_is_alone(loop, flags, 1))
-        return HALO_WAY_DIRECT;
+    if (halo_policy_is_alone(loop, flags, 1)) {
+        /* A copy can take for ever, and then there must be somebody who can end it. */
+        if (!halo_op_is(op, HALO_OP_COPYFILE))
+            return HALO_WAY_DIRECT;
+        halo_policy_turn(&loop->policy);
+    }
     return may_try(loop, op) ? HALO_WAY_TRY : HALO_WAY_ENGINE;
 }
 

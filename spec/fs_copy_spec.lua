@@ -27,6 +27,16 @@ describe("fs.copy", function()
     assert.equal("", dir:read "to")
   end)
 
+  it("copies all, on whichever side of a small file's size it is", function()
+    for size = 65535, 65537 do
+      local content = ("0123456789"):rep(6554):sub(1, size)
+      local pool = halo.stats().pool
+      assert.equal(size, fs.copy(dir:file("from", content), dir:path "to"))
+      assert.is_true(dir:read "to" == content)
+      assert.is_true(size <= 65536 or halo.stats().pool == pool + 1, "a long copy goes to the pool")
+    end
+  end)
+
   it("keeps the bits that the umask leaves, or all of them", function()
     local from = dir:file "from"
     assert(fs.chmod(from, octal "4777"))
@@ -395,7 +405,7 @@ describe("fs.move", function()
     it("leaves nothing behind when it is cancelled", function()
       tree.make(dir:path "from", { "a/x", "b/y" })
       for i = 1, 300 do
-        dir:file("from/a/" .. i, ("x"):rep(10000))
+        dir:file("from/a/" .. i, ("x"):rep(70000)) -- not copied at once
       end
       local task = halo.spawn(fs.move, dir:path "from", there .. "/to")
       for _ = 1, 10 do
