@@ -16,10 +16,11 @@
 #include "loop.h"
 #include "op_functions.h"
 
-#define PIECE_BYTES  (16u << 20)  /* between two looks */
-#define BUFFER_BYTES (256u << 10) /* where the kernel cannot copy by itself */
-#define SMALL_BYTES  (64u << 10)  /* quicker by a buffer, and soon done */
-#define READ_FIRST   16384u       /* bytes that most files fit into */
+#define PIECE_BYTES     (16u << 20)  /* between two looks */
+#define BUFFER_BYTES    (256u << 10) /* where the kernel cannot copy by itself */
+#define SMALL_BYTES     (64u << 10)  /* quicker by a buffer, and soon done */
+#define BLOCK_BYTES_MAX (64u << 10)  /* of a file system that shares data: a page, at the most */
+#define READ_FIRST      16384u       /* bytes that most files fit into */
 
 static bool is_cancelled(const struct halo_op *op)
 {
@@ -171,8 +172,23 @@ static int open_target(const struct halo_op *op, mode_t mode, bool *created)
     return openat(op->base_fd, op->path2, flags, mode);
 }
 
+/*
+ * Empties a file for the copy. Where the data must be shared it is tried first behind the file's
+ * end, so that a refusal finds the file as it was.
+ */
+static int empty(const struct halo_op *op, int from, int to, off_t size)
+{
+    struct file_clone_range behind = {
+        .src_fd = from,
+        .dest_offset = ((uint64_t)size + BLOCK_BYTES_MAX - 1) & ~(uint64_t)(BLOCK_BYTES_MAX - 1),
+    };
+    if ((op->flags & HALO_COPY_REFLINK) && ioctl(to, FICLONERANGE, &behind) < 0)
+        return -1;
+    return ftruncate(to, 0);
+}
+
 /* Opens the new file; one that exists is emptied only once it is known not to be the old one. */
-static int64_t open_copy(const struct halo_op *op, const struct stat *source, int *to,
+static int64_t open_copy(const struct halo_op *op, const struct stat *source, int from, int *to,
                          bool *created)
 {
     struct stat status;
@@ -184,7 +200,8 @@ static int64_t open_copy(const struct halo_op *op, const struct stat *source, in
         error = errno;
     else if (status.st_dev == source->st_dev && status.st_ino == source->st_ino)
         error = EINVAL;
-    else if (S_ISREG(status.st_mode) && status.st_size > 0 && ftruncate(fd, 0) < 0)
+    else if (S_ISREG(status.st_mode) && status.st_size > 0 &&
+             empty(op, from, fd, status.st_size) < 0)
         error = errno;
     if (error) {
         close(fd);
@@ -223,7 +240,7 @@ static int64_t copy_file(struct halo_op *op, bool only_short)
     else if (only_short && (status.st_size == 0 || status.st_size > SMALL_BYTES))
         error = -EAGAIN;
     if (!error)
-        error = open_copy(op, &status, &to, &created);
+        error = open_copy(op, &status, from, &to, &created);
     if (!error) {
         error = copy_contents(op, from, to, status.st_size);
         if (error && created && (op->flags & HALO_COPY_REFLINK))

@@ -155,11 +155,15 @@ function channel.channel(capacity)
   }, Channel)
 end
 
+local function is_channel(value)
+  return type(value) == "table" and getmetatable(value) == Channel
+end
+
 ---The case as an entry: a channel to receive from, or { channel, value } to send.
 local function to_entry(case, i)
-  if getmetatable(case) == Channel then
+  if is_channel(case) then
     return { channel = case, queue = case.receivers }
-  elseif type(case) == "table" and getmetatable(case[1]) == Channel and case[2] ~= nil then
+  elseif type(case) == "table" and is_channel(case[1]) and case[2] ~= nil then
     return { channel = case[1], queue = case[1].senders, value = case[2] }
   end
   local problem = "bad argument #1 to 'select' (case %d is no channel and no {channel, value})"

@@ -115,7 +115,7 @@ function scope.run_inside(fn, ...)
 end
 
 local function is_iterator(list)
-  return type(list) == "function" or (getmetatable(list) or {}).__call ~= nil
+  return type(list) == "function" or (debug.getmetatable(list) or {}).__call ~= nil
 end
 
 ---A function that gives an iterator's items with their places, to one caller at a time.

@@ -30,7 +30,7 @@ local sub_calls = { walk = all_of(fs.walk) }
 catalog.paths = {
   { "open", "follow" },
   { "open", "write", "w", label = "open(w)" },
-  { "create", "write", says = "open" },
+  { "create", "write" },
   { "stat", "follow" },
   { "stat", "follow", "size", label = "stat(field)" },
   { "lstat", "link" },
@@ -81,7 +81,7 @@ catalog.paths = {
 ---The same of Dir, with paths that begin in the directory.
 catalog.dir_paths = {
   { "open", "follow" },
-  { "create", "write", says = "open" },
+  { "create", "write" },
   { "stat", "follow" },
   { "stat", "follow", "size", label = "stat(field)" },
   { "lstat", "link" },

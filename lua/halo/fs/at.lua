@@ -109,7 +109,9 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:create(path, perm)
-  return checked(core.open(file_of(self, "create"), path, "w", check.perm(perm, 2, "create")))
+  local base = file_of(self, "create")
+  check.path(path, 1, "create")
+  return checked(core.open(base, path, "w", check.perm(perm, 2, "create")))
 end
 
 ---As fs.stat.

@@ -39,7 +39,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.create(path, perm)
-  return fs.open(path, "w", check.perm(perm, 2, "create"))
+  return fs.open(check.path(path, 1, "create"), "w", check.perm(perm, 2, "create"))
 end
 
 ---Closes a file. Operations under way on it are cancelled and waited for.

@@ -313,7 +313,7 @@ function whole.writefile(path, data, options)
     check.fail("append and atomic exclude each other", 3, "writefile")
   end
   local ok, result = guard(write_atomic, path, data, options)
-  if not ok and getmetatable(result) == Refusal then
+  if not ok and type(result) == "table" and getmetatable(result) == Refusal then
     return unpack(result, 1, 3)
   end
   return settle(ok, result)
