@@ -40,7 +40,8 @@ static int start_script(lua_State *L)
     luaL_openlibs(L);
     halo_lua_open(L);
     halo = halo_lua_handle(L);
-    if (luaL_loadfile(L, argv[1]) != 0)
+    if (halo_lua_configure(L, &(struct halo_lua_options){.max_files = 500}) < 0 ||
+        luaL_loadfile(L, argv[1]) != 0)
         return lua_error(L);
     while (argv[2 + nargs]) {
         luaL_checkstack(L, 1, "too many arguments");
@@ -88,7 +89,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "host: %s\n", lua_tostring(L, -1));
     else
         printf("host: %d frames\n", frames);
-
     int failed = frames < 0;
     if (halo) {
         halo_lua_close(L); /* ends what is under way, and reports what nobody has joined */

@@ -28,6 +28,24 @@ describe("a host", function()
     assert.same({ "", 0 }, { stderr, status })
   end)
 
+  it("may limit what the script has, which can be told otherwise before it begins", function()
+    local count = [[
+      local fs = require "halo.fs"
+      local files, file, code = {}
+      repeat
+        file, _, code = fs.open "."
+        files[#files + 1] = file
+      until not file
+      print(#files, code)
+    ]]
+    assert.matches("^500\tEMFILE\n", (run_code(count)))
+    local change = [[require("halo").configure { max_files = %d };]]
+    assert.matches("^40\tEMFILE\n", (run_code(change:format(40) .. count)))
+    local _, stderr, status = run_code(count .. change:format(600))
+    assert.matches("configure must come before the first operation", stderr)
+    assert.equal(1, status)
+  end)
+
   it("goes on with its own work while the script waits", function()
     local stdout, stderr, status = run_code [[
       local halo = require "halo"
