@@ -153,6 +153,10 @@ static bool look_up(uint64_t wanted)
 static bool is_listed(struct halo_mounts *mounts, uint64_t mount_id)
 {
     size_t i = mount_id % HALO_MOUNTS_REMEMBERED;
+
+    halo_mounts_refresh(mounts);
+    if (mounts->all_local) /* below chroot(2) the table lacks what is mounted around it */
+        return true;
     if (!mounts->cache[i].known || mounts->cache[i].mount_id != mount_id) {
         mounts->cache[i].mount_id = mount_id;
         mounts->cache[i].local = look_up(mount_id);
@@ -167,20 +171,18 @@ static int ask(int fd, unsigned mask, struct statx *statx_now)
     return statx(fd, "", flags, mask, statx_now) < 0 ? -errno : 0;
 }
 
-/* By the number that is never given to another mount: what is known of that stays true. */
-static bool is_judged(struct halo_mounts *mounts, int fd, uint64_t unique_id)
+/* By the number that no other mount ever gets: one that was local stays so. */
+static bool is_local(struct halo_mounts *mounts, int fd, uint64_t unique_id)
 {
-    size_t i = unique_id % HALO_MOUNTS_JUDGED;
-    struct statx listed;
+    uint64_t *known = &mounts->local[unique_id % HALO_MOUNTS_LOCAL_MAX];
+    struct statx statx_now;
 
-    if (mounts->judged[i].unique_id == unique_id)
-        return mounts->judged[i].local;
-    if (ask(fd, STATX_MNT_ID, &listed) < 0)
+    if (*known == unique_id)
+        return true;
+    if (ask(fd, STATX_MNT_ID, &statx_now) < 0 || !is_listed(mounts, statx_now.stx_mnt_id))
         return false;
-    halo_mounts_refresh(mounts);
-    mounts->judged[i].unique_id = unique_id;
-    mounts->judged[i].local = is_listed(mounts, listed.stx_mnt_id);
-    return mounts->judged[i].local;
+    *known = unique_id;
+    return true;
 }
 
 int halo_mount_inspect(struct halo_mounts *mounts, int fd, unsigned mask, struct statx *statx_now,
@@ -191,11 +193,9 @@ int halo_mount_inspect(struct halo_mounts *mounts, int fd, unsigned mask, struct
     *local = false;
     if (result < 0)
         return result;
-    if (statx_now->stx_mask & MNT_ID_UNIQUE) {
-        *local = is_judged(mounts, fd, statx_now->stx_mnt_id);
-    } else if (statx_now->stx_mask & STATX_MNT_ID) {
-        halo_mounts_refresh(mounts);
-        *local = mounts->all_local || is_listed(mounts, statx_now->stx_mnt_id);
-    }
+    if (statx_now->stx_mask & MNT_ID_UNIQUE)
+        *local = is_local(mounts, fd, statx_now->stx_mnt_id);
+    else if (statx_now->stx_mask & STATX_MNT_ID)
+        *local = is_listed(mounts, statx_now->stx_mnt_id);
     return 0;
 }

@@ -11,7 +11,7 @@
 struct statx;
 
 #define HALO_MOUNTS_REMEMBERED 16
-#define HALO_MOUNTS_JUDGED     16
+#define HALO_MOUNTS_LOCAL_MAX  16
 #define HALO_MOUNTS_REMOTE_MAX 16 /* more, or longer ones, are too many to keep apart */
 #define HALO_MOUNT_POINT_MAX   128
 
@@ -27,10 +27,7 @@ struct halo_mounts {
         uint64_t mount_id;
         bool known, local;
     } cache[HALO_MOUNTS_REMEMBERED];
-    struct {
-        uint64_t unique_id; /* of a mount, never of another one; 0: none */
-        bool local;
-    } judged[HALO_MOUNTS_JUDGED];
+    uint64_t local[HALO_MOUNTS_LOCAL_MAX]; /* the unique numbers of some that are; or 0 */
 };
 
 void halo_mounts_close(struct halo_mounts *mounts);

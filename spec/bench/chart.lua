@@ -12,6 +12,7 @@ local WIDTH, HEIGHT = 300, 210 -- of a panel, with its margins
 local LEFT, RIGHT, TOP, BOTTOM = 46, 12, 34, 28
 local PANELS_IN_ROW = 3
 local LEGEND = 44
+local SPAN_MIN = 4 -- from the least to the most of an axis: small differences should look small
 local UNITS = { us = { 1e3, "µs" }, ms = { 1e6, "ms" } }
 
 ---In the order in which they are drawn, halo last and on top.
@@ -60,7 +61,7 @@ local function limits(panel)
       if ns then low, high = math.min(low, ns), math.max(high, ns) end
     end
   end
-  return low / 1.25, high * 1.25
+  return low / 1.25, math.max(high * 1.25, low * SPAN_MIN)
 end
 
 -- ---- panels -------------------------------------------------------------------------------------
@@ -123,7 +124,8 @@ local function draw_lines(panel, x0)
 end
 
 local function draw_bars(panel, x0)
-  local medians, high = panel.rows[1].median_ns, select(2, limits(panel)) / 1.25
+  local medians, high = panel.rows[1].median_ns, 0
+  for _, ns in pairs(medians) do high = math.max(high, ns) end
   local factor, unit = unpack(UNITS[panel.unit])
   local at, longest = TOP + 4, WIDTH - 180
   for i = #SERIES, 1, -1 do
@@ -134,7 +136,9 @@ local function draw_bars(panel, x0)
       text(x0 + 98, at + 11, "end", 10, name)
       draw('<rect x="%.1f" y="%.1f" width="%.1f" height="15" fill="%s"/>', x0 + 103, at, length,
         colour)
-      text(x0 + 108 + length, at + 11, "start", 10, ("%.3g %s"):format(ns / factor, unit))
+      local value = ns / factor
+      text(x0 + 108 + length, at + 11, "start", 10,
+        (value < 1000 and "%.3g %s" or "%.0f %s"):format(value, unit))
       at = at + 21
     end
   end

@@ -57,13 +57,14 @@ local function tool(job, call)
   return timed(1, command .. " " .. words(call.path) .. to)
 end
 
+---In the order of measurement, and of the table: what is compared stands together.
 ---@type bench.Column[]
 columns.list = {
   { key = "auto", title = "auto", line = halo "auto" },
-  { key = "ring", title = "ring", line = halo "ring" },
-  { key = "pool", title = "pool", line = halo "pool" },
   { key = "plain", title = "C", line = c "plain", serial = true },
   { key = "uring", title = "C ring", line = c "ring" },
+  { key = "ring", title = "ring", line = halo "ring" },
+  { key = "pool", title = "pool", line = halo "pool" },
   {
     key = "luv", title = "luv", what = "luv (lua-luv)", test = [[luajit -e 'require "luv"']],
     line = script("luv", "luajit spec/bench/by_luv.lua"),
