@@ -33,7 +33,7 @@ int halo_push_cancelled(lua_State *L, struct halo_lua *lua)
     return 2;
 }
 
-bool halo_is_due(const struct halo_lua *lua)
+bool halo_should_yield(const struct halo_lua *lua)
 {
     if (lua->ready && halo_loop_spent_ns(lua->loop) > lua->quantum_end_ns)
         return true;
@@ -57,7 +57,7 @@ int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 
     if (!halo_op_submit(lua->loop, op, flags)) {
         int count = halo_push_result(L, lua, op, L);
-        return suspend && halo_is_due(lua) ? halo_let_others(L, lua, count) : count;
+        return suspend && halo_should_yield(lua) ? halo_let_others(L, lua, count) : count;
     }
     if (!suspend) {
         halo_op_wait(lua->loop, op);

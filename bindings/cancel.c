@@ -19,8 +19,8 @@ static void leave_joined(struct halo_task *task)
 static bool uses_lua_memory(const struct halo_op *op)
 {
     enum halo_op_code kind = halo_op_kind(op);
-    return kind == HALO_OP_READ || kind == HALO_OP_WRITE || kind == HALO_OP_SETXATTR ||
-           kind == HALO_OP_FSETXATTR;
+    return kind == HALO_OP_READ || kind == HALO_OP_READFILE || kind == HALO_OP_WRITE ||
+           kind == HALO_OP_SETXATTR || kind == HALO_OP_FSETXATTR;
 }
 
 /*

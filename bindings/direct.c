@@ -11,15 +11,17 @@
 #include "fs.h"
 
 #define DECLINED (-1)
+#define FIFO     (-3) /* room->fifo is open, and to be read to its end */
 #define LATER    (-2) /* others should go on first: core.pass() */
 
 /* What the calls leave for Lua to pick up. lua/halo/fs/direct.lua declares both structs, too. */
 struct halo_direct_room {
     double numbers[HALO_STAT_NUMBERS]; /* as halo_stat_number() gives them */
     int32_t count;                     /* of those that the file has */
+    int32_t fifo;
     /*
-     * Bytes are in use since the resume of that number: a finalizer may call while Lua makes a
-     * string of them. An error in between leaves it, and is over by the next resume.
+     * Numbers or bytes are in use since the resume before that number: a finalizer may call while
+     * Lua takes them. An error in between leaves it, and is over by the next resume.
      */
     uint32_t busy;
     char bytes[65536];
@@ -39,7 +41,7 @@ struct halo_direct_calls {
     int (*readfile)(struct halo_lua *lua, const char *path, double length,
                     struct halo_direct_room *room);
     int (*readfile_into)(struct halo_lua *lua, const char *path, double length,
-                         const struct halo_lua_buffer *buffer);
+                         const struct halo_lua_buffer *buffer, struct halo_direct_room *room);
 };
 
 /* ---- arguments ----------------------------------------------------------------------------- */
@@ -56,7 +58,7 @@ static int look_around(const struct halo_lua *lua, unsigned *flags)
         (task && task->cancelled && task->shields == 0))
         return DECLINED;
     *flags = lua->ready || lua->stepping ? 0 : HALO_ALONE;
-    return halo_is_due(lua) ? LATER : 0;
+    return halo_should_yield(lua) ? LATER : 0;
 }
 
 static bool to_size(double value, uint64_t *size)
@@ -104,7 +106,12 @@ static int read_to(struct halo_lua *lua, const struct halo_lua_file *file, void 
 
 static bool is_busy(const struct halo_lua *lua, const struct halo_direct_room *room)
 {
-    return room->busy && room->busy == lua->resumes;
+    return room->busy == lua->resumes + 1;
+}
+
+static void set_busy(const struct halo_lua *lua, struct halo_direct_room *room)
+{
+    room->busy = lua->resumes + 1;
 }
 
 static int direct_read(struct halo_lua *lua, const struct halo_lua_file *file,
@@ -113,7 +120,8 @@ static int direct_read(struct halo_lua *lua, const struct halo_lua_file *file,
     if (is_busy(lua, room))
         return DECLINED;
     int got = read_to(lua, file, room->bytes, sizeof(room->bytes), length, offset);
-    room->busy = got > 0 ? lua->resumes : 0;
+    if (got > 0)
+        set_busy(lua, room);
     return got;
 }
 
@@ -141,7 +149,7 @@ static int direct_write(struct halo_lua *lua, const struct halo_lua_file *file, 
 }
 
 static int read_whole(struct halo_lua *lua, const char *path, double length, void *data,
-                      size_t size)
+                      size_t size, struct halo_direct_room *room)
 {
     unsigned flags;
 
@@ -150,7 +158,9 @@ static int read_whole(struct halo_lua *lua, const char *path, double length, voi
     int refused = look_around(lua, &flags);
     if (refused)
         return refused;
-    int64_t got = halo_direct_readfile(lua->loop, path, data, size, flags);
+    int64_t got = halo_direct_readfile(lua->loop, path, data, size, &room->fifo, flags);
+    if (room->fifo >= 0)
+        return FIFO;
     return got == HALO_DECLINED ? DECLINED : (int)got;
 }
 
@@ -159,23 +169,26 @@ static int direct_readfile(struct halo_lua *lua, const char *path, double length
 {
     if (is_busy(lua, room))
         return DECLINED;
-    int got = read_whole(lua, path, length, room->bytes, sizeof(room->bytes));
-    room->busy = got > 0 ? lua->resumes : 0;
+    int got = read_whole(lua, path, length, room->bytes, sizeof(room->bytes), room);
+    if (got > 0)
+        set_busy(lua, room);
     return got;
 }
 
 static int direct_readfile_into(struct halo_lua *lua, const char *path, double length,
-                                const struct halo_lua_buffer *buffer)
+                                const struct halo_lua_buffer *buffer, struct halo_direct_room *room)
 {
     if (buffer->type != halo_buffer_type)
         return DECLINED;
-    return read_whole(lua, path, length, buffer->data, buffer->size);
+    return read_whole(lua, path, length, buffer->data, buffer->size, room);
 }
 
 /* ---- metadata ------------------------------------------------------------------------------ */
 
-static void put_status(struct halo_direct_room *room, const struct statx *status)
+static void put_status(const struct halo_lua *lua, struct halo_direct_room *room,
+                       const struct statx *status)
 {
+    set_busy(lua, room);
     room->count = halo_stat_count(status);
     for (int number = 1; number <= room->count; number++)
         room->numbers[number - 1] = halo_stat_number(status, number);
@@ -187,14 +200,14 @@ static int direct_stat(struct halo_lua *lua, const char *path, double length, bo
     struct statx status;
     unsigned flags;
 
-    if (!to_path(path, length))
+    if (is_busy(lua, room) || !to_path(path, length))
         return DECLINED;
     int refused = look_around(lua, &flags);
     if (refused)
         return refused;
     if (halo_direct_stat(lua->loop, path, follow, &status, flags) == HALO_DECLINED)
         return DECLINED;
-    put_status(room, &status);
+    put_status(lua, room, &status);
     return 0;
 }
 
@@ -204,14 +217,14 @@ static int direct_fstat(struct halo_lua *lua, const struct halo_lua_file *file,
     struct statx status;
     unsigned flags;
 
-    if (!is_file(file))
+    if (is_busy(lua, room) || !is_file(file))
         return DECLINED;
     int refused = look_around(lua, &flags);
     if (refused)
         return refused;
     if (halo_direct_fstat(lua->loop, file->handle, &status, flags) == HALO_DECLINED)
         return DECLINED;
-    put_status(room, &status);
+    put_status(lua, room, &status);
     return 0;
 }
 
@@ -240,7 +253,7 @@ static int direct(lua_State *L)
 static int pass(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
-    if (!halo_can_wait(L, lua) || !halo_is_due(lua))
+    if (!halo_can_wait(L, lua) || !halo_should_yield(lua))
         return 0;
     return halo_let_others(L, lua, 0);
 }

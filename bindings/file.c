@@ -67,10 +67,10 @@ static int file_fd(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     const struct halo_lua_file *file = halo_check_file(L, 1, "fd");
-    struct halo_file_info info;
-    if (!lua->loop || halo_file_info(lua->loop, file->handle, &info) < 0)
+    int fd = lua->loop ? halo_file_fd(lua->loop, file->handle) : -1;
+    if (fd < 0)
         return 0;
-    lua_pushinteger(L, info.fd);
+    lua_pushinteger(L, fd);
     return 1;
 }
 
@@ -99,12 +99,12 @@ struct listing {
 static void list_open(uint64_t handle, void *context)
 {
     const struct listing *listing = context;
-    struct halo_file_info info;
     char link[64], path[4096];
+    int fd = halo_file_fd(listing->lua->loop, handle);
 
-    if (halo_file_info(listing->lua->loop, handle, &info) < 0)
+    if (fd < 0)
         return;
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", info.fd);
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, sizeof(path));
     lua_pushlstring(listing->L, path, length > 0 ? (size_t)length : 0);
     lua_rawseti(listing->L, -2, (int)lua_objlen(listing->L, -2) + 1);
@@ -120,15 +120,19 @@ static int file_open_files(lua_State *L)
     return 1;
 }
 
-/* adopt(fd, name): a File over a descriptor that stays open when it is closed. */
+/* adopt(fd, name, own): a File over a descriptor, which stays open at its close unless it is own.
+ */
 static int file_adopt(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     int fd = (int)halo_check_size(L, 1, "adopt", INT32_MAX);
     size_t length;
     const char *name = halo_check_path(L, 2, "adopt", &length);
+    bool own = lua_toboolean(L, 3);
     struct halo_lua_file *file = halo_file_new(L, name, length);
-    int error = halo_file_adopt(halo_lua_loop(L, lua), fd, true, &file->handle);
+    int error = halo_file_adopt(halo_lua_loop(L, lua), fd, !own, &file->handle);
+    if (error < 0 && own)
+        close(fd);
     return error < 0 ? halo_push_error(L, -error, name, NULL) : 1;
 }
 

@@ -312,7 +312,7 @@ static int fs_readfile(lua_State *L)
     return halo_await(L, lua, op);
 }
 
-/* readfile_into(path, buffer): a string, which is no longer than a buffer that has any room. */
+/* readfile_into(path, buffer) */
 static int fs_readfile_into(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -322,7 +322,9 @@ static int fs_readfile_into(lua_State *L)
     if (!buffer)
         return halo_arg_type_error(L, 2, "readfile_into", "buffer");
     struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_READFILE, "readfile_into");
-    op->length = buffer->size > 0 ? buffer->size : 1;
+    op->data = buffer->data;
+    op->length = buffer->size;
+    op->flags = HALO_READ_INTO;
     return halo_await(L, lua, op);
 }
 

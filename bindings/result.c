@@ -208,6 +208,7 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
     case HALO_OP_OPEN:
         return push_file(L, op, from);
     case HALO_OP_READ:
+    case HALO_OP_READFILE:
         if (op->flags & HALO_READ_INTO)
             lua_pushnumber(L, (double)op->result);
         else
@@ -217,7 +218,6 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
     case HALO_OP_REALPATH:
     case HALO_OP_GETXATTR:
     case HALO_OP_FGETXATTR:
-    case HALO_OP_READFILE:
         lua_pushlstring(L, data, size);
         return 1;
     case HALO_OP_WRITE:
@@ -248,8 +248,8 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
 bool halo_result_is_plain(const struct halo_op *op)
 {
     enum halo_op_code kind = halo_op_kind(op);
-    return op->result >= 0 &&
-           (kind == HALO_OP_WRITE || (kind == HALO_OP_READ && (op->flags & HALO_READ_INTO)));
+    bool reads = kind == HALO_OP_READ || kind == HALO_OP_READFILE;
+    return op->result >= 0 && (kind == HALO_OP_WRITE || (reads && (op->flags & HALO_READ_INTO)));
 }
 
 int halo_push_result(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *from)

@@ -98,12 +98,26 @@ static int choose_engine(lua_State *L)
     return 0;
 }
 
+static void check_options(lua_State *L)
+{
+    static const char *const known[] = {"max_files", "max_in_flight", "pool_threads", "engine"};
+    for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        bool found = false;
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+            found |= strcmp(name, known[i]) == 0;
+        if (!found)
+            halo_arg_error(L, 1, "configure", lua_pushfstring(L, "no option '%s'", name));
+    }
+}
+
 /* configure{max_files=, max_in_flight=, pool_threads=, engine=} */
 static int configure(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     if (!lua_istable(L, 1))
         return halo_arg_type_error(L, 1, "configure", "table");
+    check_options(L);
     if (!unmake_loop(lua))
         return halo_error(L, "configure must come before the first operation");
     struct halo_config config = {

@@ -147,10 +147,10 @@ static inline bool halo_can_wait(lua_State *L, const struct halo_lua *lua)
 int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op);
 
 /*
- * Whether others have had to wait long enough for what the running task did at once: tasks that
- * are ready, a short while; what has to be collected, the loop's own slice.
+ * Whether the running task should let others go on: tasks that are ready after its quantum,
+ * operations that have ended after the loop's slice.
  */
-bool halo_is_due(const struct halo_lua *lua);
+bool halo_should_yield(const struct halo_lua *lua);
 
 /*
  * Lets the tasks that are ready go on first, before the count values on top of the stack are what

@@ -133,26 +133,35 @@ int64_t halo_direct_fstat(struct halo_loop *loop, uint64_t handle, struct statx 
 }
 
 /* All of a regular file that says how long it is, and fits. Those of /proc say 0. */
-static int64_t read_known(int fd, void *data, size_t size)
+static int64_t read_known(int fd, const struct stat *status, void *data, size_t size)
 {
-    struct stat status;
-    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size <= 0 ||
-        status.st_size > (off_t)size)
+    if (!S_ISREG(status->st_mode) || status->st_size <= 0 || status->st_size > (off_t)size)
         return HALO_DECLINED;
     ssize_t got = read(fd, data, size);
-    return got == status.st_size ? got : HALO_DECLINED;
+    return got == status->st_size ? got : HALO_DECLINED;
 }
 
 int64_t halo_direct_readfile(struct halo_loop *loop, const char *path, void *data, size_t size,
-                             unsigned flags)
+                             int *fifo, unsigned flags)
 {
+    struct stat status;
+
+    *fifo = -1;
     if (!may_go(loop, HALO_OP_READFILE, path, flags))
         return HALO_DECLINED;
     uint64_t start_ns = halo_now_ns();
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return HALO_DECLINED;
-    int64_t result = read_known(fd, data, size < HALO_TRY_BYTES_MAX ? size : HALO_TRY_BYTES_MAX);
+    if (fstat(fd, &status) < 0)
+        status.st_mode = 0;
+    if (S_ISFIFO(status.st_mode)) {
+        *fifo = fd;
+        return HALO_DECLINED;
+    }
+    if (size > HALO_TRY_BYTES_MAX)
+        size = HALO_TRY_BYTES_MAX;
+    int64_t result = read_known(fd, &status, data, size);
     close(fd);
     if (result >= 0)
         count_one(loop, HALO_OP_READFILE, halo_now_ns() - start_ns);

@@ -165,18 +165,25 @@ void halo_loop_leave_files(struct halo_loop *loop, struct halo_op *op)
 
 int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_info *info)
 {
-    struct halo_file *file = halo_loop_find_open(loop, handle);
+    const struct halo_file *file = halo_loop_find_open(loop, handle);
     if (!file)
         return -EBADF;
-    halo_file_block(file);
     *info = (struct halo_file_info){
-        .fd = file->fd,
         .flags = file->flags,
         .stream = file->stream,
         .position = file->position,
         .in_flight = file->in_flight,
     };
     return 0;
+}
+
+int halo_file_fd(struct halo_loop *loop, uint64_t handle)
+{
+    struct halo_file *file = halo_loop_find_open(loop, handle);
+    if (!file)
+        return -EBADF;
+    halo_file_clear_nonblock(file);
+    return file->fd;
 }
 
 int halo_file_seek(struct halo_loop *loop, uint64_t handle, uint64_t position)

@@ -111,20 +111,20 @@ void halo_file_inspect(struct halo_files *files, struct halo_file *file)
     struct statx statx_now;
     bool local;
 
-    if (halo_mount_inspect(&files->mounts, file->fd, STATX_TYPE, &statx_now, &local) < 0)
+    if (halo_mount_inspect(&files->mounts, file->fd, &statx_now, &local) < 0)
         return;
     mode_t type = statx_now.stx_mode & S_IFMT;
     file->stream = type != S_IFREG && type != S_IFDIR && type != S_IFBLK && type != S_IFLNK;
     file->local = (type == S_IFREG || type == S_IFDIR) && local;
     files->seen_remote |= !file->local && !file->stream;
-    file->nonblocking = !file->stream && !(file->flags & (O_NONBLOCK | O_PATH));
+    file->clear_nonblock = !file->stream && !(file->flags & (O_NONBLOCK | O_PATH));
     if (!file->local)
-        halo_file_block(file);
+        halo_file_clear_nonblock(file);
 }
 
-void halo_file_block(struct halo_file *file)
+void halo_file_clear_nonblock(struct halo_file *file)
 {
-    if (file->nonblocking)
+    if (file->clear_nonblock)
         fcntl(file->fd, F_SETFL, (int)file->flags & ~O_NONBLOCK);
-    file->nonblocking = false;
+    file->clear_nonblock = false;
 }

@@ -28,15 +28,15 @@ struct halo_file {
     uint32_t in_flight;
     uint32_t flags; /* O_* as opened */
     int fd;
-    int sync_error;     /* the first failure of fsync, for ever; or 0 */
-    uint8_t state;      /* enum halo_file_state */
-    bool stream;        /* pipe, terminal, socket, inotify: polled first, no offsets */
-    bool local;         /* close(2) is known not to wait for a network or daemon */
-    bool nonblocking;   /* O_NONBLOCK is still on; see halo_file_block() */
-    bool borrowed;      /* the descriptor is somebody else's */
-    bool shares_offset; /* with others who have the descriptor: it is kept right */
-    uint64_t written;   /* bytes */
-    bool dropped;       /* forgotten by its owner, to be closed by the loop */
+    int sync_error;      /* the first failure of fsync, for ever; or 0 */
+    uint8_t state;       /* enum halo_file_state */
+    bool stream;         /* pipe, terminal, socket, inotify: polled first, no offsets */
+    bool local;          /* close(2) is known not to wait for a network or daemon */
+    bool clear_nonblock; /* nobody has asked for O_NONBLOCK; see halo_file_clear_nonblock() */
+    bool borrowed;       /* the descriptor is somebody else's */
+    bool shares_offset;  /* with others who have the descriptor: it is kept right */
+    uint64_t written;    /* bytes */
+    bool dropped;        /* forgotten by its owner, to be closed by the loop */
     struct halo_op *turn[HALO_TURNS]; /* at the position now; streams have one a direction */
     struct halo_list waiting[HALO_TURNS];
     struct halo_op *closer;
@@ -70,7 +70,10 @@ static inline uint64_t halo_file_handle(const struct halo_file *file)
     return file->generation << HALO_FILE_INDEX_BITS | file->index;
 }
 
-/* Looks at a descriptor that has just been opened: stream and local. It never waits. */
+/*
+ * Looks at a descriptor that has just been opened, without waiting: stream, local, and whether
+ * O_NONBLOCK has to go. Where the file is not local it goes at once.
+ */
 void halo_file_inspect(struct halo_files *files, struct halo_file *file);
 
 /*
@@ -78,6 +81,6 @@ void halo_file_inspect(struct halo_files *files, struct halo_file *file);
  * for ever. On a regular file it is nothing to the system calls, but makes io_uring answer EAGAIN
  * where a read has to wait for the disk: it goes before the ring, or anybody else, sees the file.
  */
-void halo_file_block(struct halo_file *file);
+void halo_file_clear_nonblock(struct halo_file *file);
 
 #endif

@@ -123,7 +123,8 @@ enum halo_op_code {
     HALO_OP_FREMOVEXATTR, /* file, path2 */
     /* More than one system call. */
     HALO_OP_COPYFILE, /* path, path2, flags (HALO_COPY_*) -> bytes of the file */
-    HALO_OP_READFILE, /* path, length: the most (0: any) -> data: all of it, or -EFBIG */
+    HALO_OP_READFILE, /* path, length: the most -> bytes; or -EFBIG. data as for a read, then 0: any
+                       */
     HALO_OP_WATCH,    /* file (of inotify), path, flags (IN_*) -> the watch's number */
     HALO_OP_UNWATCH,  /* file (of inotify), flags: the watch's number */
     HALO_OP_SYNC,     /* everything that is mounted */
@@ -266,7 +267,6 @@ HALO_API void halo_op_entry(const struct halo_op *op, struct halo_entry *entry);
  * closed the handle is stale for ever: it gives -EBADF, never another file. 0 is never a handle.
  */
 struct halo_file_info {
-    int fd;         /* to look at, never to close */
     uint32_t flags; /* the O_* flags it was opened with */
     bool stream;    /* a pipe, terminal or socket: no offsets, short reads are normal */
     uint64_t position;
@@ -275,6 +275,9 @@ struct halo_file_info {
 
 /* Fills in info. Returns 0, or -EBADF for a handle that is closed or never was. */
 HALO_API int halo_file_info(struct halo_loop *loop, uint64_t file, struct halo_file_info *info);
+
+/* The descriptor, to look at and never to close; or -EBADF. */
+HALO_API int halo_file_fd(struct halo_loop *loop, uint64_t file);
 
 /* Moves the file's own position. Returns 0, -EBADF, or -ESPIPE for a stream. */
 HALO_API int halo_file_seek(struct halo_loop *loop, uint64_t file, uint64_t position);
@@ -337,9 +340,13 @@ HALO_API int64_t halo_direct_stat(struct halo_loop *loop, const char *path, bool
                                   struct statx *status, unsigned flags);
 HALO_API int64_t halo_direct_fstat(struct halo_loop *loop, uint64_t file, struct statx *status,
                                    unsigned flags);
-/* The content of a regular file of at most size bytes, which data has room for. */
+/*
+ * The content of a regular file of at most size bytes, which data has room for. Where it is a FIFO
+ * the call is declined and fifo a descriptor, else -1: the caller goes on with that, since a writer
+ * that has waited for a reader would lose what it writes to one that is gone again.
+ */
 HALO_API int64_t halo_direct_readfile(struct halo_loop *loop, const char *path, void *data,
-                                      size_t size, unsigned flags);
+                                      size_t size, int *fifo, unsigned flags);
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 

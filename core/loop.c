@@ -24,7 +24,7 @@
 static void issue(struct halo_loop *loop, struct halo_op *op)
 {
     if (op->slot)
-        halo_file_block(op->slot);
+        halo_file_clear_nonblock(op->slot);
     bool poll_first =
         op->slot && op->slot->stream && op->row->poll_events && !op->polled && op->length > 0;
     op->now = poll_first ? &halo_op_table[HALO_OP_POLL] : op->row;
@@ -101,6 +101,8 @@ static enum halo_step digest(struct halo_loop *loop, struct halo_op *op, int64_t
     }
     op->polled = false;
     if (result == -EAGAIN && op->row->on_file && !halo_op_is(op, HALO_OP_LOCK)) {
+        /* Files such as /proc/kmsg wait only without O_NONBLOCK, which issue() takes off. */
+        op->pool_only |= op->slot->clear_nonblock;
         /* A stream that somebody else has emptied, or a file system that wants a second try. */
         if (op->slot->stream || op->retries++ < EAGAIN_MAX)
             return HALO_STEP_AGAIN;

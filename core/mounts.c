@@ -149,8 +149,8 @@ static bool look_up(uint64_t wanted)
     return found && local;
 }
 
-/* By the number that the kernel gives to another mount once this one is gone. */
-static bool is_listed(struct halo_mounts *mounts, uint64_t mount_id)
+/* The kernel gives these numbers to other mounts, too, so that the table has to be fresh. */
+static bool is_local_by_table(struct halo_mounts *mounts, uint64_t mount_id)
 {
     size_t i = mount_id % HALO_MOUNTS_REMEMBERED;
 
@@ -165,37 +165,37 @@ static bool is_listed(struct halo_mounts *mounts, uint64_t mount_id)
     return mounts->cache[i].local;
 }
 
-static int ask(int fd, unsigned mask, struct statx *statx_now)
+static int statx_fd(int fd, unsigned mask, struct statx *statx_now)
 {
     int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
     return statx(fd, "", flags, mask, statx_now) < 0 ? -errno : 0;
 }
 
-/* By the number that no other mount ever gets: one that was local stays so. */
-static bool is_local(struct halo_mounts *mounts, int fd, uint64_t unique_id)
+/* No other mount ever gets this number: one that was local stays so. */
+static bool is_local_by_unique_id(struct halo_mounts *mounts, int fd, uint64_t unique_id)
 {
-    uint64_t *known = &mounts->local[unique_id % HALO_MOUNTS_LOCAL_MAX];
+    uint64_t *known = &mounts->local[unique_id % HALO_MOUNTS_LOCAL_SLOTS];
     struct statx statx_now;
 
     if (*known == unique_id)
         return true;
-    if (ask(fd, STATX_MNT_ID, &statx_now) < 0 || !is_listed(mounts, statx_now.stx_mnt_id))
+    if (statx_fd(fd, STATX_MNT_ID, &statx_now) < 0 ||
+        !is_local_by_table(mounts, statx_now.stx_mnt_id))
         return false;
     *known = unique_id;
     return true;
 }
 
-int halo_mount_inspect(struct halo_mounts *mounts, int fd, unsigned mask, struct statx *statx_now,
-                       bool *local)
+int halo_mount_inspect(struct halo_mounts *mounts, int fd, struct statx *statx_now, bool *local)
 {
-    int result = ask(fd, mask | STATX_MNT_ID | MNT_ID_UNIQUE, statx_now);
+    int result = statx_fd(fd, STATX_TYPE | STATX_MNT_ID | MNT_ID_UNIQUE, statx_now);
 
     *local = false;
     if (result < 0)
         return result;
     if (statx_now->stx_mask & MNT_ID_UNIQUE)
-        *local = is_local(mounts, fd, statx_now->stx_mnt_id);
+        *local = is_local_by_unique_id(mounts, fd, statx_now->stx_mnt_id);
     else if (statx_now->stx_mask & STATX_MNT_ID)
-        *local = is_listed(mounts, statx_now->stx_mnt_id);
+        *local = is_local_by_table(mounts, statx_now->stx_mnt_id);
     return 0;
 }

@@ -10,10 +10,10 @@
 
 struct statx;
 
-#define HALO_MOUNTS_REMEMBERED 16
-#define HALO_MOUNTS_LOCAL_MAX  16
-#define HALO_MOUNTS_REMOTE_MAX 16 /* more, or longer ones, are too many to keep apart */
-#define HALO_MOUNT_POINT_MAX   128
+#define HALO_MOUNTS_REMEMBERED  16
+#define HALO_MOUNTS_LOCAL_SLOTS 16
+#define HALO_MOUNTS_REMOTE_MAX  16 /* more, or longer ones, are too many to keep apart */
+#define HALO_MOUNT_POINT_MAX    128
 
 /* What /proc/self/mountinfo says; the kernel tells when that changes. Zeroed at first. */
 struct halo_mounts {
@@ -27,7 +27,7 @@ struct halo_mounts {
         uint64_t mount_id;
         bool known, local;
     } cache[HALO_MOUNTS_REMEMBERED];
-    uint64_t local[HALO_MOUNTS_LOCAL_MAX]; /* the unique numbers of some that are; or 0 */
+    uint64_t local[HALO_MOUNTS_LOCAL_SLOTS]; /* unique numbers of mounts that are, by their rest */
 };
 
 void halo_mounts_close(struct halo_mounts *mounts);
@@ -42,10 +42,9 @@ void halo_mounts_refresh(struct halo_mounts *mounts);
 bool halo_path_is_local(const struct halo_mounts *mounts, const char *path);
 
 /*
- * Asks statx(2) for a descriptor's fields of that mask, without waiting, and in local whether it
- * is known to be on a local file system. Returns 0 or -errno.
+ * Tells a descriptor's type in statx_now, and in local whether it is known to be on a local file
+ * system, without waiting. Returns 0 or -errno.
  */
-int halo_mount_inspect(struct halo_mounts *mounts, int fd, unsigned mask, struct statx *statx,
-                       bool *local);
+int halo_mount_inspect(struct halo_mounts *mounts, int fd, struct statx *statx_now, bool *local);
 
 #endif

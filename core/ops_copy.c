@@ -9,15 +9,17 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
+#include <linux/magic.h>
 
 #include "loop.h"
 #include "op_functions.h"
 
 #define PIECE_BYTES     (16u << 20)  /* between two looks */
-#define BUFFER_BYTES    (256u << 10) /* where the kernel cannot copy by itself */
+#define BUFFER_BYTES    (256u << 10) /* for what the kernel does not copy by itself */
 #define SMALL_BYTES     (64u << 10)  /* quicker by a buffer, and soon done */
 #define BLOCK_BYTES_MAX (64u << 10)  /* of a file system that shares data: a page, at the most */
 #define READ_FIRST      16384u       /* bytes that most files fit into */
@@ -172,86 +174,127 @@ static int open_target(const struct halo_op *op, mode_t mode, bool *created)
     return openat(op->base_fd, op->path2, flags, mode);
 }
 
-/*
- * Empties a file for the copy. Where the data must be shared it is tried first behind the file's
- * end, so that a refusal finds the file as it was.
- */
-static int empty(const struct halo_op *op, int from, int to, off_t size)
-{
-    struct file_clone_range behind = {
-        .src_fd = from,
-        .dest_offset = ((uint64_t)size + BLOCK_BYTES_MAX - 1) & ~(uint64_t)(BLOCK_BYTES_MAX - 1),
-    };
-    if ((op->flags & HALO_COPY_REFLINK) && ioctl(to, FICLONERANGE, &behind) < 0)
-        return -1;
-    return ftruncate(to, 0);
-}
+struct copy {
+    const struct halo_op *op;
+    int from, to;
+    struct stat source;
+    struct stat target; /* as it was found, or made */
+    bool created;
+};
 
-/* Opens the new file; one that exists is emptied only once it is known not to be the old one. */
-static int64_t open_copy(const struct halo_op *op, const struct stat *source, int from, int *to,
-                         bool *created)
+static int64_t open_source(struct copy *copy)
 {
-    struct stat status;
-    int fd = open_target(op, source->st_mode & 0777, created);
-    if (fd < 0)
+    int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+    if (copy->op->flags & HALO_COPY_NO_FOLLOW)
+        flags |= O_NOFOLLOW;
+    copy->from = openat(copy->op->base_fd, copy->op->path, flags);
+    if (copy->from < 0 || fstat(copy->from, &copy->source) < 0)
         return -errno;
-    int error = 0;
-    if (fstat(fd, &status) < 0)
-        error = errno;
-    else if (status.st_dev == source->st_dev && status.st_ino == source->st_ino)
-        error = EINVAL;
-    else if (S_ISREG(status.st_mode) && status.st_size > 0 &&
-             empty(op, from, fd, status.st_size) < 0)
-        error = errno;
-    if (error) {
-        close(fd);
-        return -error;
-    }
-    *to = fd;
+    if (!S_ISREG(copy->source.st_mode))
+        return S_ISDIR(copy->source.st_mode) ? -EISDIR : -EINVAL;
     return 0;
 }
 
-/* Takes the new name away, unless somebody has given it to another file meanwhile. */
-static void remove_copy(const struct halo_op *op, int to)
+static bool cannot_share(int error)
 {
-    struct stat own, named;
-    if (fstat(to, &own) == 0 && fstatat(op->base_fd, op->path2, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-        own.st_dev == named.st_dev && own.st_ino == named.st_ino)
+    return error == EXDEV || error == EOPNOTSUPP || error == EINVAL || error == ENOTTY ||
+           error == ENOSYS || error == EPERM || error == ETXTBSY;
+}
+
+/*
+ * Empties a file for the copy. Where the data must be shared, a clone behind the file's end is
+ * tried first: if that is refused, the file is still as it was.
+ */
+static int empty_target(const struct copy *copy)
+{
+    uint64_t size = (uint64_t)copy->target.st_size;
+    struct file_clone_range behind = {
+        .src_fd = copy->from,
+        .dest_offset = (size + BLOCK_BYTES_MAX - 1) / BLOCK_BYTES_MAX * BLOCK_BYTES_MAX,
+    };
+    if ((copy->op->flags & HALO_COPY_REFLINK) && ioctl(copy->to, FICLONERANGE, &behind) < 0 &&
+        cannot_share(errno))
+        return -1;
+    return ftruncate(copy->to, 0);
+}
+
+/* Opens the new file; one that exists is emptied only once it is known not to be the old one. */
+static int64_t open_copy(struct copy *copy)
+{
+    copy->to = open_target(copy->op, copy->source.st_mode & 0777, &copy->created);
+    if (copy->to < 0 || fstat(copy->to, &copy->target) < 0)
+        return -errno;
+    if (copy->target.st_dev == copy->source.st_dev && copy->target.st_ino == copy->source.st_ino)
+        return -EINVAL;
+    bool emptied = S_ISREG(copy->target.st_mode) && copy->target.st_size > 0;
+    return emptied && empty_target(copy) < 0 ? -errno : 0;
+}
+
+/* Takes the new name away, unless somebody has given it to another file meanwhile. */
+static void remove_copy(const struct copy *copy)
+{
+    const struct halo_op *op = copy->op;
+    struct stat named;
+    if (fstatat(op->base_fd, op->path2, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        copy->target.st_dev == named.st_dev && copy->target.st_ino == named.st_ino)
         unlinkat(op->base_fd, op->path2, 0);
 }
 
-static int64_t copy_file(struct halo_op *op, bool only_short)
+/* Where data can be shared, the old file is written to the disk before. */
+static bool may_share(const struct copy *copy)
+{
+    struct statfs status;
+    if (copy->op->flags & HALO_COPY_NO_LINK)
+        return false;
+    return fstatfs(copy->from, &status) < 0 ||
+           (status.f_type != EXT4_SUPER_MAGIC && status.f_type != TMPFS_MAGIC);
+}
+
+/* Files of /proc say that they are empty, and may be long. */
+static bool is_short(const struct copy *copy)
+{
+    off_t size = copy->source.st_size;
+    return size > 0 && size <= SMALL_BYTES && !may_share(copy);
+}
+
+/* What there is now: files of /proc and /sys do not know how long they are. */
+static int64_t count_bytes(const struct copy *copy)
 {
     struct stat status;
-    int to = -1;
-    int64_t error = 0;
-    bool created = false;
+    if (S_ISREG(copy->target.st_mode) && fstat(copy->to, &status) == 0)
+        return status.st_size;
+    return copy->source.st_size;
+}
 
-    int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
-    if (op->flags & HALO_COPY_NO_FOLLOW)
-        flags |= O_NOFOLLOW;
-    int from = openat(op->base_fd, op->path, flags);
-    if (from < 0)
-        return -errno;
-    if (fstat(from, &status) < 0)
-        error = -errno;
-    else if (!S_ISREG(status.st_mode))
-        error = S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
-    else if (only_short && (status.st_size == 0 || status.st_size > SMALL_BYTES))
-        error = -EAGAIN;
+static int64_t copy_all(const struct copy *copy)
+{
+    int64_t error = copy_contents(copy->op, copy->from, copy->to, copy->source.st_size);
+    if (error && copy->created && (copy->op->flags & HALO_COPY_REFLINK))
+        remove_copy(copy); /* nothing has been copied to it */
     if (!error)
-        error = open_copy(op, &status, from, &to, &created);
-    if (!error) {
-        error = copy_contents(op, from, to, status.st_size);
-        if (error && created && (op->flags & HALO_COPY_REFLINK))
-            remove_copy(op, to); /* nothing has been copied to it */
-    }
-    if (!error)
-        error = copy_attributes(op, to, &status);
-    if (to >= 0 && close(to) < 0 && !error && errno != EINTR)
-        error = -errno;
-    close(from);
-    return error ? error : status.st_size;
+        error = copy_attributes(copy->op, copy->to, &copy->source);
+    return error ? error : count_bytes(copy);
+}
+
+static int64_t copy_file(struct halo_op *op, bool at_once)
+{
+    struct copy copy = {.op = op, .from = -1, .to = -1};
+    int64_t result = open_source(&copy);
+
+    if (!result && at_once && !is_short(&copy))
+        result = -EAGAIN;
+    if (!result)
+        result = open_copy(&copy);
+    /* The last one to close a device waits until all is on it. */
+    if (!result && at_once && !S_ISREG(copy.target.st_mode))
+        result = -EAGAIN;
+    if (!result)
+        result = copy_all(&copy);
+    if (copy.to >= 0 && close(copy.to) < 0 && result >= 0 && errno != EINTR)
+        result = -errno;
+    if (copy.from >= 0)
+        close(copy.from);
+    return result;
 }
 
 int64_t halo_copyfile_block(struct halo_op *op)
@@ -259,7 +302,6 @@ int64_t halo_copyfile_block(struct halo_op *op)
     return copy_file(op, false);
 }
 
-/* Files of /proc say that they are empty, and may be long. */
 int64_t halo_copyfile_attempt(struct halo_op *op)
 {
     return copy_file(op, true);
@@ -293,33 +335,78 @@ static int64_t read_all(struct halo_op *op, int fd, size_t room)
     }
 }
 
-static bool is_long(const struct stat *status)
+/* All of a file into the caller's memory, and a look whether that is all. */
+static int64_t read_given(struct halo_op *op, int fd)
 {
-    return status->st_size > HALO_TRY_BYTES_MAX;
+    size_t used = 0;
+    uint8_t more;
+
+    for (;;) {
+        if (is_cancelled(op))
+            return -ECANCELED;
+        size_t want = op->length - used < PIECE_BYTES ? op->length - used : PIECE_BYTES;
+        ssize_t got = want > 0 ? read(fd, op->data + used, want) : read(fd, &more, 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            return (int64_t)used;
+        if (want == 0)
+            return -EFBIG;
+        used += (size_t)got;
+    }
 }
 
-/* A stream is refused: to wait for its end could hold up a worker for ever. */
-static int64_t read_file(struct halo_op *op, bool only_short)
+/* Files of /sys say that they have a page, and are shorter. */
+static bool is_too_big(const struct halo_op *op, int fd, const struct stat *status)
+{
+    uint8_t byte;
+    return (op->length > 0 || !op->own_data) && status->st_size > (off_t)op->length &&
+           pread(fd, &byte, 1, (off_t)op->length) == 1;
+}
+
+static int64_t read_contents(struct halo_op *op, int fd, const struct stat *status)
+{
+    if (!op->own_data)
+        return read_given(op, fd);
+    int64_t result =
+        read_all(op, fd, status->st_size > 0 ? (size_t)status->st_size + 1 : READ_FIRST);
+    op->data = (uint8_t *)op->storage;
+    return result;
+}
+
+static int64_t check_type(const struct stat *status)
+{
+    if (S_ISREG(status->st_mode))
+        return 0;
+    return S_ISDIR(status->st_mode) ? -EISDIR : -ESPIPE;
+}
+
+/*
+ * A stream is refused: to wait for its end could hold up a worker for ever. It is not even opened,
+ * since a writer that waits for a FIFO's reader would lose what it writes once that is closed.
+ */
+static int64_t read_file(struct halo_op *op, bool at_once)
 {
     struct stat status;
-    int64_t result;
 
+    op->own_data |= !op->data;
+    if (fstatat(op->base_fd, op->path, &status, 0) < 0)
+        return -errno;
+    int64_t result = check_type(&status);
+    if (result)
+        return result;
     int fd = openat(op->base_fd, op->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return -errno;
-    if (fstat(fd, &status) < 0)
-        result = -errno;
-    else if (S_ISDIR(status.st_mode))
-        result = -EISDIR;
-    else if (!S_ISREG(status.st_mode))
-        result = -ESPIPE;
-    else if (op->length && status.st_size > (off_t)op->length)
+    result = fstat(fd, &status) < 0 ? -errno : check_type(&status);
+    if (!result && is_too_big(op, fd, &status))
         result = -EFBIG;
-    else if (only_short && is_long(&status))
+    if (!result && at_once && status.st_size > HALO_TRY_BYTES_MAX)
         result = -EAGAIN;
-    else
-        result = read_all(op, fd, status.st_size > 0 ? (size_t)status.st_size + 1 : READ_FIRST);
-    op->data = (uint8_t *)op->storage;
+    if (!result)
+        result = read_contents(op, fd, &status);
     close(fd);
     return result;
 }

@@ -64,9 +64,10 @@ enum halo_way halo_policy_choose(struct halo_loop *loop, const struct halo_op *o
     if (halo_op_is(op, HALO_OP_POLL) || (op->row->on_file && op->slot->stream))
         return HALO_WAY_ENGINE;
     if (halo_policy_is_alone(loop, flags, 1)) {
-        /* A copy can take for ever, and then there must be somebody who can end it. */
+        /* A long copy goes to a worker, which can be told to end. */
         if (!halo_op_is(op, HALO_OP_COPYFILE))
             return HALO_WAY_DIRECT;
+        /* Whoever is alone makes no turns: nothing else would renew the slice and the mounts. */
         halo_policy_turn(&loop->policy);
     }
     return may_try(loop, op) ? HALO_WAY_TRY : HALO_WAY_ENGINE;

@@ -6,10 +6,10 @@
  *   engine   the ring, batched with the others of this turn, or the pool
  *
  * To be woken up by a kernel worker costs ten times what most system calls take. So an operation
- * goes direct when nothing else could use the time; and it is tried, whatever else is going on,
- * where only this kernel is asked (no network, no FUSE), the kind of operation has been short
- * lately, and this turn has time left. One that turns out long closes the way for its kind for a
- * while: then the answers are on a disk, and the ring fetches many of them at once.
+ * goes direct when nothing else could use the time (but for a long copy); and it is tried, whatever
+ * else is going on, where only this kernel is asked (no network, no FUSE), the kind of operation
+ * has been short lately, and this turn has time left. One that turns out long closes the way for
+ * its kind for a while: then the answers are on a disk, and the ring fetches many of them at once.
  */
 #ifndef HALO_POLICY_H
 #define HALO_POLICY_H

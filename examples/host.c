@@ -3,10 +3,9 @@
  *
  *     host script.lua [argument...]
  *
- * It draws 60 frames a second (it would, were this a game) while the script works in the
- * background: poll(2) waits for whichever comes first, the next frame or something for halo to
- * do. Ctrl-C raises "interrupted" in the script's tasks, which may still clean up. In the end it
- * says how many frames it drew; the exit status is 0, 1 after a failure, 130 when interrupted.
+ * It draws 60 frames a second while the script works in the background: poll(2) waits for the next
+ * frame or for something that halo has to do. Ctrl-C raises "interrupted" in the script's tasks,
+ * which may still clean up. The exit status is 0, 1 after a failure, 130 when interrupted.
  */
 #include <lauxlib.h>
 #include <lualib.h>
@@ -40,6 +39,7 @@ static int start_script(lua_State *L)
     luaL_openlibs(L);
     halo_lua_open(L);
     halo = halo_lua_handle(L);
+    /* The script gets EMFILE, and the host keeps descriptors for itself. */
     if (halo_lua_configure(L, &(struct halo_lua_options){.max_files = 500}) < 0 ||
         luaL_loadfile(L, argv[1]) != 0)
         return lua_error(L);

@@ -92,7 +92,34 @@ describe("a compiled loop of calls", function()
       assert(fs.writefile(path, content))
       assert(fs.readfile(path) == content and fs.stat(path, "size") == #content)
       assert(fs.readfile_into(path, buffer) == #content)
+      assert(buffer:string(0, #content) == content)
     end
+  end)
+
+  it("tells of this file what it is, whatever a finalizer asks of another in between", function()
+    local fields, wanted, calls, wrong = { "size", "size", "ino" }, {}, 0, 0
+    local root = dir.root -- a finalizer that raises later on would hit LuaJIT where it hurts
+    for i = 1, 24 do
+      wanted[i] = { size = 1000 * i, ino = fs.stat(dir:file("f" .. i, ("x"):rep(1000 * i)), "ino") }
+    end
+    local function ask_another()
+      fs.stat(root .. "/f2", "size")
+    end
+    local function check(i)
+      calls = calls + 1
+      local field = fields[calls % 3 + 1]
+      if fs.stat(root .. "/f" .. i, field) ~= wanted[i][field] then
+        wrong = wrong + 1
+      end
+      getmetatable(newproxy(true)).__gc = ask_another
+    end
+    for _ = 1, 3000 do
+      for i = 3, 24 do
+        check(i)
+      end
+    end
+    collectgarbage()
+    assert.equal(0, wrong)
   end)
 
   it("counts as operations", function()

@@ -320,7 +320,8 @@ describe("an argument of the wrong kind", function()
   local t = refusals.fixture()
   local file
   local buffer = halo.buffer(8)
-  local no_options, no_string = { 12, "x", true, print, io.stdout }, { true, {}, print, io.stdout }
+  local no_options = { 12, "x", true, print, io.stdout, { nope = true }, { "order" } }
+  local no_string = { true, {}, print, io.stdout }
   local no_word = { "nope", "", 12, true, {}, print }
   local no_data = { NONE, 12, true, print, io.stdout, { 12 }, { "x", {} }, { { "x" } } }
 
@@ -341,7 +342,7 @@ describe("an argument of the wrong kind", function()
     { "glob", 2, no_options, function(o) fs.glob("*", o) end },
     { "watch", 2, no_options, function(o) fs.watch(t.root, o) end },
     { "writefile", 3, no_options, function(o) fs.writefile(t.free, "x", o) end },
-    { "mkdir", 2, { "x", true, print }, function(o) fs.mkdir(t.free, o) end },
+    { "mkdir", 2, { "x", true, print, { parent = true } }, function(o) fs.mkdir(t.free, o) end },
     { "rename", 3, no_options, function(o) t.at:rename("file", "free", o) end },
     { "glob(dir)", 2, { 12, true, {}, "a\0b" }, function(d) fs.glob("*", { dir = d }) end },
     { "walk(prune)", 2, { 12, true, "x", {} }, function(f) fs.walk(t.root, { prune = f }) end },

@@ -287,8 +287,7 @@ describe("halo.fs", function()
     it("with a NUL byte is a misuse, and so is anything but a string", function()
       local nul = "the path contains a NUL byte"
       for _, call in ipairs { "open", "create", "mkdir", unpack(path_calls) } do
-        local name = call == "create" and "open" or call
-        local bad = ("bad argument #1 to '%s' "):format(name)
+        local bad = ("bad argument #1 to '%s' "):format(call)
         assert.misuse(bad .. "(" .. nul .. ")", function() fs[call]("/etc\0/passwd") end)
         local expected = bad .. "(path (a string) expected, got %s)"
         assert.misuse(expected:format("number"), function() fs[call](12) end)

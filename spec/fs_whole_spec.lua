@@ -58,6 +58,14 @@ describe("fs.readfile", function()
     assert.equal("123", data:sub(1, 1) .. data:sub(40001, 40001) .. data:sub(-1))
   end)
 
+  it("loses nothing of a writer that has waited for a reader", function()
+    local path = dir:fifo("fifo")
+    for _ = 1, 10 do
+      assert(os.execute(command.quote("sh", "-c", "printf hello >" .. path) .. " &") == 0)
+      assert.equal("hello", fs.readfile(path))
+    end
+  end)
+
   it("can be cancelled while it reads a FIFO, and closes it", function()
     local path = dir:fifo("fifo")
     local reading = halo.spawn(fs.readfile, path)
@@ -118,9 +126,31 @@ describe("fs.readfile_into", function()
     local path = dir:file("one", "1")
     assert.refused("EFBIG: file too large: " .. path, fs.readfile_into(path, halo.buffer(0)))
     assert.equal(0, fs.readfile_into(dir:file "empty", halo.buffer(0)))
+    assert.equal("old", buffer:string())
     assert.refused("EFBIG: file too large: /proc/version",
       fs.readfile_into("/proc/version", buffer))
-    assert.equal("old", buffer:string())
+  end)
+
+  it("takes files of /sys, which are shorter than they say", function()
+    local path, buffer = "/sys/devices/system/cpu/online", halo.buffer(100)
+    if not fs.exists(path) then
+      pending "there is no /sys"
+      return
+    end
+    local count = fs.readfile_into(path, buffer)
+    assert.equal(fs.readfile(path), buffer:string(0, count))
+  end)
+
+  it("does so in tasks, which may be cancelled while it goes on", function()
+    local path = dir:file("file", ("x"):rep(2e6))
+    for _ = 1, 20 do
+      local reading = halo.spawn(fs.readfile_into, path, halo.buffer(2e6))
+      halo.yield()
+      reading:cancel()
+      collectgarbage()
+    end
+    local buffer = halo.buffer(2e6)
+    assert.equal(2e6, fs.readfile_into(path, buffer))
   end)
 
   it("takes files of any length, those of /proc, and devices", function()

@@ -155,6 +155,7 @@ function channel.channel(capacity)
   }, Channel)
 end
 
+-- The type comes first: LuaJIT compiles getmetatable() wrongly for the files of io.
 local function is_channel(value)
   return type(value) == "table" and getmetatable(value) == Channel
 end

@@ -114,6 +114,7 @@ function scope.run_inside(fn, ...)
   return settle(core.join(task))
 end
 
+-- Not by getmetatable(), which LuaJIT compiles wrongly for the files of io.
 local function is_iterator(list)
   return type(list) == "function" or (debug.getmetatable(list) or {}).__call ~= nil
 end

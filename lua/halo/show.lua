@@ -73,7 +73,7 @@ function show(value, depth, seen)
   local kind = type(value)
   if kind == "string" then
     return (("%q"):format(value):gsub("\\\n", "\\n"):gsub("\r", "\\r"))
-  elseif kind == "table" and not (getmetatable(value) or {}).__tostring then
+  elseif kind == "table" and not (debug.getmetatable(value) or {}).__tostring then
     return show_table(value, depth or 0, seen or {})
   end
   return tostring(value)

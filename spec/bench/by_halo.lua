@@ -60,16 +60,19 @@ function jobs.direct(job)
   end
 end
 
----What a script does that reads fields: LuaJIT makes no table of which nothing else is seen.
+---Reads one field: LuaJIT then makes no table.
 function jobs.lstat(job)
   local _, paths = layout.tree(job.directory .. "/names", job.count)
-  kept = 0
+  local total = 0
   return function(next_item)
-    for i in next_item do kept = kept + assert(fs.lstat(paths[i])).size end
+    for i in next_item do
+      local size = assert(fs.lstat(paths[i])).size -- others may change the total up to here
+      total = total + size
+    end
   end
 end
 
-function jobs.table(job)
+function jobs.lstat_table(job)
   local _, paths = layout.tree(job.directory .. "/names", job.count)
   return function(next_item)
     for i in next_item do kept = assert(fs.lstat(paths[i])) end
@@ -90,7 +93,7 @@ function jobs.readfile(job)
   end
 end
 
-function jobs.into(job)
+function jobs.readfile_into(job)
   local _, paths = layout.tree(job.directory .. "/small", job.count)
   return function(next_item)
     local buffer = halo.buffer(layout.SMALL_MAX)

@@ -138,7 +138,7 @@ local function draw_bars(panel, x0)
         colour)
       local value = ns / factor
       text(x0 + 108 + length, at + 11, "start", 10,
-        (value < 1000 and "%.3g %s" or "%.0f %s"):format(value, unit))
+        (value < 1000 and "%.3g %s" or "%.0f %s"):format(value, unit)) -- %.3g of 1000 is 1e+03
       at = at + 21
     end
   end

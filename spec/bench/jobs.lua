@@ -24,8 +24,8 @@ local LUV_IO_NODE = { luv = true, io = true, node = true }
 ---@field path string? what the job works on, where not on all of that
 ---@field removes string? what a measurement leaves behind
 ---@field cold boolean? with empty caches, which takes root
----@field again boolean? what goes one thing after the other is measured at each number of tasks:
---- it has that many files, or what was created and removed before slows the next creation down
+---@field again boolean? the columns that do one thing after the other are measured at each number
+--- of tasks, too: they have that many files, or what was removed before slows creation down
 ---@field extra boolean? done only when asked for by name
 
 ---@type bench.Job[]
@@ -52,10 +52,10 @@ return {
     c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "names",
   },
   {
-    name = "table", title = "lstat, tables kept", unit = "us",
+    name = "lstat_table", title = "lstat, tables kept", unit = "us",
     count = 100000, fewer = 20, scaled = true, tasks = { 1, 8, 128 },
     c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "names",
-    job = { _ = "lstat", auto = "table", ring = "table", pool = "table" },
+    job = { _ = "lstat", auto = "lstat_table", ring = "lstat_table", pool = "lstat_table" },
   },
   {
     name = "field", title = "lstat, one field", unit = "us",
@@ -69,7 +69,7 @@ return {
     c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "small",
   },
   {
-    name = "into", title = "small file read whole, to a buffer", unit = "us",
+    name = "readfile_into", title = "small file read whole, to a buffer", unit = "us",
     count = 15000, fewer = 10, scaled = true, tasks = EACH,
     c = "name_loops", ring = true, others = {}, needs = "small",
     job = { plain = "readfile", uring = "readfile" },

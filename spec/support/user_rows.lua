@@ -218,7 +218,8 @@ function rows.of_crowd(t)
   })
   add_paths(list, t, "EMFILE", "own_file", {
     open = true, create = true, ["open(w)"] = true, readfile = true,
-    readfile_into = true, lines = true, writefile = true, ["writefile(append)"] = true, ["writefile(atomic)"] = true,
+    readfile_into = true, lines = true, writefile = true, ["writefile(append)"] = true,
+    ["writefile(atomic)"] = true,
   })
   add_paths(list, t, "EMFILE", "own_new", { mkstemp = true })
   add(list, "fs.copy", "EMFILE", "own_file -> own_new",

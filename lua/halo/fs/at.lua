@@ -305,7 +305,7 @@ local rename_flags = { noreplace = 1, exchange = 2 } -- RENAME_NOREPLACE, RENAME
 ---@return string? message
 ---@return string? code
 function Dir:rename(from, to, options)
-  local sum = sum_of(check.options(options, 3, "rename"), rename_flags)
+  local sum = sum_of(check.options(options, 3, "rename", rename_flags), rename_flags)
   return checked(core.rename(file_of(self, "rename"), from, to, sum))
 end
 

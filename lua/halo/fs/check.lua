@@ -38,13 +38,30 @@ function check.path(value, position, name)
   return value
 end
 
+local function fail_for_option(option, position, name, known)
+  local names = {}
+  for word in pairs(known) do
+    names[#names + 1] = word
+  end
+  table.sort(names)
+  local problem = ("no option '%s', but %s"):format(tostring(option), table.concat(names, ", "))
+  check.fail(problem, position, name)
+end
+
+---Options: a misspelt one would do what nobody has asked for.
 ---@param value any
 ---@param position integer
 ---@param name string
+---@param known table<string, any> the names that there are, as keys
 ---@return table # empty for nil
-function check.options(value, position, name)
+function check.options(value, position, name, known)
   if value ~= nil and type(value) ~= "table" then
     check.type_error("table of options", value, position, name)
+  end
+  for option in pairs(value or {}) do
+    if known[option] == nil then
+      fail_for_option(option, position, name, known)
+    end
   end
   return value or {}
 end

@@ -15,6 +15,8 @@ local wait = require "halo.wait"
 local checked, guard = wait.checked, wait.guard
 
 local copy_flags = { exclusive = 1, reflink = 2, mode = 8, times = 16 } -- HALO_COPY_* of the core
+local tree_options = { merge = true, reflink = true, mode = true, times = true }
+local move_options = { noreplace = true }
 local NO_LINK, NO_FOLLOW = 4, 32
 local RANDOM_LETTERS = 12
 
@@ -40,7 +42,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.copy(from, to, options)
-  options = check.options(options, 3, "copy")
+  options = check.options(options, 3, "copy", copy_flags)
   return checked(core.copyfile(from, to, flags_of(options)))
 end
 
@@ -94,7 +96,7 @@ end
 function fs.copytree(from, to, options)
   check.path(from, 1, "copytree")
   check.path(to, 2, "copytree")
-  options = check.options(options, 3, "copytree")
+  options = check.options(options, 3, "copytree", tree_options)
   local mode, times = options.mode, options.times
   local stat, message, code = calls.stat(from)
   if not stat then
@@ -178,7 +180,7 @@ end
 function fs.move(from, to, options)
   check.path(from, 1, "move")
   check.path(to, 2, "move")
-  options = { noreplace = check.options(options, 3, "move").noreplace }
+  options = { noreplace = check.options(options, 3, "move", move_options).noreplace }
   local ok, message, code = calls.rename(from, to, options)
   if code == "EXDEV" then
     return move_across(from, to, options)

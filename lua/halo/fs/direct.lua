@@ -20,7 +20,7 @@ end
 local Room = ffi.typeof [[struct {
   double size, mode, uid, gid, nlink, ino, dev, rdev, blocks, blksize;
   double atime, atime_nsec, mtime, mtime_nsec, ctime, ctime_nsec, btime, btime_nsec;
-  int32_t count;
+  int32_t count, fifo;
   uint32_t busy;
   char bytes[65536];
 }]]
@@ -32,7 +32,7 @@ local Calls = ffi.typeof [[struct {
   int (*stat)(void *, const char *, double, bool, void *);
   int (*fstat)(void *, const void *, void *);
   int (*readfile)(void *, const char *, double, void *);
-  int (*readfile_into)(void *, const char *, double, const void *);
+  int (*readfile_into)(void *, const char *, double, const void *, void *);
 } const *]]
 
 local calls, self, size = core.direct()
@@ -43,6 +43,7 @@ local room = ffi.new(Room)
 local bytes = ffi.cast("const char *", room.bytes)
 local to_string = ffi.string
 
+local FIFO = -3 -- the answer where room.fifo is one
 local LATER = -2 -- the answer of a call before which others should go on
 local pass = core.pass
 
@@ -101,7 +102,7 @@ local function write(file, data, offset)
   end
 end
 
----A table or a field of what has been left in the room.
+---A table or a field of what has been left in the room, which is free again after that.
 local function pick(field)
   if field == nil then
     local btime, btime_nsec
@@ -109,11 +110,15 @@ local function pick(field)
       btime, btime_nsec = room.btime, room.btime_nsec
     end
     -- stylua: ignore
-    return to_stat(room.size, room.mode, room.uid, room.gid, room.nlink, room.ino, room.dev,
+    local stat = to_stat(room.size, room.mode, room.uid, room.gid, room.nlink, room.ino, room.dev,
       room.rdev, room.blocks, room.blksize, room.atime, room.atime_nsec, room.mtime,
       room.mtime_nsec, room.ctime, room.ctime_nsec, btime, btime_nsec)
+    room.busy = 0
+    return stat
   end
-  return room[field]
+  local number = room[field]
+  room.busy = 0
+  return number
 end
 
 local function is_field(field)
@@ -137,18 +142,26 @@ local function fstat(file, field)
 end
 
 ---@return string?
+---@return integer? fd where it is a FIFO: open, and the caller's
 local function readfile(path)
   if type(path) == "string" then
-    return take(ask(calls.readfile, path, #path, room))
+    local count = ask(calls.readfile, path, #path, room)
+    if count == FIFO then
+      return nil, room.fifo
+    end
+    return take(count)
   end
 end
 
 ---@return integer?
+---@return integer? fd
 local function readfile_into(path, buffer)
   if type(path) == "string" and is_buffer(buffer) then
-    local count = ask(calls.readfile_into, path, #path, buffer)
+    local count = ask(calls.readfile_into, path, #path, buffer, room)
     if count >= 0 then
       return count
+    elseif count == FIFO then
+      return nil, room.fifo
     end
   end
 end

@@ -154,7 +154,7 @@ local allocate_flags = { keep_size = 1, punch_hole = 3, collapse = 8, zero = 16,
 function fs.fallocate(file, offset, length, opts)
   check.size(offset, 2, "fallocate")
   check.size(length, 3, "fallocate")
-  local how = sum_of(check.options(opts, 4, "fallocate"), allocate_flags)
+  local how = sum_of(check.options(opts, 4, "fallocate", allocate_flags), allocate_flags)
   return checked(core.fallocate(file, how, offset, length))
 end
 
@@ -194,7 +194,7 @@ function fs.sync_file_range(file, offset, length, opts)
   check.opt_size(length, 3, "sync_file_range")
   local how = 7
   if opts ~= nil then
-    how = sum_of(check.options(opts, 4, "sync_file_range"), sync_flags)
+    how = sum_of(check.options(opts, 4, "sync_file_range", sync_flags), sync_flags)
   end
   return checked(core.sync_range(file, how, offset, length))
 end

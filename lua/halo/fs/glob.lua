@@ -169,7 +169,7 @@ end
 ---@return string? code
 function fs.glob(text, options)
   check.path(text, 1, "glob")
-  options = check.options(options, 2, "glob")
+  options = check.options(options, 2, "glob", { dir = true, hidden = true })
   local dir = options.dir == nil and "" or check.path(options.dir, 2, "glob")
   local found, paths = {}, {}
   for _, alternative in ipairs(pattern.alternatives(text)) do

@@ -262,7 +262,7 @@ local xattr_flags = { create = 1, replace = 2 } -- XATTR_CREATE, XATTR_REPLACE
 ---@return string? message
 ---@return string? code
 function fs.setxattr(path, name, value, opts)
-  local how = sum_of(check.options(opts, 4, "setxattr"), xattr_flags)
+  local how = sum_of(check.options(opts, 4, "setxattr", xattr_flags), xattr_flags)
   return checked(core.setxattr(path, name, value, how))
 end
 

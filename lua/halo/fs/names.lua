@@ -23,7 +23,8 @@ local rename_flags = { noreplace = 1, exchange = 2 } -- RENAME_NOREPLACE, RENAME
 ---@return string? message
 ---@return string? code
 function fs.rename(from, to, opts)
-  return checked(core.rename(from, to, sum_of(check.options(opts, 3, "rename"), rename_flags)))
+  opts = check.options(opts, 3, "rename", rename_flags)
+  return checked(core.rename(from, to, sum_of(opts, rename_flags)))
 end
 
 ---Removes a file (not a directory: see fs.rmdir).

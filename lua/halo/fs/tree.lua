@@ -70,6 +70,7 @@ function fs.mkdir(path, perm)
   if type(perm) ~= "table" then
     return checked(core.mkdir(path, perm))
   end
+  check.options(perm, 2, "mkdir", { parents = true, perm = true })
   local bits = check.perm(perm.perm, 2, "mkdir")
   if not perm.parents then
     return checked(core.mkdir(path, bits))
@@ -300,7 +301,7 @@ end
 ---@return string? code
 function fs.rmtree(path, options)
   check.path(path, 1, "rmtree")
-  options = check.options(options, 2, "rmtree")
+  options = check.options(options, 2, "rmtree", { force = true })
   local prefix, name = split(path)
   if name == "." or name == ".." or name ~= path and name == "" then
     return refusal.new("EINVAL", "invalid argument", path)

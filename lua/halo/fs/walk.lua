@@ -399,8 +399,13 @@ function Walk:close()
   end
 end
 
+local known_options = {
+  depth = true, prune = true, filter = true, follow = true, order = true, stat = true,
+  on_error = true,
+}
+
 local function check_options(options)
-  options = check.options(options, 2, "walk")
+  options = check.options(options, 2, "walk", known_options)
   for _, name in ipairs { "prune", "filter", "on_error" } do
     if options[name] ~= nil and type(options[name]) ~= "function" then
       check.type_error(name .. ": function", options[name], 2, "walk")

@@ -61,6 +61,9 @@ end
 
 ---Which types are wanted, and the mask of the kernel's that it takes.
 local function to_mask(types)
+  if type(types) ~= "table" then
+    check.type_error("events: table", types, 2, "watch")
+  end
   local wanted, mask = {}, IN.EXCL_UNLINK
   for _, name in ipairs(types) do
     if not masks[name] then
@@ -340,8 +343,8 @@ end
 ---@return string? code
 function fs.watch(path, options)
   check.path(path, 1, "watch")
-  options = check.options(options, 2, "watch")
-  local wanted, mask = to_mask(check.options(options.events or DEFAULT_TYPES, 2, "watch"))
+  options = check.options(options, 2, "watch", { recursive = true, events = true })
+  local wanted, mask = to_mask(options.events or DEFAULT_TYPES)
   if options.recursive then
     mask = bor(mask, IN.CREATE, MOVES)
   end

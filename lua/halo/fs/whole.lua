@@ -19,6 +19,7 @@ local STRING_MAX = 0x7fff0000 -- bytes: no string can be longer
 local PERM_DEFAULT, PRIVATE = tonumber("644", 8), tonumber("600", 8)
 local MODE_BITS, PERM_BITS = tonumber("7777", 8), tonumber("777", 8)
 local LINKS_MAX = 40 -- to follow, as the kernel
+local write_options = { append = true, exclusive = true, perm = true, sync = true, atomic = true }
 local NOREPLACE = 1 -- RENAME_NOREPLACE
 
 ---@class halo.fs
@@ -54,13 +55,14 @@ local function read_on(file, most)
   return refusal.new("EFBIG", "file too large", file:path())
 end
 
----Of what the core says of a file: reads it as a stream where it is one.
-local function read_stream(path, most, data, message, code)
-  if data or code ~= "ESPIPE" then
-    return data, message, code
+---A stream of at most so many bytes; fd: where it has been opened already.
+local function read_stream(path, most, fd)
+  local file, message, code
+  if fd then
+    file, message, code = core.adopt(fd, path, true)
+  else
+    file, message, code = calls.open(path)
   end
-  local file
-  file, message, code = calls.open(path)
   if not file then
     return nil, message, code
   end
@@ -74,32 +76,42 @@ end
 ---@return string? message
 ---@return string? code
 function whole.readfile(path)
-  local content = direct.readfile(path)
+  local content, fifo = direct.readfile(path)
   if content then
     return content
+  elseif fifo then
+    return read_stream(path, STRING_MAX, fifo)
   end
-  return read_stream(path, STRING_MAX, checked(core.readfile(path)))
+  local data, message, code = checked(core.readfile(path))
+  if code == "ESPIPE" then
+    return read_stream(path, STRING_MAX)
+  end
+  return data, message, code
 end
 
----The same into a buffer, from its start, without the string, which takes nearly as long to make
----as a small file takes to be read. A file that does not fit is refused: EFBIG.
+---Reads a whole file into a buffer, from its start: no string is made, which takes LuaJIT nearly
+---as long as a small file takes to be read. What does not fit is refused: EFBIG.
 ---@async
 ---@param path string
 ---@param buffer halo.Buffer
----@return integer? bytes the file's
+---@return integer? bytes the length of the file
 ---@return string? message
 ---@return string? code
 function whole.readfile_into(path, buffer)
-  local count = direct.readfile_into(path, buffer)
+  local count, fifo = direct.readfile_into(path, buffer)
   if count then
     return count
   end
-  local content, message, code = checked(core.readfile_into(path, buffer))
-  content, message, code = read_stream(path, #buffer, content, message, code)
+  local content, message, code
+  if not fifo then
+    count, message, code = checked(core.readfile_into(path, buffer))
+    if code ~= "ESPIPE" then
+      return count, message, code
+    end
+  end
+  content, message, code = read_stream(path, #buffer, fifo)
   if not content then
     return nil, message, code
-  elseif #content > #buffer then
-    return refusal.new("EFBIG", "file too large", path)
   end
   buffer:set(content)
   return #content
@@ -305,7 +317,7 @@ end
 function whole.writefile(path, data, options)
   check.path(path, 1, "writefile")
   check_data(data)
-  options = check.options(options, 3, "writefile")
+  options = check.options(options, 3, "writefile", write_options)
   check.perm(options.perm, 3, "writefile")
   if not options.atomic then
     return write_plain(path, data, options)
