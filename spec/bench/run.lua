@@ -142,21 +142,19 @@ local function rows_of(job, here, figures, settings)
   return rows
 end
 
----Fetches what the jobs work on, so that the first measurement is one like the others.
-local function warm_up(chosen, here, settings)
-  for _, job in ipairs(chosen) do
-    local line = here[1].line(job, call_of(job, here[1], tasks_of(job, settings)[1], settings))
-    measure(job, line, settings)
-  end
+---Fetches what a job works on, so that its first measurement is one like the others.
+local function warm_up(job, here, settings)
+  local line = here[1].line(job, call_of(job, here[1], tasks_of(job, settings)[1], settings))
+  measure(job, line, settings)
 end
 
 local function measure_rounds(chosen, here, figures, settings)
   if #chosen == 0 then return end
-  warm_up(chosen, here, settings)
   for round = 1, settings.rounds do
     local start = halo.now()
     for _, job in ipairs(chosen) do
       figures[job.name] = figures[job.name] or {}
+      if not job.cold then warm_up(job, here, settings) end
       measure_job(job, here, figures[job.name], settings)
     end
     tell("round %d of %d: %.0f s", round, settings.rounds, halo.now() - start)
