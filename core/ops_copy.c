@@ -257,6 +257,13 @@ static bool is_short(const struct copy *copy)
     return size > 0 && size <= SMALL_BYTES && !may_share(copy);
 }
 
+/* The last one to close a device waits until all is on it. */
+static bool leads_to_file(const struct halo_op *op)
+{
+    struct stat status;
+    return fstatat(op->base_fd, op->path2, &status, 0) < 0 || S_ISREG(status.st_mode);
+}
+
 /* What there is now: files of /proc and /sys do not know how long they are. */
 static int64_t count_bytes(const struct copy *copy)
 {
@@ -281,13 +288,10 @@ static int64_t copy_file(struct halo_op *op, bool at_once)
     struct copy copy = {.op = op, .from = -1, .to = -1};
     int64_t result = open_source(&copy);
 
-    if (!result && at_once && !is_short(&copy))
+    if (!result && at_once && !(is_short(&copy) && leads_to_file(op)))
         result = -EAGAIN;
     if (!result)
         result = open_copy(&copy);
-    /* The last one to close a device waits until all is on it. */
-    if (!result && at_once && !S_ISREG(copy.target.st_mode))
-        result = -EAGAIN;
     if (!result)
         result = copy_all(&copy);
     if (copy.to >= 0 && close(copy.to) < 0 && result >= 0 && errno != EINTR)
