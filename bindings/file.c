@@ -120,8 +120,7 @@ static int file_open_files(lua_State *L)
     return 1;
 }
 
-/* adopt(fd, name, own): a File over a descriptor, which stays open at its close unless it is own.
- */
+/* adopt(fd, name, own): a File over a descriptor, which its close leaves open unless it is own. */
 static int file_adopt(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);

@@ -114,13 +114,19 @@ static int fs_read(lua_State *L)
     return halo_await(L, lua, op);
 }
 
+static const struct halo_lua_buffer *check_buffer(lua_State *L, int arg, const char *name)
+{
+    const struct halo_lua_buffer *buffer = halo_to_type(L, arg, halo_buffer_type);
+    if (!buffer)
+        halo_arg_type_error(L, arg, name, "buffer");
+    return buffer;
+}
+
 static int fs_read_into(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     const struct halo_lua_file *file = halo_check_file(L, 1, "read_into");
-    const struct halo_lua_buffer *buffer = halo_to_type(L, 2, halo_buffer_type);
-    if (!buffer)
-        return halo_arg_type_error(L, 2, "read_into", "buffer");
+    const struct halo_lua_buffer *buffer = check_buffer(L, 2, "read_into");
     uint64_t length = halo_opt_size(L, 3, "read_into", HALO_OFFSET_MAX, buffer->size);
     uint64_t offset = halo_opt_size(L, 4, "read_into", HALO_OFFSET_MAX, HALO_POSITION);
     if (length > buffer->size)
@@ -318,9 +324,7 @@ static int fs_readfile_into(lua_State *L)
     struct halo_lua *lua = halo_lua_self(L);
     size_t length;
     halo_check_path(L, 1, "readfile_into", &length);
-    const struct halo_lua_buffer *buffer = halo_to_type(L, 2, halo_buffer_type);
-    if (!buffer)
-        return halo_arg_type_error(L, 2, "readfile_into", "buffer");
+    const struct halo_lua_buffer *buffer = check_buffer(L, 2, "readfile_into");
     struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_READFILE, "readfile_into");
     op->data = buffer->data;
     op->length = buffer->size;
