@@ -22,8 +22,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 
 # ---- sources and products ------------------------------------------------------------------------
 
-CORE := $(sort $(wildcard core/*.c))
-BINDINGS := $(sort $(filter-out bindings/main.c,$(wildcard bindings/*.c)))
+CORE := $(sort $(wildcard core/*.c core/*/*.c))
+BINDINGS := $(sort $(filter-out bindings/main.c,$(wildcard bindings/*.c bindings/*/*.c)))
 LUA := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
 
 CORE_O := $(CORE:%.c=$(B)/%.o)
@@ -86,12 +86,12 @@ $(B)/flags $(B)/sources: FORCE
 $(B)/core/%.o: core/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(say) CC $@
-	$(Q)$(COMPILE) $(URING_CFLAGS) -c -o $@ $<
+	$(Q)$(COMPILE) -Icore $(URING_CFLAGS) -c -o $@ $<
 
 $(B)/bindings/%.o: bindings/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(say) CC $@
-	$(Q)$(COMPILE) -Icore $(LUAJIT_CFLAGS) -c -o $@ $<
+	$(Q)$(COMPILE) -Ibindings -Icore $(LUAJIT_CFLAGS) -c -o $@ $<
 
 # Every file of lua/ travels inside the products: .incbin takes it in as it is, and a table gives
 # the module's name (lua/halo/fs.lua is halo.fs, lua/halo/init.lua is halo), its start and its end.
@@ -161,7 +161,7 @@ $(BENCHES): $(B)/bench/%: spec/bench/%.c $(B)/flags
 	$(say) LINK $@
 	$(Q)$(COMPILE) -MT $@ -MF $@.d $(URING_CFLAGS) -o $@ $< $(LDFLAGS) $(URING_LIBS)
 
--include $(wildcard $(B)/*.d $(B)/*/*.d)
+-include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
 
 # ---- using it ------------------------------------------------------------------------------------
 

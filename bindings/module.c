@@ -9,7 +9,7 @@
 
 #include "args.h"
 #include "embedded.h"
-#include "scheduler.h"
+#include "tasks/scheduler.h"
 
 #define MODULES_KEY       "halo.modules"
 #define CLOSE_DEADLINE_MS 5000

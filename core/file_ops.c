@@ -8,7 +8,7 @@
 
 #include "check.h"
 #include "loop.h"
-#include "ops.h"
+#include "ops/ops.h"
 
 struct halo_file *halo_loop_find_open(struct halo_loop *loop, uint64_t handle)
 {

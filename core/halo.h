@@ -331,22 +331,22 @@ HALO_API void halo_timer_stop(struct halo_loop *loop, struct halo_timer *timer);
  * nothing had been asked: an operation finds out why. Arguments and flags are those of the
  * operation: a file's handle, an offset that may be HALO_POSITION, HALO_ALONE.
  */
-HALO_API int64_t halo_direct_read(struct halo_loop *loop, uint64_t file, void *data, size_t length,
-                                  uint64_t offset, unsigned flags);
-HALO_API int64_t halo_direct_write(struct halo_loop *loop, uint64_t file, const void *data,
-                                   size_t length, uint64_t offset, unsigned flags);
+HALO_API int64_t halo_fast_read(struct halo_loop *loop, uint64_t file, void *data, size_t length,
+                                uint64_t offset, unsigned flags);
+HALO_API int64_t halo_fast_write(struct halo_loop *loop, uint64_t file, const void *data,
+                                 size_t length, uint64_t offset, unsigned flags);
 /* follow: the last component, where it is a symbolic link. */
-HALO_API int64_t halo_direct_stat(struct halo_loop *loop, const char *path, bool follow,
-                                  struct statx *status, unsigned flags);
-HALO_API int64_t halo_direct_fstat(struct halo_loop *loop, uint64_t file, struct statx *status,
-                                   unsigned flags);
+HALO_API int64_t halo_fast_stat(struct halo_loop *loop, const char *path, bool follow,
+                                struct statx *status, unsigned flags);
+HALO_API int64_t halo_fast_fstat(struct halo_loop *loop, uint64_t file, struct statx *status,
+                                 unsigned flags);
 /*
  * The content of a regular file of at most size bytes, which data has room for. Where it is a FIFO
  * the call is declined and fifo a descriptor, else -1: the caller goes on with that, since a writer
  * that has waited for a reader would lose what it writes to one that is gone again.
  */
-HALO_API int64_t halo_direct_readfile(struct halo_loop *loop, const char *path, void *data,
-                                      size_t size, int *fifo, unsigned flags);
+HALO_API int64_t halo_fast_readfile(struct halo_loop *loop, const char *path, void *data,
+                                    size_t size, int *fifo, unsigned flags);
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "ops.h"
+#include "ops/ops.h"
 
 #define PAUSE_NS   5000000 /* between two tries of what cannot be waited for */
 #define EAGAIN_MAX 8

@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-#include "engine.h"
+#include "engines/engine.h"
 #include "files.h"
 #include "list.h"
 #include "policy.h"

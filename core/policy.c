@@ -3,7 +3,7 @@
 #include <fcntl.h>
 
 #include "loop.h"
-#include "ops.h"
+#include "ops/ops.h"
 
 #define SLICE_NS        500000 /* of tries in one turn: the most that others wait for them */
 #define LONG_NS         60000  /* longer than the hand-off to a worker that it saves */

@@ -1,5 +1,5 @@
 -- Structured concurrency: whoever starts tasks here stays until they have ended, and takes their
--- failure. Everything below is a group of tasks (bindings/group.c) and a way to wait for it.
+-- failure. Everything below is a group of tasks (bindings/tasks/group.c) and a way to wait for it.
 
 local core = require "halo.core"
 local semaphore = require "halo.semaphore"

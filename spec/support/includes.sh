@@ -34,7 +34,8 @@ not_in() {
 # Repeats its input line by line, each with the rule that it breaks.
 breaks() { sed "s|\$| ($1)|"; }
 
-ours=": ($(cd core && ls -- *.h ../bindings/*.h | sed 's|.*/||; s|\.|\\.|' | paste -sd '|' -))\$"
+ours=": ($({ find core -name '*.h' | sed 's|^core/||'; find bindings -name '*.h' | sed 's|^bindings/||'; } |
+    sed 's|\.|\\.|' | paste -sd '|' -))\$"
 
 sources() {
     headers core | grep -E ': (.*/)?(lua|lauxlib|lualib|luaconf|luajit)\.h$' |

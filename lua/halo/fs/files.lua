@@ -2,7 +2,7 @@
 
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local direct = require "halo.fs.direct"
+local fast = require "halo.fs.fast"
 local meta = require "halo.fs.meta"
 local options = require "halo.fs.options"
 local refusal = require "halo.fs.refusal"
@@ -12,7 +12,7 @@ local wait = require "halo.wait"
 local checked, refused = wait.checked, wait.refused
 local sum_of = options.sum_of
 local core_read, core_read_into, core_write = core.read, core.read_into, core.write
-local direct_read, direct_read_into, direct_write = direct.read, direct.read_into, direct.write
+local fast_read, fast_read_into, fast_write = fast.read, fast.read_into, fast.write
 
 ---@class halo.fs
 ---@field flags table<string, integer> RDONLY, WRONLY, RDWR, CREAT, EXCL, TRUNC, APPEND, DIRECT, ...
@@ -61,7 +61,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.read(file, n, offset)
-  local data = direct_read(file, n, offset)
+  local data = fast_read(file, n, offset)
   if data then
     return data
   end
@@ -78,7 +78,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.read_into(file, buffer, n, offset)
-  local count = direct_read_into(file, buffer, n, offset)
+  local count = fast_read_into(file, buffer, n, offset)
   if count then
     return count
   end
@@ -94,7 +94,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.write(file, data, offset)
-  local count = direct_write(file, data, offset)
+  local count = fast_write(file, data, offset)
   if count then
     return count
   end

@@ -2,7 +2,7 @@
 
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local direct = require "halo.fs.direct"
+local fast = require "halo.fs.fast"
 local options = require "halo.fs.options"
 local status = require "halo.fs.status"
 local wait = require "halo.wait"
@@ -22,7 +22,7 @@ local fs = {}
 ---@return string? message
 ---@return string? code
 function fs.stat(path, field)
-  local found = direct.stat(path, field, true)
+  local found = fast.stat(path, field, true)
   if found then
     return found
   elseif field == nil then
@@ -40,7 +40,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.lstat(path, field)
-  local found = direct.stat(path, field, false)
+  local found = fast.stat(path, field, false)
   if found then
     return found
   elseif field == nil then
@@ -58,7 +58,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.fstat(file, field)
-  local found = direct.fstat(file, field)
+  local found = fast.fstat(file, field)
   if found then
     return found
   elseif field == nil then

@@ -4,7 +4,7 @@ local bit = require "bit"
 local core = require "halo.core"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
-local direct = require "halo.fs.direct"
+local fast = require "halo.fs.fast"
 local random = require "halo.fs.random"
 local refusal = require "halo.fs.refusal"
 local scope = require "halo.scope"
@@ -76,7 +76,7 @@ end
 ---@return string? message
 ---@return string? code
 function whole.readfile(path)
-  local content, fifo = direct.readfile(path)
+  local content, fifo = fast.readfile(path)
   if content then
     return content
   elseif fifo then
@@ -98,7 +98,7 @@ end
 ---@return string? message
 ---@return string? code
 function whole.readfile_into(path, buffer)
-  local count, fifo = direct.readfile_into(path, buffer)
+  local count, fifo = fast.readfile_into(path, buffer)
   if count then
     return count
   end

@@ -1,0 +1,449 @@
+/* Calls on a file's data. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "fs/fs.h"
+
+#define READ_MAX          0x7fff0000u /* bytes: longer strings are more than LuaJIT can hold */
+#define OPEN_MODE_DEFAULT 0644
+
+/* ---- open and close ------------------------------------------------------------------------ */
+
+static bool parse_mode(const char *mode, uint32_t *flags)
+{
+    bool update = false, exclusive = false;
+
+    for (const char *letter = mode[0] ? mode + 1 : mode; *letter; letter++) {
+        update |= *letter == '+';
+        exclusive |= *letter == 'x';
+        if (!strchr("+xbe", *letter))
+            return false;
+    }
+    uint32_t access = update ? O_RDWR : mode[0] == 'r' ? O_RDONLY : O_WRONLY;
+    switch (mode[0]) {
+    case 'r':
+        *flags = access;
+        break;
+    case 'w':
+        *flags = access | O_CREAT | O_TRUNC;
+        break;
+    case 'a':
+        *flags = access | O_CREAT | O_APPEND;
+        break;
+    default:
+        return false;
+    }
+    /* To be the one who creates the file is the point of "x", with "r" as well. */
+    if (exclusive)
+        *flags = (*flags & ~(uint32_t)O_TRUNC) | O_CREAT | O_EXCL;
+    return true;
+}
+
+static uint32_t check_open_flags(lua_State *L, int arg)
+{
+    uint32_t flags = O_RDONLY;
+
+    if (lua_type(L, arg) == LUA_TNUMBER)
+        return (uint32_t)halo_check_size(L, arg, "open", INT32_MAX);
+    if (lua_isnoneornil(L, arg))
+        return flags;
+    if (lua_type(L, arg) != LUA_TSTRING)
+        halo_arg_type_error(L, arg, "open", "mode (a string or a number of fs.flags)");
+    size_t length;
+    const char *mode = lua_tolstring(L, arg, &length);
+    if (length != strlen(mode) || !parse_mode(mode, &flags))
+        halo_arg_error(
+            L, arg, "open",
+            lua_pushfstring(L, "invalid mode '%s': 'r', 'w' or 'a', then '+', 'x'", mode));
+    return flags;
+}
+
+static int fs_open(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    size_t length;
+    uint64_t base = halo_take_base(L);
+    const char *path = halo_check_path(L, 1, "open", &length);
+    uint32_t flags = check_open_flags(L, 2);
+    uint32_t mode = (uint32_t)halo_opt_size(L, 3, "open", HALO_MODE_MAX, OPEN_MODE_DEFAULT);
+
+    lua_settop(L, HALO_OPEN_FILE_INDEX - 1);
+    halo_file_new(L, path, length);
+    struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_OPEN, "open");
+    op->base = base;
+    op->flags = flags;
+    op->mode = mode;
+    return halo_await(L, lua, op);
+}
+
+/* A close is carried out even in a task that was cancelled: clean-up must not leak the file. */
+static int fs_close(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "close");
+    const struct halo_task *task = lua->task;
+
+    if (task && task->cancelled && task->shields == 0) {
+        struct halo_op *op = halo_op_new(halo_lua_loop(L, lua), HALO_OP_CLOSE);
+        if (op) {
+            op->file = file->handle;
+            if (!halo_op_submit(lua->loop, op, 0))
+                halo_op_release(lua->loop, op);
+        }
+    }
+    return halo_await_file(L, HALO_OP_CLOSE, "close");
+}
+
+/* ---- data ---------------------------------------------------------------------------------- */
+
+static int fs_read(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "read");
+    uint64_t length = halo_check_size(L, 2, "read", HALO_OFFSET_MAX);
+    uint64_t offset = halo_opt_size(L, 3, "read", HALO_OFFSET_MAX, HALO_POSITION);
+
+    struct halo_op *op = halo_new_op(L, lua, HALO_OP_READ);
+    op->file = file->handle;
+    op->length = length < READ_MAX ? (size_t)length : READ_MAX;
+    op->offset = offset;
+    return halo_await(L, lua, op);
+}
+
+static const struct halo_lua_buffer *check_buffer(lua_State *L, int arg, const char *name)
+{
+    const struct halo_lua_buffer *buffer = halo_to_type(L, arg, halo_buffer_type);
+    if (!buffer)
+        halo_arg_type_error(L, arg, name, "buffer");
+    return buffer;
+}
+
+static int fs_read_into(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "read_into");
+    const struct halo_lua_buffer *buffer = check_buffer(L, 2, "read_into");
+    uint64_t length = halo_opt_size(L, 3, "read_into", HALO_OFFSET_MAX, buffer->size);
+    uint64_t offset = halo_opt_size(L, 4, "read_into", HALO_OFFSET_MAX, HALO_POSITION);
+    if (length > buffer->size)
+        return halo_arg_error(L, 3, "read_into", "more bytes than the buffer has");
+
+    struct halo_op *op = halo_new_op(L, lua, HALO_OP_READ);
+    op->file = file->handle;
+    op->data = buffer->data;
+    op->length = (size_t)length;
+    op->offset = offset;
+    op->flags = HALO_READ_INTO;
+    return halo_await(L, lua, op);
+}
+
+/* The bytes of a string or a buffer at index, or NULL. */
+static const uint8_t *to_bytes(lua_State *L, int index, size_t *length)
+{
+    if (lua_type(L, index) == LUA_TSTRING)
+        return (const uint8_t *)lua_tolstring(L, index, length);
+    const struct halo_lua_buffer *buffer = halo_to_type(L, index, halo_buffer_type);
+    if (!buffer)
+        return NULL;
+    *length = buffer->size;
+    return buffer->data;
+}
+
+/*
+ * An array is put together in the operation's own memory: its members could be taken out of it
+ * while the kernel writes them.
+ */
+static void gather(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+{
+    size_t total = 0, at = 0, length = 0;
+    int count = (int)lua_objlen(L, 2);
+
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, 2, i);
+        if (!to_bytes(L, -1, &length)) {
+            halo_op_release(lua->loop, op);
+            halo_arg_error(L, 2, "write",
+                           lua_pushfstring(L, "element %d is no string and no buffer", i));
+        }
+        total += length;
+        lua_pop(L, 1);
+    }
+    op->data = (uint8_t *)halo_op_storage(op, total + 1);
+    op->length = total;
+    if (!op->data) {
+        halo_op_release(lua->loop, op);
+        luaL_error(L, "not enough memory");
+    }
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, 2, i);
+        const uint8_t *bytes = to_bytes(L, -1, &length);
+        memcpy(op->data + at, bytes, length);
+        at += length;
+        lua_pop(L, 1);
+    }
+}
+
+static int fs_write(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    size_t length = 0;
+    const struct halo_lua_file *file = halo_check_file(L, 1, "write");
+    const uint8_t *bytes = to_bytes(L, 2, &length);
+    if (!bytes && lua_type(L, 2) != LUA_TTABLE)
+        return halo_arg_type_error(L, 2, "write", "string, buffer or an array of them");
+    uint64_t offset = halo_opt_size(L, 3, "write", HALO_OFFSET_MAX, HALO_POSITION);
+
+    struct halo_op *op = halo_new_op(L, lua, HALO_OP_WRITE);
+    op->file = file->handle;
+    op->data = (uint8_t *)(uintptr_t)bytes; /* a write only reads from it */
+    op->length = length;
+    op->offset = offset;
+    if (!bytes)
+        gather(L, lua, op);
+    return halo_await(L, lua, op);
+}
+
+static int fs_fsync(lua_State *L)
+{
+    return halo_await_file(L, HALO_OP_FSYNC, "fsync");
+}
+
+static int fs_fdatasync(lua_State *L)
+{
+    return halo_await_file(L, HALO_OP_FDATASYNC, "fdatasync");
+}
+
+/* ---- size and layout ----------------------------------------------------------------------- */
+
+static int fs_ftruncate(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    uint64_t size = halo_check_size(L, 2, "ftruncate", HALO_OFFSET_MAX);
+    struct halo_op *op = halo_new_file_op(L, lua, HALO_OP_FTRUNCATE, "ftruncate");
+    op->offset = size;
+    return halo_await(L, lua, op);
+}
+
+/* Operations on a range of the file: flags, offset and length from the second argument on. */
+static int await_range(lua_State *L, enum halo_op_code code, const char *name)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    uint32_t flags = (uint32_t)halo_check_size(L, 2, name, INT32_MAX);
+    uint64_t offset = halo_opt_size(L, 3, name, HALO_OFFSET_MAX, 0);
+    uint64_t length = halo_opt_size(L, 4, name, HALO_OFFSET_MAX, 0);
+    struct halo_op *op = halo_new_file_op(L, lua, code, name);
+    op->flags = flags;
+    op->offset = offset;
+    op->length = (size_t)length;
+    return halo_await(L, lua, op);
+}
+
+static int fs_fallocate(lua_State *L)
+{
+    return await_range(L, HALO_OP_FALLOCATE, "fallocate");
+}
+
+static int fs_fadvise(lua_State *L)
+{
+    return await_range(L, HALO_OP_FADVISE, "fadvise");
+}
+
+static int fs_sync_range(lua_State *L)
+{
+    return await_range(L, HALO_OP_SYNC_RANGE, "sync_file_range");
+}
+
+static int fs_find(lua_State *L)
+{
+    return await_range(L, HALO_OP_SEEK, "seek");
+}
+
+/* seek(file, position) moves the file's own position; tell(file) says it. Neither waits. */
+static int fs_seek(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "seek");
+    uint64_t position = halo_check_size(L, 2, "seek", HALO_OFFSET_MAX);
+    int error = halo_file_seek(halo_lua_loop(L, lua), file->handle, position);
+    if (error < 0)
+        return halo_push_file_error(L, -error, file);
+    lua_pushnumber(L, (double)position);
+    return 1;
+}
+
+static int fs_tell(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "tell");
+    struct halo_file_info info;
+    int error = halo_file_info(halo_lua_loop(L, lua), file->handle, &info);
+    if (!error && info.stream)
+        error = -ESPIPE;
+    if (error < 0)
+        return halo_push_file_error(L, -error, file);
+    lua_pushnumber(L, (double)info.position);
+    return 1;
+}
+
+/* lock(file, shared, at_once) */
+static int fs_lock(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_op *op = halo_new_file_op(L, lua, HALO_OP_LOCK, "lock");
+    op->flags = lua_toboolean(L, 2) ? LOCK_SH : LOCK_EX;
+    if (lua_toboolean(L, 3))
+        op->flags |= LOCK_NB;
+    return halo_await(L, lua, op);
+}
+
+static int fs_unlock(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_op *op = halo_new_file_op(L, lua, HALO_OP_LOCK, "unlock");
+    op->flags = LOCK_UN;
+    return halo_await(L, lua, op);
+}
+
+/* ---- whole files --------------------------------------------------------------------------- */
+
+static int fs_readfile(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_READFILE, "readfile");
+    op->length = READ_MAX;
+    return halo_await(L, lua, op);
+}
+
+/* readfile_into(path, buffer) */
+static int fs_readfile_into(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    size_t length;
+    halo_check_path(L, 1, "readfile_into", &length);
+    const struct halo_lua_buffer *buffer = check_buffer(L, 2, "readfile_into");
+    struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_READFILE, "readfile_into");
+    op->data = buffer->data;
+    op->length = buffer->size;
+    op->flags = HALO_READ_INTO;
+    return halo_await(L, lua, op);
+}
+
+/* copyfile(from, to, flags) */
+static int fs_copyfile(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_op *op = halo_new_paths_op(L, lua, HALO_OP_COPYFILE, "copy");
+    op->flags = (uint32_t)lua_tointeger(L, 3);
+    return halo_await(L, lua, op);
+}
+
+/* ---- watching ------------------------------------------------------------------------------ */
+
+/* watcher(name): a File over a new inotify instance. */
+static int fs_watcher(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_loop *loop = halo_lua_loop(L, lua);
+    size_t length;
+    const char *name = halo_check_path(L, 1, "watch", &length);
+    struct halo_lua_file *file = halo_file_new(L, name, length);
+
+    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (fd < 0)
+        return halo_push_error(L, errno, name, NULL);
+    int error = halo_file_adopt(loop, fd, false, &file->handle);
+    if (error < 0) {
+        close(fd);
+        return halo_push_error(L, -error, name, NULL);
+    }
+    return 1;
+}
+
+/* watch(file, path, events): the watch's number. */
+static int fs_watch(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    size_t length;
+    const char *path = halo_check_path(L, 2, "watch", &length);
+    uint32_t events = (uint32_t)halo_check_size(L, 3, "watch", INT32_MAX);
+    struct halo_op *op = halo_new_file_op(L, lua, HALO_OP_WATCH, "watch");
+    op->flags = events;
+    if (halo_op_set_paths(op, path, length, NULL, 0) < 0) {
+        halo_op_release(lua->loop, op);
+        return luaL_error(L, "not enough memory");
+    }
+    return halo_await(L, lua, op);
+}
+
+static int fs_unwatch(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    uint32_t watch = (uint32_t)halo_check_size(L, 2, "unwatch", INT32_MAX);
+    struct halo_op *op = halo_new_file_op(L, lua, HALO_OP_UNWATCH, "unwatch");
+    op->flags = watch;
+    return halo_await(L, lua, op);
+}
+
+/* parse_events(data): an array of { watch, mask, cookie, name or false } from what was read. */
+static int fs_parse_events(lua_State *L)
+{
+    size_t size;
+    const char *data = luaL_checklstring(L, 1, &size);
+    struct inotify_event event;
+    int count = 0;
+
+    lua_newtable(L);
+    for (size_t at = 0; at + sizeof(event) <= size; at += sizeof(event) + event.len) {
+        memcpy(&event, data + at, sizeof(event));
+        lua_createtable(L, 4, 0);
+        lua_pushinteger(L, event.wd);
+        lua_rawseti(L, -2, 1);
+        lua_pushnumber(L, event.mask);
+        lua_rawseti(L, -2, 2);
+        lua_pushnumber(L, event.cookie);
+        lua_rawseti(L, -2, 3);
+        if (event.len > 0)
+            lua_pushstring(L, data + at + sizeof(event));
+        else
+            lua_pushboolean(L, 0);
+        lua_rawseti(L, -2, 4);
+        lua_rawseti(L, -2, ++count);
+    }
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"open", fs_open},
+    {"close", fs_close},
+    {"read", fs_read},
+    {"read_into", fs_read_into},
+    {"write", fs_write},
+    {"fsync", fs_fsync},
+    {"fdatasync", fs_fdatasync},
+    {"ftruncate", fs_ftruncate},
+    {"fallocate", fs_fallocate},
+    {"fadvise", fs_fadvise},
+    {"sync_range", fs_sync_range},
+    {"find", fs_find},
+    {"seek", fs_seek},
+    {"tell", fs_tell},
+    {"lock", fs_lock},
+    {"unlock", fs_unlock},
+    {"readfile", fs_readfile},
+    {"readfile_into", fs_readfile_into},
+    {"copyfile", fs_copyfile},
+    {"watcher", fs_watcher},
+    {"watch", fs_watch},
+    {"unwatch", fs_unwatch},
+    {"parse_events", fs_parse_events},
+    {NULL, NULL},
+};
+
+void halo_open_fs_data(lua_State *L)
+{
+    halo_register(L, functions);
+}

@@ -1,0 +1,270 @@
+/*
+ * Calls from compiled Lua. LuaJIT compiles a loop that calls these through its FFI, which it does
+ * not with a lua_CFunction. They never touch the Lua state: each answers at once, or declines by
+ * -1, and then lua/halo/fs/fast.lua leaves the call to the ordinary function, which checks its
+ * arguments, waits, and raises. Numbers come as doubles: no other type of Lua's is as quick.
+ */
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/fs.h"
+
+#define DECLINED (-1)
+#define FIFO     (-3) /* room->fifo is open, and to be read to its end */
+#define LATER    (-2) /* others should go on first: core.pass() */
+
+/* What the calls leave for Lua to pick up. lua/halo/fs/fast.lua declares both structs, too. */
+struct halo_fast_room {
+    double numbers[HALO_STAT_NUMBERS]; /* as halo_stat_number() gives them */
+    int32_t count;                     /* of those that the file has */
+    int32_t fifo;
+    /*
+     * Numbers or bytes are in use since the resume before that number: a finalizer may call while
+     * Lua takes them. An error in between leaves it, and is over by the next resume.
+     */
+    uint32_t busy;
+    char bytes[65536];
+};
+
+struct halo_fast_calls {
+    int (*read)(struct halo_lua *lua, const struct halo_lua_file *file, struct halo_fast_room *room,
+                double length, double offset);
+    int (*read_into)(struct halo_lua *lua, const struct halo_lua_file *file,
+                     const struct halo_lua_buffer *buffer, double length, double offset);
+    int (*write)(struct halo_lua *lua, const struct halo_lua_file *file, const char *data,
+                 double length, double offset);
+    int (*stat)(struct halo_lua *lua, const char *path, double length, bool follow,
+                struct halo_fast_room *room);
+    int (*fstat)(struct halo_lua *lua, const struct halo_lua_file *file,
+                 struct halo_fast_room *room);
+    int (*readfile)(struct halo_lua *lua, const char *path, double length,
+                    struct halo_fast_room *room);
+    int (*readfile_into)(struct halo_lua *lua, const char *path, double length,
+                         const struct halo_lua_buffer *buffer, struct halo_fast_room *room);
+};
+
+/* ---- arguments ----------------------------------------------------------------------------- */
+
+/*
+ * Whether the running task may do something at once: it is not cancelled, nor too long at it.
+ * Returns 0, DECLINED or LATER.
+ */
+static int look_around(const struct halo_lua *lua, unsigned *flags)
+{
+    const struct halo_task *task = lua->task;
+
+    if (!lua->loop || atomic_load_explicit(&lua->interrupt, memory_order_relaxed) ||
+        (task && task->cancelled && task->shields == 0))
+        return DECLINED;
+    *flags = lua->ready || lua->stepping ? 0 : HALO_ALONE;
+    return halo_should_yield(lua) ? LATER : 0;
+}
+
+static bool to_size(double value, uint64_t *size)
+{
+    if (!(value >= 0 && value <= (double)HALO_OFFSET_MAX))
+        return false;
+    *size = (uint64_t)value;
+    return (double)*size == value;
+}
+
+/* A negative offset stands for none: the file's own position. */
+static bool to_place(double value, uint64_t *offset)
+{
+    *offset = HALO_POSITION;
+    return value < 0 || to_size(value, offset);
+}
+
+static bool to_path(const char *path, double length)
+{
+    return length > 0 && length < PATH_MAX && !memchr(path, '\0', (size_t)length);
+}
+
+/* Lua has made sure that these are userdata with the metatable of a File, or of a Buffer. */
+static bool is_file(const struct halo_lua_file *file)
+{
+    return file->type == halo_file_type;
+}
+
+/* ---- data ---------------------------------------------------------------------------------- */
+
+static int read_to(struct halo_lua *lua, const struct halo_lua_file *file, void *data, size_t size,
+                   double length, double offset)
+{
+    uint64_t bytes, place;
+    unsigned flags;
+
+    if (!is_file(file) || !to_size(length, &bytes) || bytes > size || !to_place(offset, &place))
+        return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
+    int64_t got = halo_fast_read(lua->loop, file->handle, data, (size_t)bytes, place, flags);
+    return got == HALO_DECLINED ? DECLINED : (int)got;
+}
+
+static bool is_busy(const struct halo_lua *lua, const struct halo_fast_room *room)
+{
+    return room->busy == lua->resumes + 1;
+}
+
+static void set_busy(const struct halo_lua *lua, struct halo_fast_room *room)
+{
+    room->busy = lua->resumes + 1;
+}
+
+static int fast_read(struct halo_lua *lua, const struct halo_lua_file *file,
+                     struct halo_fast_room *room, double length, double offset)
+{
+    if (is_busy(lua, room))
+        return DECLINED;
+    int got = read_to(lua, file, room->bytes, sizeof(room->bytes), length, offset);
+    if (got > 0)
+        set_busy(lua, room);
+    return got;
+}
+
+static int fast_read_into(struct halo_lua *lua, const struct halo_lua_file *file,
+                          const struct halo_lua_buffer *buffer, double length, double offset)
+{
+    if (buffer->type != halo_buffer_type)
+        return DECLINED;
+    return read_to(lua, file, buffer->data, buffer->size, length, offset);
+}
+
+static int fast_write(struct halo_lua *lua, const struct halo_lua_file *file, const char *data,
+                      double length, double offset)
+{
+    uint64_t bytes, place;
+    unsigned flags;
+
+    if (!is_file(file) || !to_size(length, &bytes) || !to_place(offset, &place))
+        return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
+    int64_t put = halo_fast_write(lua->loop, file->handle, data, (size_t)bytes, place, flags);
+    return put == HALO_DECLINED ? DECLINED : (int)put;
+}
+
+static int read_whole(struct halo_lua *lua, const char *path, double length, void *data,
+                      size_t size, struct halo_fast_room *room)
+{
+    unsigned flags;
+
+    if (!to_path(path, length))
+        return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
+    int64_t got = halo_fast_readfile(lua->loop, path, data, size, &room->fifo, flags);
+    if (room->fifo >= 0)
+        return FIFO;
+    return got == HALO_DECLINED ? DECLINED : (int)got;
+}
+
+static int fast_readfile(struct halo_lua *lua, const char *path, double length,
+                         struct halo_fast_room *room)
+{
+    if (is_busy(lua, room))
+        return DECLINED;
+    int got = read_whole(lua, path, length, room->bytes, sizeof(room->bytes), room);
+    if (got > 0)
+        set_busy(lua, room);
+    return got;
+}
+
+static int fast_readfile_into(struct halo_lua *lua, const char *path, double length,
+                              const struct halo_lua_buffer *buffer, struct halo_fast_room *room)
+{
+    if (buffer->type != halo_buffer_type)
+        return DECLINED;
+    return read_whole(lua, path, length, buffer->data, buffer->size, room);
+}
+
+/* ---- metadata ------------------------------------------------------------------------------ */
+
+static void put_status(const struct halo_lua *lua, struct halo_fast_room *room,
+                       const struct statx *status)
+{
+    set_busy(lua, room);
+    room->count = halo_stat_count(status);
+    for (int number = 1; number <= room->count; number++)
+        room->numbers[number - 1] = halo_stat_number(status, number);
+}
+
+static int fast_stat(struct halo_lua *lua, const char *path, double length, bool follow,
+                     struct halo_fast_room *room)
+{
+    struct statx status;
+    unsigned flags;
+
+    if (is_busy(lua, room) || !to_path(path, length))
+        return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
+    if (halo_fast_stat(lua->loop, path, follow, &status, flags) == HALO_DECLINED)
+        return DECLINED;
+    put_status(lua, room, &status);
+    return 0;
+}
+
+static int fast_fstat(struct halo_lua *lua, const struct halo_lua_file *file,
+                      struct halo_fast_room *room)
+{
+    struct statx status;
+    unsigned flags;
+
+    if (is_busy(lua, room) || !is_file(file))
+        return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
+    if (halo_fast_fstat(lua->loop, file->handle, &status, flags) == HALO_DECLINED)
+        return DECLINED;
+    put_status(lua, room, &status);
+    return 0;
+}
+
+/* ---- registration -------------------------------------------------------------------------- */
+
+static const struct halo_fast_calls calls = {
+    .read = fast_read,
+    .read_into = fast_read_into,
+    .write = fast_write,
+    .stat = fast_stat,
+    .fstat = fast_fstat,
+    .readfile = fast_readfile,
+    .readfile_into = fast_readfile_into,
+};
+
+/* fast(): the table of calls, what they take first, and the size of the room they write to. */
+static int fast(lua_State *L)
+{
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&calls);
+    lua_pushlightuserdata(L, halo_lua_self(L));
+    lua_pushinteger(L, sizeof(struct halo_fast_room));
+    return 3;
+}
+
+/* pass(): lets others go on first, where this task can be suspended. */
+static int pass(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    if (!halo_can_wait(L, lua) || !halo_should_yield(lua))
+        return 0;
+    return halo_let_others(L, lua, 0);
+}
+
+static const luaL_Reg functions[] = {
+    {"fast", fast},
+    {"pass", pass},
+    {NULL, NULL},
+};
+
+void halo_open_fast(lua_State *L)
+{
+    halo_register(L, functions);
+}

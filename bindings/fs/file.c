@@ -1,0 +1,163 @@
+#include "fs/file.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "args.h"
+
+struct halo_lua_file *halo_file_new(lua_State *L, const char *path, size_t length)
+{
+    struct halo_lua_file *file = lua_newuserdata(L, sizeof(*file) + length + 1);
+    file->type = halo_file_type;
+    file->handle = 0;
+    file->is_base = false;
+    file->length = length;
+    memcpy(file->path, path, length);
+    file->path[length] = '\0';
+    luaL_getmetatable(L, halo_file_type);
+    lua_setmetatable(L, -2);
+    return file;
+}
+
+struct halo_lua_file *halo_check_file(lua_State *L, int arg, const char *name)
+{
+    return halo_check_type(L, arg, halo_file_type, name);
+}
+
+/* A finalizer must neither wait nor raise: the loop closes the file later, where it might. */
+static int file_gc(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = lua_touserdata(L, 1);
+    if (file->handle && lua->loop)
+        halo_file_drop(lua->loop, file->handle);
+    return 0;
+}
+
+static bool is_open(const struct halo_lua *lua, const struct halo_lua_file *file)
+{
+    struct halo_file_info info;
+    return lua->loop && halo_file_info(lua->loop, file->handle, &info) == 0;
+}
+
+static int file_tostring(lua_State *L)
+{
+    const struct halo_lua_file *file = halo_check_file(L, 1, "tostring");
+    bool open = is_open(halo_lua_self(L), file);
+    lua_pushfstring(L, open ? "file (%s)" : "file (closed, %s)", file->path);
+    return 1;
+}
+
+static int file_is_open(lua_State *L)
+{
+    lua_pushboolean(L, is_open(halo_lua_self(L), halo_check_file(L, 1, "is_open")));
+    return 1;
+}
+
+static int file_path(lua_State *L)
+{
+    const struct halo_lua_file *file = halo_check_file(L, 1, "path");
+    lua_pushlstring(L, file->path, file->length);
+    return 1;
+}
+
+/* fd(file): the descriptor, to look at and never to close; or nil. */
+static int file_fd(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "fd");
+    int fd = lua->loop ? halo_file_fd(lua->loop, file->handle) : -1;
+    if (fd < 0)
+        return 0;
+    lua_pushinteger(L, fd);
+    return 1;
+}
+
+/* metatables(): those of a File and of a Buffer, which getmetatable() does not give. */
+static int file_metatables(lua_State *L)
+{
+    luaL_getmetatable(L, halo_file_type);
+    luaL_getmetatable(L, halo_buffer_type);
+    return 2;
+}
+
+/* as_base(file): the same File, which may from now on stand before the path of a call. */
+static int file_as_base(lua_State *L)
+{
+    struct halo_lua_file *file = halo_check_type(L, 1, halo_file_type, "at");
+    file->is_base = true;
+    lua_settop(L, 1);
+    return 1;
+}
+
+struct listing {
+    lua_State *L;
+    struct halo_lua *lua;
+};
+
+static void list_open(uint64_t handle, void *context)
+{
+    const struct listing *listing = context;
+    char link[64], path[4096];
+    int fd = halo_file_fd(listing->lua->loop, handle);
+
+    if (fd < 0)
+        return;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof(path));
+    lua_pushlstring(listing->L, path, length > 0 ? (size_t)length : 0);
+    lua_rawseti(listing->L, -2, (int)lua_objlen(listing->L, -2) + 1);
+}
+
+/* open_files(): the paths of the files that are open. */
+static int file_open_files(lua_State *L)
+{
+    struct listing listing = {.L = L, .lua = halo_lua_self(L)};
+    lua_newtable(L);
+    if (listing.lua->loop)
+        halo_file_each(listing.lua->loop, list_open, &listing);
+    return 1;
+}
+
+/* adopt(fd, name, own): a File over a descriptor, which its close leaves open unless it is own. */
+static int file_adopt(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    int fd = (int)halo_check_size(L, 1, "adopt", INT32_MAX);
+    size_t length;
+    const char *name = halo_check_path(L, 2, "adopt", &length);
+    bool own = lua_toboolean(L, 3);
+    struct halo_lua_file *file = halo_file_new(L, name, length);
+    int error = halo_file_adopt(halo_lua_loop(L, lua), fd, !own, &file->handle);
+    if (error < 0 && own)
+        close(fd);
+    return error < 0 ? halo_push_error(L, -error, name, NULL) : 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"adopt", file_adopt},
+    {"open_files", file_open_files},
+    {"metatables", file_metatables},
+    {"as_base", file_as_base},
+    {"is_open", file_is_open},
+    {"path", file_path},
+    {"fd", file_fd},
+    {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", file_gc},
+    {"__tostring", file_tostring},
+    {NULL, NULL},
+};
+
+static const luaL_Reg methods[] = {
+    {NULL, NULL},
+};
+
+void halo_open_file(lua_State *L)
+{
+    halo_register(L, functions);
+    halo_open_type(L, halo_file_type, metamethods, methods);
+}

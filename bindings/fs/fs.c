@@ -1,0 +1,174 @@
+/* The filesystem calls: what they share, and the numbers that Lua needs to know. */
+#include "fs/fs.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+uint64_t halo_take_base(lua_State *L)
+{
+    const struct halo_lua_file *directory = halo_to_type(L, 1, halo_file_type);
+    if (!directory || !directory->is_base)
+        return 0; /* the check of the path will say that a File is none */
+    uint64_t handle = directory->handle;
+    lua_remove(L, 1);
+    return handle;
+}
+
+struct halo_op *halo_new_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code)
+{
+    struct halo_loop *loop = halo_lua_loop(L, lua);
+    halo_check_cancelled(L, lua);
+    struct halo_op *op = halo_op_new(loop, code);
+    if (!op)
+        luaL_error(L, "not enough memory");
+    return op;
+}
+
+struct halo_op *halo_new_file_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
+                                 const char *name)
+{
+    const struct halo_lua_file *file = halo_check_file(L, 1, name);
+    struct halo_op *op = halo_new_op(L, lua, code);
+    op->file = file->handle;
+    return op;
+}
+
+struct halo_op *halo_set_paths(lua_State *L, struct halo_lua *lua, struct halo_op *op,
+                               const char *path, size_t length, const char *path2, size_t length2)
+{
+    if (halo_op_set_paths(op, path, length, path2, length2) < 0) {
+        halo_op_release(lua->loop, op);
+        luaL_error(L, "not enough memory");
+    }
+    return op;
+}
+
+struct halo_op *halo_new_path_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
+                                 const char *name)
+{
+    size_t length;
+    uint64_t base = halo_take_base(L);
+    const char *path = halo_check_path(L, 1, name, &length);
+    struct halo_op *op = halo_new_op(L, lua, code);
+    op->base = base;
+    return halo_set_paths(L, lua, op, path, length, NULL, 0);
+}
+
+struct halo_op *halo_new_paths_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
+                                  const char *name)
+{
+    size_t length, length2;
+    uint64_t base = halo_take_base(L);
+    const char *path = halo_check_path(L, 1, name, &length);
+    const char *path2 = halo_check_path(L, 2, name, &length2);
+    struct halo_op *op = halo_new_op(L, lua, code);
+    op->base = base;
+    return halo_set_paths(L, lua, op, path, length, path2, length2);
+}
+
+int halo_await_path(lua_State *L, enum halo_op_code code, const char *name)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    return halo_await(L, lua, halo_new_path_op(L, lua, code, name));
+}
+
+int halo_await_file(lua_State *L, enum halo_op_code code, const char *name)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    return halo_await(L, lua, halo_new_file_op(L, lua, code, name));
+}
+
+/* ---- registration -------------------------------------------------------------------------- */
+
+struct number {
+    const char *name;
+    lua_Integer value;
+};
+
+static const struct number flags[] = {
+    {"RDONLY", O_RDONLY},     {"WRONLY", O_WRONLY},   {"RDWR", O_RDWR},
+    {"CREAT", O_CREAT},       {"EXCL", O_EXCL},       {"TRUNC", O_TRUNC},
+    {"APPEND", O_APPEND},     {"DIRECT", O_DIRECT},   {"DIRECTORY", O_DIRECTORY},
+    {"NOFOLLOW", O_NOFOLLOW}, {"SYNC", O_SYNC},       {"DSYNC", O_DSYNC},
+    {"NONBLOCK", O_NONBLOCK}, {"NOATIME", O_NOATIME}, {"NOCTTY", O_NOCTTY},
+    {"PATH", O_PATH},         {"TMPFILE", O_TMPFILE}, {NULL, 0},
+};
+
+static const struct number events[] = {
+    {"ACCESS", IN_ACCESS},
+    {"MODIFY", IN_MODIFY},
+    {"ATTRIB", IN_ATTRIB},
+    {"CLOSE_WRITE", IN_CLOSE_WRITE},
+    {"CLOSE_NOWRITE", IN_CLOSE_NOWRITE},
+    {"OPEN", IN_OPEN},
+    {"MOVED_FROM", IN_MOVED_FROM},
+    {"MOVED_TO", IN_MOVED_TO},
+    {"CREATE", IN_CREATE},
+    {"DELETE", IN_DELETE},
+    {"DELETE_SELF", IN_DELETE_SELF},
+    {"MOVE_SELF", IN_MOVE_SELF},
+    {"UNMOUNT", IN_UNMOUNT},
+    {"Q_OVERFLOW", IN_Q_OVERFLOW},
+    {"IGNORED", IN_IGNORED},
+    {"ISDIR", IN_ISDIR},
+    {"ONLYDIR", IN_ONLYDIR},
+    {"DONT_FOLLOW", IN_DONT_FOLLOW},
+    {"EXCL_UNLINK", IN_EXCL_UNLINK},
+    {"MASK_ADD", IN_MASK_ADD},
+    {NULL, 0},
+};
+
+static void set_numbers(lua_State *L, const char *name, const struct number *numbers)
+{
+    lua_newtable(L);
+    for (; numbers->name; numbers++) {
+        lua_pushinteger(L, numbers->value);
+        lua_setfield(L, -2, numbers->name);
+    }
+    lua_setfield(L, -2, name);
+}
+
+/* To ask by umask(2) would leave the process without a mask for a moment, and others create files.
+ */
+static mode_t ask_umask(void)
+{
+    char line[128];
+    unsigned mask = 0;
+    FILE *status = fopen("/proc/self/status", "re");
+    if (!status)
+        return 0;
+    while (fgets(line, sizeof(line), status) && sscanf(line, "Umask: %o", &mask) != 1)
+        continue;
+    fclose(status);
+    return (mode_t)mask;
+}
+
+/* umask([mask]): sets the process's mask where one is given, and returns the one before. */
+static int fs_umask(lua_State *L)
+{
+    mode_t before;
+    if (lua_isnoneornil(L, 1))
+        before = ask_umask();
+    else
+        before = umask((mode_t)halo_check_size(L, 1, "umask", HALO_MODE_MAX));
+    lua_pushinteger(L, (lua_Integer)before);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"umask", fs_umask},
+    {NULL, NULL},
+};
+
+void halo_open_fs(lua_State *L)
+{
+    halo_register(L, functions);
+    halo_open_fast(L);
+    halo_open_fs_data(L);
+    halo_open_fs_meta(L);
+    halo_open_fs_names(L);
+    set_numbers(L, "flags", flags);
+    set_numbers(L, "events", events);
+}

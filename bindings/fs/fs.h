@@ -1,0 +1,47 @@
+/*
+ * fs.h: what the files of the filesystem calls share. Each call checks its arguments, fills in an
+ * operation and awaits it; what comes of it is in result.c. halo.fs (lua/halo/fs.lua) wraps them
+ * for the user, since a cancellation can be raised there and not from a resumed C function.
+ */
+#ifndef HALO_LUA_FS_H
+#define HALO_LUA_FS_H
+
+#include "args.h"
+#include "fs/buffer.h"
+#include "fs/file.h"
+#include "tasks/scheduler.h"
+
+#define HALO_MODE_MAX 07777
+
+/*
+ * A call on paths takes the File of a directory before them, which relative ones start from, where
+ * core.as_base() has made it one for that: from users it would be a mistake. Takes it off the
+ * stack and returns its handle, or 0. The core keeps the directory open meanwhile.
+ */
+uint64_t halo_take_base(lua_State *L);
+
+/* A new operation, after a look whether the task was cancelled. */
+struct halo_op *halo_new_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code);
+/* The same on the File that is the first argument. */
+struct halo_op *halo_new_file_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
+                                 const char *name);
+/* The same on the path that is the first argument; and on the first two. */
+struct halo_op *halo_new_path_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
+                                 const char *name);
+struct halo_op *halo_new_paths_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
+                                  const char *name);
+
+/* Gives an operation its path, or both (path2 may be NULL), and returns it. */
+struct halo_op *halo_set_paths(lua_State *L, struct halo_lua *lua, struct halo_op *op,
+                               const char *path, size_t length, const char *path2, size_t length2);
+
+/* Calls that take a path, or a file, and nothing else. */
+int halo_await_path(lua_State *L, enum halo_op_code code, const char *name);
+int halo_await_file(lua_State *L, enum halo_op_code code, const char *name);
+
+void halo_open_fast(lua_State *L);
+void halo_open_fs_data(lua_State *L);
+void halo_open_fs_meta(lua_State *L);
+void halo_open_fs_names(lua_State *L);
+
+#endif

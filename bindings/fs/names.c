@@ -1,0 +1,185 @@
+/* Calls on names and directories. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "fs/fs.h"
+#include "fs/listing.h"
+
+#define MKDIR_MODE_DEFAULT 0777
+#define MKNOD_MODE_DEFAULT 0644
+
+/* rename(from, to, flags) */
+static int fs_rename(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_op *op = halo_new_paths_op(L, lua, HALO_OP_RENAME, "rename");
+    op->flags = (uint32_t)lua_tointeger(L, 3);
+    return halo_await(L, lua, op);
+}
+
+static int fs_remove(lua_State *L)
+{
+    return halo_await_path(L, HALO_OP_REMOVE, "remove");
+}
+
+static int fs_mkdir(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    uint64_t base = halo_take_base(L);
+    uint32_t mode = (uint32_t)halo_opt_size(L, 2, "mkdir", HALO_MODE_MAX, MKDIR_MODE_DEFAULT);
+    struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_MKDIR, "mkdir");
+    op->base = base;
+    op->mode = mode;
+    return halo_await(L, lua, op);
+}
+
+static int fs_rmdir(lua_State *L)
+{
+    return halo_await_path(L, HALO_OP_RMDIR, "rmdir");
+}
+
+static int fs_link(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    return halo_await(L, lua, halo_new_paths_op(L, lua, HALO_OP_LINK, "link"));
+}
+
+static int fs_symlink(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    return halo_await(L, lua, halo_new_paths_op(L, lua, HALO_OP_SYMLINK, "symlink"));
+}
+
+static int fs_readlink(lua_State *L)
+{
+    return halo_await_path(L, HALO_OP_READLINK, "readlink");
+}
+
+static int fs_realpath(lua_State *L)
+{
+    return halo_await_path(L, HALO_OP_REALPATH, "realpath");
+}
+
+static int await_mknod(lua_State *L, uint64_t base, uint32_t mode, uint64_t device,
+                       const char *name)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_MKNOD, name);
+    op->base = base;
+    op->mode = mode;
+    op->offset = device;
+    return halo_await(L, lua, op);
+}
+
+static int fs_mkfifo(lua_State *L)
+{
+    uint64_t base = halo_take_base(L);
+    uint32_t mode = (uint32_t)halo_opt_size(L, 2, "mkfifo", HALO_MODE_MAX, MKNOD_MODE_DEFAULT);
+    return await_mknod(L, base, mode | S_IFIFO, 0, "mkfifo");
+}
+
+static uint32_t check_node_type(lua_State *L, int arg)
+{
+    static const char *const names[] = {"file", "fifo", "socket", "char", "block"};
+    static const uint32_t types[] = {S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK};
+    const char *name = lua_type(L, arg) == LUA_TSTRING ? lua_tostring(L, arg) : "";
+
+    if (lua_isnoneornil(L, arg))
+        return S_IFREG;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0)
+            return types[i];
+    halo_arg_error(L, arg, "mknod", "'file', 'fifo', 'socket', 'char' or 'block' expected");
+    return 0;
+}
+
+/* mknod(path, type, mode, major, minor) */
+static int fs_mknod(lua_State *L)
+{
+    size_t length;
+    uint64_t base = halo_take_base(L);
+    halo_check_path(L, 1, "mknod", &length);
+    uint32_t type = check_node_type(L, 2);
+    uint32_t mode = (uint32_t)halo_opt_size(L, 3, "mknod", HALO_MODE_MAX, MKNOD_MODE_DEFAULT);
+    uint32_t major_number = (uint32_t)halo_opt_size(L, 4, "mknod", UINT32_MAX, 0);
+    uint32_t minor_number = (uint32_t)halo_opt_size(L, 5, "mknod", UINT32_MAX, 0);
+    return await_mknod(L, base, mode | type, makedev(major_number, minor_number), "mknod");
+}
+
+static int fs_readdir(lua_State *L)
+{
+    return halo_await_path(L, HALO_OP_READDIR, "readdir");
+}
+
+/*
+ * list(file, path, skip, flags, field): a row of the entries of a directory. The way to it from the
+ * File is the path without its first bytes.
+ */
+static int fs_list(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    size_t length;
+    uint64_t base = halo_take_base(L);
+    const char *path = halo_check_path(L, 1, "walk", &length);
+    size_t skip = (size_t)halo_check_size(L, 2, "walk", length);
+    struct halo_op *op = halo_new_op(L, lua, HALO_OP_READDIR);
+    op->base = base;
+    op->flags = (uint32_t)lua_tointeger(L, 3) | HALO_ROW;
+    return halo_await(L, lua, halo_set_paths(L, lua, op, path + skip, length - skip, NULL, 0));
+}
+
+static int fs_getdents(lua_State *L)
+{
+    return halo_await_file(L, HALO_OP_GETDENTS, "dir");
+}
+
+/* cwd(): neither this nor chdir() waits. */
+static int fs_cwd(lua_State *L)
+{
+    char path[PATH_MAX];
+    if (!getcwd(path, sizeof(path)))
+        return halo_push_error(L, errno, NULL, NULL);
+    lua_pushstring(L, path);
+    return 1;
+}
+
+/* chdir(path): not while a relative path may still be looked up. */
+static int fs_chdir(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    size_t length;
+    const char *path = halo_check_path(L, 1, "chdir", &length);
+    struct halo_stats counted = {0};
+
+    if (lua->loop)
+        halo_loop_stats(lua->loop, &counted);
+    if (counted.in_flight > 0)
+        return halo_push_error(L, EBUSY, path, NULL);
+    if (chdir(path) < 0)
+        return halo_push_error(L, errno, path, NULL);
+    if (lua->loop)
+        halo_loop_moved(lua->loop);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"rename", fs_rename},     {"remove", fs_remove},
+    {"mkdir", fs_mkdir},       {"rmdir", fs_rmdir},
+    {"link", fs_link},         {"symlink", fs_symlink},
+    {"readlink", fs_readlink}, {"realpath", fs_realpath},
+    {"mkfifo", fs_mkfifo},     {"mknod", fs_mknod},
+    {"readdir", fs_readdir},   {"cwd", fs_cwd},
+    {"chdir", fs_chdir},       {"getdents", fs_getdents},
+    {"list", fs_list},         {NULL, NULL},
+};
+
+void halo_open_fs_names(lua_State *L)
+{
+    halo_register(L, functions);
+}

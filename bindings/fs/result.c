@@ -1,0 +1,260 @@
+/*
+ * From a completion to Lua values: the one place that knows what each operation returns.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+
+#include "args.h"
+#include "fs/file.h"
+#include "fs/listing.h"
+#include "tasks/scheduler.h"
+
+/* ---- errors -------------------------------------------------------------------------------- */
+
+/* "ENOENT: no such file or directory", in the manner of libuv: the text without its capital. */
+static void push_text(lua_State *L, int error, const char *text)
+{
+    char first[2] = {(char)tolower((unsigned char)text[0]), '\0'};
+    if (isupper((unsigned char)text[1]))
+        first[0] = text[0];
+    lua_pushfstring(L, "%s: %s%s", halo_error_name(error), first, text + 1);
+}
+
+static int push_message(lua_State *L, int error, const char *text, const char *path,
+                        const char *path2)
+{
+    lua_pushnil(L);
+    push_text(L, error, text);
+    if (path)
+        lua_pushfstring(L, ": %s", path);
+    else
+        lua_pushliteral(L, "");
+    if (path2)
+        lua_pushfstring(L, " -> %s", path2);
+    else
+        lua_pushliteral(L, "");
+    lua_concat(L, 3);
+    lua_pushstring(L, halo_error_name(error));
+    return 3;
+}
+
+int halo_push_error(lua_State *L, int error, const char *path, const char *path2)
+{
+    return push_message(L, error, strerror(error), path, path2);
+}
+
+int halo_push_file_error(lua_State *L, int error, const struct halo_lua_file *file)
+{
+    const char *text = error == EBADF ? "the file is closed" : strerror(error);
+    return push_message(L, error, text, file->path, NULL);
+}
+
+/* EBADF has these causes here, and none is a bad descriptor. */
+static const char *bad_file(const struct halo_lua *lua, const struct halo_op *op)
+{
+    enum halo_op_code kind = halo_op_kind(op);
+    struct halo_file_info info;
+
+    if (halo_file_info(lua->loop, op->file, &info) < 0)
+        return "the file is closed";
+    if (info.flags & O_PATH)
+        return "the file is only a place (PATH)";
+    return kind == HALO_OP_WRITE || kind == HALO_OP_FALLOCATE ? "the file is not open for writing"
+                                                              : "the file is not open for reading";
+}
+
+static bool has_two_paths(const struct halo_op *op)
+{
+    enum halo_op_code kind = halo_op_kind(op);
+    return kind == HALO_OP_RENAME || kind == HALO_OP_LINK || kind == HALO_OP_SYMLINK ||
+           kind == HALO_OP_COPYFILE;
+}
+
+/* The call's first argument is the file or the path it is about, the second maybe a path too. */
+static int push_failure(lua_State *L, struct halo_lua *lua, const struct halo_op *op,
+                        lua_State *from)
+{
+    int error = (int)-op->result;
+    const struct halo_lua_file *file = halo_to_type(from, 1, halo_file_type);
+    const char *path2 = has_two_paths(op) ? lua_tostring(from, 2) : NULL;
+    const char *text = strerror(error);
+
+    if (file && error == EBADF)
+        text = bad_file(lua, op);
+    if (file && error == EINVAL && halo_op_kind(op) == HALO_OP_WRITE)
+        text = "invalid argument: a file opened to append takes no offset, and one opened with "
+               "DIRECT only aligned ones";
+    return push_message(L, error, text, file ? file->path : lua_tostring(from, 1), path2);
+}
+
+/* ---- values -------------------------------------------------------------------------------- */
+
+static double time_number(const struct statx_timestamp *time, bool nsec)
+{
+    return nsec ? (double)time->tv_nsec : (double)time->tv_sec;
+}
+
+/* In the order in which halo.fs makes a table of them. */
+double halo_stat_number(const struct statx *statx, int number)
+{
+    bool nsec = number % 2 == 0; /* of a time */
+
+    switch (number) {
+    case 1:
+        return (double)statx->stx_size;
+    case 2:
+        return statx->stx_mode;
+    case 3:
+        return statx->stx_uid;
+    case 4:
+        return statx->stx_gid;
+    case 5:
+        return statx->stx_nlink;
+    case 6:
+        return (double)statx->stx_ino;
+    case 7:
+        return (double)makedev(statx->stx_dev_major, statx->stx_dev_minor);
+    case 8:
+        return (double)makedev(statx->stx_rdev_major, statx->stx_rdev_minor);
+    case 9:
+        return (double)statx->stx_blocks;
+    case 10:
+        return statx->stx_blksize;
+    case 11:
+    case 12:
+        return time_number(&statx->stx_atime, nsec);
+    case 13:
+    case 14:
+        return time_number(&statx->stx_mtime, nsec);
+    case 15:
+    case 16:
+        return time_number(&statx->stx_ctime, nsec);
+    default:
+        return time_number(&statx->stx_btime, nsec);
+    }
+}
+
+/* Not every file system keeps the time of birth, which comes last. */
+int halo_stat_count(const struct statx *statx)
+{
+    return statx->stx_mask & STATX_BTIME ? HALO_STAT_NUMBERS : HALO_STAT_NUMBERS - 2;
+}
+
+static int push_stat(lua_State *L, const struct statx *statx)
+{
+    int count = halo_stat_count(statx);
+    luaL_checkstack(L, HALO_STAT_NUMBERS, NULL);
+    for (int number = 1; number <= count; number++)
+        lua_pushnumber(L, halo_stat_number(statx, number));
+    return count;
+}
+
+static int push_file(lua_State *L, const struct halo_op *op, lua_State *from)
+{
+    struct halo_lua_file *file = lua_touserdata(from, HALO_OPEN_FILE_INDEX);
+    file->handle = op->file;
+    lua_pushvalue(from, HALO_OPEN_FILE_INDEX);
+    if (from != L)
+        lua_xmove(from, L, 1);
+    return 1;
+}
+
+/* Names, each with a NUL behind it. */
+static int push_names(lua_State *L, const char *names, size_t size)
+{
+    int count = 0;
+
+    lua_newtable(L);
+    for (const char *name = names; name < names + size; name += strlen(name) + 1) {
+        lua_pushstring(L, name);
+        lua_rawseti(L, -2, ++count);
+    }
+    return 1;
+}
+
+static void set_number(lua_State *L, const char *name, double value)
+{
+    lua_pushnumber(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static int push_statfs(lua_State *L, const struct halo_op *op)
+{
+    struct statfs status;
+    memcpy(&status, op->data, sizeof(status));
+    lua_createtable(L, 0, 8);
+    set_number(L, "type", (double)(unsigned long)status.f_type);
+    set_number(L, "bsize", (double)status.f_bsize);
+    set_number(L, "blocks", (double)status.f_blocks);
+    set_number(L, "bfree", (double)status.f_bfree);
+    set_number(L, "bavail", (double)status.f_bavail);
+    set_number(L, "files", (double)status.f_files);
+    set_number(L, "ffree", (double)status.f_ffree);
+    set_number(L, "namelen", (double)status.f_namelen);
+    return 1;
+}
+
+static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
+{
+    const char *data = (const char *)op->data;
+    size_t size = (size_t)op->result;
+
+    switch (halo_op_kind(op)) {
+    case HALO_OP_OPEN:
+        return push_file(L, op, from);
+    case HALO_OP_READ:
+    case HALO_OP_READFILE:
+        if (op->flags & HALO_READ_INTO)
+            lua_pushnumber(L, (double)op->result);
+        else
+            lua_pushlstring(L, data, size);
+        return 1;
+    case HALO_OP_READLINK:
+    case HALO_OP_REALPATH:
+    case HALO_OP_GETXATTR:
+    case HALO_OP_FGETXATTR:
+        lua_pushlstring(L, data, size);
+        return 1;
+    case HALO_OP_WRITE:
+    case HALO_OP_SEEK:
+    case HALO_OP_COPYFILE:
+    case HALO_OP_WATCH:
+        lua_pushnumber(L, (double)op->result);
+        return 1;
+    case HALO_OP_STAT:
+    case HALO_OP_LSTAT:
+    case HALO_OP_FSTAT:
+        return push_stat(L, op->statx);
+    case HALO_OP_STATFS:
+    case HALO_OP_FSTATFS:
+        return push_statfs(L, op);
+    case HALO_OP_READDIR:
+    case HALO_OP_GETDENTS:
+        return op->flags & HALO_ROW ? halo_push_row(L, op, from) : halo_push_entries(L, op);
+    case HALO_OP_LISTXATTR:
+    case HALO_OP_FLISTXATTR:
+        return push_names(L, data, size);
+    default:
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+}
+
+bool halo_result_is_plain(const struct halo_op *op)
+{
+    enum halo_op_code kind = halo_op_kind(op);
+    bool reads = kind == HALO_OP_READ || kind == HALO_OP_READFILE;
+    return op->result >= 0 && (kind == HALO_OP_WRITE || (reads && (op->flags & HALO_READ_INTO)));
+}
+
+int halo_push_result(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *from)
+{
+    int count = op->result < 0 ? push_failure(L, lua, op, from) : push_success(L, op, from);
+    halo_op_release(lua->loop, op);
+    return count;
+}

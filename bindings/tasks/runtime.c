@@ -1,0 +1,300 @@
+/*
+ * What Lua asks of the runtime itself: its configuration, its counters, waiting and waking, and
+ * the shields against cancellation. The rest of halo's Lua side is built on these.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "args.h"
+#include "tasks/scheduler.h"
+
+/* ---- configuration ------------------------------------------------------------------------- */
+
+static enum halo_engine_kind check_engine(lua_State *L, const char *name)
+{
+    static const char *const names[] = {"auto", "ring", "pool"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(name, names[i]) == 0)
+            return (enum halo_engine_kind)i;
+    halo_error(L, lua_pushfstring(L, "unknown engine '%s': auto, ring or pool", name));
+    return HALO_ENGINE_AUTO;
+}
+
+/* The user's word, on the command line or else in the environment, goes before the program's. */
+static void read_environment(lua_State *L, struct halo_lua *lua)
+{
+    const char *engine = getenv("HALO_ENGINE");
+    const char *collector = getenv("HALO_GC");
+    if (lua->engine_chosen)
+        lua->config.engine = lua->chosen_engine;
+    else if (engine && engine[0])
+        lua->config.engine = check_engine(L, engine);
+    lua->stress = collector && strcmp(collector, "stress") == 0;
+}
+
+struct halo_loop *halo_lua_loop(lua_State *L, struct halo_lua *lua)
+{
+    char reason[200];
+
+    if (lua->loop)
+        return lua->loop;
+    if (lua->closed)
+        halo_error(L, "halo has been closed");
+    read_environment(L, lua);
+    int error = halo_loop_create(&lua->loop, &lua->config);
+    if (error) {
+        halo_loop_explain(error, &lua->config, reason, sizeof(reason));
+        halo_error(L, reason);
+    }
+    return lua->loop;
+}
+
+static uint32_t limit_field(lua_State *L, const char *name, double max)
+{
+    lua_getfield(L, 1, name);
+    double value = lua_isnil(L, -1) ? 0 : lua_tonumber(L, -1);
+    if (!lua_isnil(L, -1) && !(value >= 1 && value <= max && value == (double)(uint32_t)value))
+        halo_arg_error(
+            L, 1, "configure",
+            lua_pushfstring(L, "%s must be a whole number from 1 to %d", name, (int)max));
+    lua_pop(L, 1);
+    return (uint32_t)value;
+}
+
+/* A loop that nothing depends on, such as the one that has read the script, makes way for another.
+ */
+static bool unmake_loop(struct halo_lua *lua)
+{
+    struct halo_stats counted = {0};
+    if (!lua->loop)
+        return true;
+    halo_loop_stats(lua->loop, &counted);
+    if (counted.submitted > lua->configurable_at || counted.in_flight > 0 || counted.timers > 0 ||
+        halo_loop_has_files(lua->loop))
+        return false;
+    halo_loop_close(lua->loop, 0);
+    lua->loop = NULL;
+    return true;
+}
+
+/* configurable(): the operations so far were not the program's own: configure() is not too late. */
+static int configurable(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_stats counted = {0};
+    if (lua->loop)
+        halo_loop_stats(lua->loop, &counted);
+    lua->configurable_at = counted.submitted;
+    return 0;
+}
+
+/* choose_engine(name): the user's own choice, which configure() does not change. */
+static int choose_engine(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    lua->chosen_engine = (uint8_t)check_engine(L, luaL_checkstring(L, 1));
+    lua->engine_chosen = true;
+    return 0;
+}
+
+static void check_options(lua_State *L)
+{
+    static const char *const known[] = {"max_files", "max_in_flight", "pool_threads", "engine"};
+    for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        bool found = false;
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+            found |= strcmp(name, known[i]) == 0;
+        if (!found)
+            halo_arg_error(L, 1, "configure", lua_pushfstring(L, "no option '%s'", name));
+    }
+}
+
+/* configure{max_files=, max_in_flight=, pool_threads=, engine=} */
+static int configure(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    if (!lua_istable(L, 1))
+        return halo_arg_type_error(L, 1, "configure", "table");
+    check_options(L);
+    if (!unmake_loop(lua))
+        return halo_error(L, "configure must come before the first operation");
+    struct halo_config config = {
+        .max_files = limit_field(L, "max_files", 1 << 20),
+        .max_in_flight = limit_field(L, "max_in_flight", HALO_MAX_IN_FLIGHT_LIMIT),
+        .pool_threads = limit_field(L, "pool_threads", 1024),
+    };
+    lua_getfield(L, 1, "engine");
+    if (lua_isstring(L, -1))
+        config.engine = check_engine(L, lua_tostring(L, -1));
+    lua->config = config;
+    return 0;
+}
+
+/* ---- what it says of itself ---------------------------------------------------------------- */
+
+static void set_count(lua_State *L, const char *name, uint64_t value)
+{
+    lua_pushnumber(L, (double)value);
+    lua_setfield(L, -2, name);
+}
+
+static int stats(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_stats counted = {0};
+    if (lua->loop)
+        halo_loop_stats(lua->loop, &counted);
+    lua_createtable(L, 0, 12);
+    set_count(L, "submitted", counted.submitted);
+    set_count(L, "retired", counted.retired);
+    set_count(L, "in_flight", counted.in_flight);
+    set_count(L, "queued", counted.queued);
+    set_count(L, "files_open", counted.files_open);
+    set_count(L, "timers", counted.timers);
+    set_count(L, "tasks", lua->tasks);
+    set_count(L, "direct", counted.direct);
+    set_count(L, "ring", counted.ring);
+    set_count(L, "pool", counted.pool);
+    set_count(L, "turns", counted.turns);
+    set_count(L, "unknown", counted.unknown);
+    return 1;
+}
+
+/* engine(): its name, why it was chosen, the kernel's release, halo's version. */
+static int engine(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_loop *loop = halo_lua_loop(L, lua);
+    struct utsname system;
+    uname(&system);
+    lua_pushstring(L, halo_loop_engine(loop));
+    lua_pushstring(L, halo_loop_engine_reason(loop));
+    lua_pushstring(L, system.release);
+    lua_pushliteral(L, HALO_VERSION);
+    return 4;
+}
+
+/* ---- waiting and waking -------------------------------------------------------------------- */
+
+/*
+ * park(what): suspends the running task. Returns true and what wake() passes, or false and an
+ * error: the cancellation, or why the task cannot wait.
+ */
+static int park(lua_State *L)
+{
+    static const char *const known[] = {"channel", "semaphore", "scope", "select",
+                                        "lock",    "require",   NULL};
+    struct halo_lua *lua = halo_lua_self(L);
+    int what = luaL_checkoption(L, 1, NULL, known);
+    if (halo_push_cancelled(L, lua))
+        return 2;
+    if (!halo_can_wait(L, lua)) {
+        lua_pushboolean(L, 0);
+        halo_push_misuse(L, lua->task ? "this call cannot wait here, inside of a callback from C "
+                                        "such as table.sort's or string.gsub's"
+                                      : "this call waits for other tasks: only a task can do that");
+        return 2;
+    }
+    lua->task->parked = true;
+    return halo_park(L, lua, known[what]);
+}
+
+/* wake(task, ...): lets a parked task go on, with these values. False where it is not parked. */
+static int wake(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_task *task = halo_check_type(L, 1, halo_task_type, "wake");
+    int count = lua_gettop(L) - 1;
+
+    if (!task->parked) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    if (!lua_checkstack(task->current, count + 1))
+        return halo_error(L, "too many values to wake a task with");
+    task->parked = false;
+    lua_pushboolean(task->current, 1);
+    lua_xmove(L, task->current, count);
+    halo_task_wake(lua, task, count + 1);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* shield(by): counts the running task's shields up or down. */
+static int shield(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    if (lua->task)
+        lua->task->shields += lua_tointeger(L, 1) > 0 ? 1 : (uint32_t)-1;
+    return 0;
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+/* run(fn, ...): true and its results, or false and its error, when no task is alive any more. */
+static int run(lua_State *L)
+{
+    if (lua_type(L, 1) != LUA_TFUNCTION)
+        return halo_arg_type_error(L, 1, "run", "function");
+    if (halo_lua_self(L)->task)
+        return halo_error(L, "halo.run inside of a task: call the function, or halo.spawn it");
+    int status = halo_lua_run(L, lua_gettop(L) - 1, LUA_MULTRET);
+    lua_pushboolean(L, status == 0);
+    lua_insert(L, 1);
+    return lua_gettop(L);
+}
+
+static int failures(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)halo_lua_failures(L));
+    return 1;
+}
+
+static int shut_down(lua_State *L)
+{
+    halo_lua_close(L);
+    return 0;
+}
+
+static int interrupted(lua_State *L)
+{
+    lua_pushboolean(L, halo_lua_self(L)->interrupted);
+    return 1;
+}
+
+/* raise(message): an error at the line of the first frame that is not halo's own. */
+static int raise_misuse(lua_State *L)
+{
+    return halo_error(L, luaL_checkstring(L, 1));
+}
+
+static const luaL_Reg functions[] = {
+    {"configure", configure},
+    {"choose_engine", choose_engine},
+    {"configurable", configurable},
+    {"stats", stats},
+    {"engine", engine},
+    {"park", park},
+    {"wake", wake},
+    {"shield", shield},
+    {"run", run},
+    {"failures", failures},
+    {"shutdown", shut_down},
+    {"interrupted", interrupted},
+    {"report", halo_report},
+    {"note", halo_note},
+    {"raise", raise_misuse},
+    {NULL, NULL},
+};
+
+void halo_open_runtime(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_get(L);
+    halo_register(L, functions);
+    halo_push_mark(L);
+    lua_setfield(L, -2, "mark");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
+    lua_setfield(L, -2, "cancelled");
+}
