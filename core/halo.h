@@ -243,6 +243,9 @@ HALO_API void halo_op_wait(struct halo_loop *loop, struct halo_op *op);
 /* Gives a record back after its end, or unsubmitted. */
 HALO_API void halo_op_release(struct halo_loop *loop, struct halo_op *op);
 
+/* True once an operation has ended: its result is there, though it may not be handed back yet. */
+HALO_API bool halo_op_has_ended(const struct halo_op *op);
+
 /* What kind of operation it is. */
 HALO_API enum halo_op_code halo_op_kind(const struct halo_op *op);
 
@@ -403,6 +406,9 @@ HALO_API int halo_loop_fd(const struct halo_loop *loop);
  * something waits to be submitted or handed on; negative when only the descriptor will say so.
  */
 HALO_API int64_t halo_loop_timeout_ns(const struct halo_loop *loop);
+
+/* True in a child of fork(): a loop is of no use there but to be closed. */
+HALO_API bool halo_loop_is_forked(const struct halo_loop *loop);
 
 /* Makes the current or next turn return -EINTR. Safe in a signal handler and any thread. */
 HALO_API void halo_loop_interrupt(struct halo_loop *loop);

@@ -354,6 +354,11 @@ void halo_op_release(struct halo_loop *loop, struct halo_op *op)
     halo_slab_release(&loop->slab, op);
 }
 
+bool halo_op_has_ended(const struct halo_op *op)
+{
+    return op->state == HALO_OP_DONE;
+}
+
 enum halo_op_code halo_op_kind(const struct halo_op *op)
 {
     return (enum halo_op_code)(op->row - halo_op_table);
@@ -474,6 +479,11 @@ bool halo_loop_has_files(const struct halo_loop *loop)
 int halo_loop_fd(const struct halo_loop *loop)
 {
     return loop->engine->fd(loop->engine_state);
+}
+
+bool halo_loop_is_forked(const struct halo_loop *loop)
+{
+    return !*loop->unforked;
 }
 
 void halo_loop_interrupt(struct halo_loop *loop)
