@@ -158,7 +158,8 @@ static int read_whole(struct halo_lua *lua, const char *path, double length, voi
     int refused = look_around(lua, &flags);
     if (refused)
         return refused;
-    int64_t got = halo_fast_readfile(lua->loop, path, data, size, &room->fifo, flags);
+    room->fifo = -1;
+    int64_t got = halo_fast_readfile(lua->loop, path, data, size, flags);
     if (room->fifo >= 0)
         return FIFO;
     return got == HALO_DECLINED ? DECLINED : (int)got;
