@@ -143,30 +143,36 @@ int64_t halo_fast_fstat(struct halo_loop *loop, uint64_t handle, struct statx *s
 }
 
 /* All of a regular file that says how long it is, and fits. Those of /proc say 0. */
-static bool is_plain(const char *path, size_t size, struct stat *status)
+static int64_t read_known(int fd, const struct stat *status, void *data, size_t size)
 {
-    return stat(path, status) == 0 && S_ISREG(status->st_mode) && status->st_size > 0 &&
-           status->st_size <= (off_t)size;
+    if (!S_ISREG(status->st_mode) || status->st_size <= 0 || status->st_size > (off_t)size)
+        return HALO_DECLINED;
+    ssize_t got = read(fd, data, size);
+    return got == status->st_size ? got : HALO_DECLINED;
 }
 
-/* The look comes first: to open a device, or a FIFO that a writer waits at, may do something. */
 int64_t halo_fast_readfile(struct halo_loop *loop, const char *path, void *data, size_t size,
-                           unsigned flags)
+                           int *stream_fd, unsigned flags)
 {
     struct stat status;
 
+    *stream_fd = -1;
     if (!may_go(loop, HALO_OP_READFILE, path, true, flags))
         return HALO_DECLINED;
     uint64_t start_ns = halo_now_ns();
-    if (!is_plain(path, size < HALO_TRY_BYTES_MAX ? size : HALO_TRY_BYTES_MAX, &status))
-        return HALO_DECLINED;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return HALO_DECLINED;
-    ssize_t got = read(fd, data, size);
-    close(fd);
-    if (got != status.st_size)
+    if (fstat(fd, &status) < 0)
+        status.st_mode = S_IFREG;
+    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
+        *stream_fd = fd;
         return HALO_DECLINED;
-    count_one(loop, HALO_OP_READFILE, halo_now_ns() - start_ns);
-    return got;
+    }
+    int64_t result =
+        read_known(fd, &status, data, size < HALO_TRY_BYTES_MAX ? size : HALO_TRY_BYTES_MAX);
+    close(fd);
+    if (result >= 0)
+        count_one(loop, HALO_OP_READFILE, halo_now_ns() - start_ns);
+    return result;
 }

@@ -360,9 +360,14 @@ HALO_API int64_t halo_fast_stat(struct halo_loop *loop, const char *path, bool f
                                 struct statx *status, unsigned flags);
 HALO_API int64_t halo_fast_fstat(struct halo_loop *loop, uint64_t file, struct statx *status,
                                  unsigned flags);
-/* The content of a regular file of at most size bytes, which data has room for. */
+/*
+ * The content of a regular file of at most size bytes, which data has room for. Where it is a FIFO
+ * or a device the call is declined and stream_fd a descriptor, else -1: the caller goes on with
+ * that. To open it a second time could do something, and a writer that has waited for a reader
+ * would lose what it writes to one that is gone again.
+ */
 HALO_API int64_t halo_fast_readfile(struct halo_loop *loop, const char *path, void *data,
-                                    size_t size, unsigned flags);
+                                    size_t size, int *stream_fd, unsigned flags);
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 

@@ -158,8 +158,7 @@ static int read_whole(struct halo_lua *lua, const char *path, double length, voi
     int refused = look_around(lua, &flags);
     if (refused)
         return refused;
-    room->fifo = -1;
-    int64_t got = halo_fast_readfile(lua->loop, path, data, size, flags);
+    int64_t got = halo_fast_readfile(lua->loop, path, data, size, &room->fifo, flags);
     if (room->fifo >= 0)
         return FIFO;
     return got == HALO_DECLINED ? DECLINED : (int)got;
