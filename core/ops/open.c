@@ -103,13 +103,14 @@ static enum halo_step open_finish(struct halo_loop *loop, struct halo_op *op, in
     return HALO_STEP_DONE;
 }
 
-/* What nobody waits for is closed; and its name removed, where it is this operation's work. */
+/* A file that nobody takes is closed, and its name removed where this operation has made it. */
 static bool open_undo(struct halo_loop *loop, struct halo_op *op)
 {
-    (void)loop;
+    if (!(op->flags & O_CREAT) || !(op->flags & O_EXCL)) {
+        halo_file_drop(loop, op->file);
+        return false;
+    }
     op->row = &halo_close_row;
-    if (!(op->flags & O_CREAT) || !(op->flags & O_EXCL))
-        op->path = NULL;
     return true;
 }
 
