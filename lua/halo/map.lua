@@ -2,10 +2,13 @@
 
 local core = require "halo.core"
 local scope = require "halo.scope"
-local semaphore = require "halo.semaphore"
-local settle = require("halo.wait").settle
+local wait = require "halo.wait"
+local waiters = require "halo.waiters"
 
+local error, wake = error, core.wake
 local check_function, supervise = scope.check_function, scope.supervise
+local guard, settle = wait.guard, wait.settle
+local pop, push, remove = waiters.pop, waiters.push, waiters.remove
 
 local MAP_LIMIT = 64
 
@@ -23,48 +26,146 @@ local function check_functions(fns, name)
   end
 end
 
--- Not by getmetatable(), which LuaJIT compiles wrongly for the files of io.
+-- Not getmetatable(), which LuaJIT compiles wrongly for the files of io.
+local metatable_of = debug.getmetatable
+
 local function is_iterator(list)
-  return type(list) == "function" or (debug.getmetatable(list) or {}).__call ~= nil
+  return type(list) == "function" or (metatable_of(list) or {}).__call ~= nil
 end
 
----A function that gives an iterator's items with their places, to one caller at a time.
-local function take_from_iterator(iterator)
-  local turn, i, ended = semaphore(1), 0, false
-  local function take()
-    local item
-    if not ended then
-      item = iterator()
-    end
-    ended = item == nil
-    if not ended then
-      i = i + 1
-      return i, item
-    end
+---What the workers of one map over an iterator share. One at a time is in the iterator; the others
+---run fn, or stand by. Whoever has got an item runs fn with it at once, having seen to it that
+---another worker is ready to follow: that one goes on where fn waits, and has nothing to do where
+---fn does not.
+---@class halo.map.Work
+---@field iterator fun(): any
+---@field fn fun(item: any, i: integer): any
+---@field limit number
+---@field group userdata
+---@field results any[]
+---@field count integer items taken
+---@field workers integer
+---@field taker halo.Task? who is in the iterator
+---@field idle halo.Waiters those that stand by
+---@field called boolean one of them, or a new one, is to follow and has not come yet
+---@field ended boolean no item is to be taken any more
+
+---@return boolean called
+local function call_idle(self)
+  local entry = pop(self.idle)
+  if not entry then
+    return false
+  elseif wake(entry.task) then
+    self.called = true
+    return true
   end
-  return function()
-    return turn:with(take)
+  return call_idle(self)
+end
+
+local work
+
+local function call_next(self)
+  if not call_idle(self) and self.workers < self.limit then
+    self.workers, self.called = self.workers + 1, true
+    core.group_spawn(self.group, work, self)
   end
 end
 
-local function take_from_array(list)
+local function stand_by(self, task)
+  local entry = { task = task }
+  push(self.idle, entry)
+  local ok, err = core.park "map"
+  if not ok then
+    remove(entry)
+    error(err, 0)
+  end
+  self.called = false
+end
+
+local function take_and_run(self, task)
+  local iterator, fn, results = self.iterator, self.fn, self.results
+  while not self.ended do
+    if self.taker then
+      stand_by(self, task)
+    else
+      self.taker = task
+      local item = iterator()
+      self.taker = nil
+      if item == nil then
+        self.ended = true
+        return
+      end
+      local i = self.count + 1
+      self.count = i
+      if not self.called then
+        call_next(self)
+      end
+      results[i] = fn(item, i)
+    end
+  end
+end
+
+function work(self)
+  local task = core.current()
+  self.called = false
+  local ok, err = guard(take_and_run, self, task)
+  if self.taker == task then
+    self.taker = nil
+  end
+  self.ended = self.ended or not (ok or err == core.cancelled)
+  -- At the end all may go; where only this one has been cancelled, another takes its place.
+  while call_idle(self) and self.ended do
+  end
+  if not ok then
+    error(err, 0)
+  end
+end
+
+local function map_iterator(iterator, fn, limit)
+  local self = {
+    iterator = iterator,
+    fn = fn,
+    limit = limit,
+    group = core.group(),
+    results = {},
+    count = 0,
+    workers = 0,
+    idle = waiters.new(),
+    called = false,
+    ended = false,
+  }
+  call_next(self)
+  supervise(self.group)
+  return self.results
+end
+
+local function map_array(list, fn, limit)
+  local results, group = {}, core.group()
   local i, count = 0, #list
-  return function()
-    i = i + 1
-    if i <= count then
-      return i, list[i]
+  local function work_array()
+    while i < count do
+      i = i + 1
+      local place = i
+      results[place] = fn(list[place], place)
     end
   end
+  for _ = 1, math.min(limit, count) do
+    core.group_spawn(group, work_array)
+  end
+  supervise(group)
+  return results
 end
 
----Calls fn(item, i) for each item, at most limit of them at a time.
+---Calls fn(item, i) for each item, at most limit of them at a time, in the order of the list. Each
+---item that was taken from an iterator is given to fn, whatever happens meanwhile.
 ---@async
----@param list any[]|fun(): any an array, or an iterator
+---@param list any[]|fun(): any an array, or an iterator: a function, a channel
 ---@param fn fun(item: any, i: integer): any
 ---@param limit integer? 64 by default
 ---@return any[] # the first result of each call, in the order of the list
 function map.map(list, fn, limit)
-  if type(list) ~= "table" and not is_iterator(list) then
+  local iterator = is_iterator(list)
+  if type(list) ~= "table" and not iterator then
     core.raise(("bad argument #1 to 'map' (array or iterator expected, got %s)"):format(type(list)))
   end
   check_function(fn, 2, "map")
@@ -72,25 +173,7 @@ function map.map(list, fn, limit)
   if type(limit) ~= "number" or limit ~= limit or limit < 1 then
     core.raise("bad argument #3 to 'map' (a limit of at least 1 expected)")
   end
-  local results, group = {}, core.group()
-  local iterator = is_iterator(list)
-  local take = iterator and take_from_iterator(list) or take_from_array(list)
-  local workers = iterator and 1 or math.min(limit, #list)
-  local function work()
-    for i, item in take do
-      -- Nobody knows how many items an iterator has: who finds one starts another worker.
-      if iterator and workers < limit then
-        workers = workers + 1
-        core.group_spawn(group, work)
-      end
-      results[i] = fn(item, i)
-    end
-  end
-  for _ = 1, workers do
-    core.group_spawn(group, work)
-  end
-  supervise(group)
-  return results
+  return (iterator and map_iterator or map_array)(list, fn, limit)
 end
 
 ---Calls all functions at the same time.
@@ -107,7 +190,8 @@ end
 ---Calls all functions at the same time and cancels the others as soon as one has ended.
 ---@async
 ---@param fns (fun(): ...)[]
----@return ... # what the first one returns; its error is raised
+---@return ... # what the first one returns; its error is raised. The others' results are dropped:
+---to take from one of several channels there is halo.select.
 function map.race(fns)
   if type(fns) ~= "table" or #fns == 0 then
     core.raise("bad argument #1 to 'race' (array of at least one function expected)")
