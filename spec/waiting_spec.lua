@@ -308,3 +308,81 @@ describe("of what is handed over under random timeouts", function()
     assert.is_true(had > 0)
   end)
 end)
+
+describe("a loop over what tasks hand over is compiled, and not again and again:", function()
+  local COUNT = 50000
+
+  ---How often LuaJIT has finished or given up compiling something meanwhile.
+  local function compilations(fn)
+    local count = 0
+    local function note(what)
+      count = count + ((what == "stop" or what == "abort") and 1 or 0)
+    end
+    jit.attach(note, "trace")
+    fn()
+    jit.attach(note)
+    return count
+  end
+
+  ---A channel with so much room, from which so many numbers come.
+  local function source(capacity)
+    local channel = halo.channel(capacity)
+    halo.spawn(function()
+      for i = 1, COUNT do
+        channel:send(i)
+      end
+      channel:close()
+    end)
+    return channel
+  end
+
+  local sum
+  local function add(n)
+    sum = sum + n
+  end
+
+  local loops = {
+    ["for"] = function(channel)
+      for n in channel do
+        add(n)
+      end
+    end,
+    ["halo.map"] = function(channel) halo.map(channel, add) end,
+    ["halo.map with results"] = function(channel)
+      for _, n in ipairs(halo.map(channel, function(n) return n end, 8)) do
+        add(n)
+      end
+    end,
+    ["halo.map with a function that waits"] = function(channel)
+      halo.map(channel, function(n)
+        halo.yield()
+        add(n)
+      end)
+    end,
+    ["halo.map over a function"] = function(channel)
+      halo.map(function() return (channel:recv()) end, add)
+    end,
+    ["select"] = function(channel)
+      local other = halo.channel()
+      local case, n = halo.select { other, channel }
+      while n do
+        assert(case == 2)
+        add(n)
+        case, n = halo.select { other, channel }
+      end
+    end,
+  }
+  for name, loop in pairs(loops) do
+    it(name, function()
+      if stressed or not jit.status() then
+        return
+      end
+      for _, capacity in ipairs { 0, 1, 64, 1000 } do
+        sum = 0
+        local count = compilations(function() loop(source(capacity)) end)
+        assert.equal(COUNT * (COUNT + 1) / 2, sum)
+        assert.is_true(count < 150, ("%d times with room for %d"):format(count, capacity))
+      end
+    end)
+  end
+end)

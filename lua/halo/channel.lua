@@ -92,7 +92,7 @@ end
 ---@async
 ---@return halo.channel.Entry
 local function wait(list, value)
-  local entry = { task = current(), value = value }
+  local entry = { task = current(), value = value, next = false, prev = false }
   push(list, entry)
   local ok, err = park "channel"
   if not ok then
@@ -205,14 +205,21 @@ local function wait_for_one(cases, count)
   local task, choice, entries = current(), {}, {}
   for i = 1, count do
     local case = cases[i]
-    local entry = { task = task, choice = choice, index = i }
-    entries[i] = entry
-    if is_channel(case) then
-      push(case.receivers, entry)
-    else
-      entry.value, entry.sends = case[2], true
-      push(case[1].senders, entry)
+    local sends, value = not is_channel(case), nil
+    if sends then
+      value = case[2]
     end
+    local entry = {
+      task = task,
+      choice = choice,
+      index = i,
+      sends = sends,
+      value = value,
+      next = false,
+      prev = false,
+    }
+    entries[i] = entry
+    push(sends and case[1].senders or case.receivers, entry)
   end
   local ok, err = park "select"
   local served = choice.served

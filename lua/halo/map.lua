@@ -72,7 +72,7 @@ local function call_next(self)
 end
 
 local function stand_by(self, task)
-  local entry = { task = task }
+  local entry = { task = task, next = false, prev = false }
   push(self.idle, entry)
   local ok, err = core.park "map"
   if not ok then
