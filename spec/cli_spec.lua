@@ -157,8 +157,8 @@ describe("a script", function()
   end)
 
   for _, unusable in ipairs {
-    { "that is missing", "nope.lua", "cannot open nope.lua" },
-    { "that is a directory", ".", "cannot open ." },
+    { "that is missing", "nope.lua", "cannot open nope.lua: No such file or directory" },
+    { "that is a directory", ".", "cannot read .: Is a directory" },
     { "that is no Lua", "script.lua", "script.lua:1: unexpected symbol near '='" },
   } do
     it(unusable[1] .. " is told in one line, with status 1", function()
