@@ -3,7 +3,7 @@
 
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local refusal = require "halo.fs.refusal"
+local refusal = require "halo.fs.errors"
 local sum_of = require("halo.fs.options").sum_of
 local status = require "halo.fs.status"
 local wait = require "halo.wait"

@@ -6,10 +6,10 @@ local copy_all = require "halo.fs.copytree"
 local core = require "halo.core"
 local sum_of = require("halo.fs.options").sum_of
 local random = require "halo.fs.random"
-local refusal = require "halo.fs.refusal"
+local refusal = require "halo.fs.errors"
 local scope = require "halo.scope"
 local split = require "halo.fs.split"
-local tree = require "halo.fs.tree"
+local tree = require "halo.fs.rmtree"
 local wait = require "halo.wait"
 
 local checked, guard = wait.checked, wait.guard

@@ -3,8 +3,8 @@
 local bit = require "bit"
 local calls = require "halo.fs.calls"
 local core = require "halo.core"
-local crew = require "halo.fs.crew"
-local refusal = require "halo.fs.refusal"
+local crew = require "halo.fs.workers"
+local refusal = require "halo.fs.errors"
 local checked = require("halo.wait").checked
 
 local band, bor, bnot, rshift = bit.band, bit.bor, bit.bnot, bit.rshift

@@ -5,7 +5,7 @@
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local crew = require "halo.fs.crew"
+local crew = require "halo.fs.workers"
 local pattern = require "halo.fs.pattern"
 local status = require "halo.fs.status"
 local refused = require("halo.wait").refused

@@ -4,7 +4,7 @@ local bit = require "bit"
 local core = require "halo.core"
 local Queue = require "halo.queue"
 local calls = require "halo.fs.calls"
-local refusal = require "halo.fs.refusal"
+local refusal = require "halo.fs.errors"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 

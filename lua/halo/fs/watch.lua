@@ -1,6 +1,6 @@
 -- What happens to files and directories, told by inotify(7). The kernel's events become halo's in
 -- the order in which they come, one step at a time, so that a cancellation between two steps loses
--- nothing. They come from inotify.lua; the directories of a recursive watch are in watched.lua.
+-- nothing. They come from inotify.lua; the directories of a recursive watch are in watch_tree.lua.
 
 local bit = require "bit"
 local core = require "halo.core"
@@ -8,7 +8,7 @@ local Queue = require "halo.queue"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local new_inotify = require "halo.fs.inotify"
-local new_watched = require "halo.fs.watched"
+local new_watched = require "halo.fs.watch_tree"
 local scope = require "halo.scope"
 local semaphore = require "halo.semaphore"
 local wait = require "halo.wait"

@@ -6,7 +6,7 @@ local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local fast = require "halo.fs.fast"
 local random = require "halo.fs.random"
-local refusal = require "halo.fs.refusal"
+local refusal = require "halo.fs.errors"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 

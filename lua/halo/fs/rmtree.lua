@@ -3,9 +3,9 @@
 local core = require "halo.core"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
-local crew = require "halo.fs.crew"
-local descent = require "halo.fs.descent"
-local refusal = require "halo.fs.refusal"
+local crew = require "halo.fs.workers"
+local descent = require "halo.fs.dir_cache"
+local refusal = require "halo.fs.errors"
 local split = require "halo.fs.split"
 local wait = require "halo.wait"
 

@@ -5,7 +5,7 @@ local core = require "halo.core"
 local fast = require "halo.fs.fast"
 local meta = require "halo.fs.meta"
 local options = require "halo.fs.options"
-local refusal = require "halo.fs.refusal"
+local refusal = require "halo.fs.errors"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 
