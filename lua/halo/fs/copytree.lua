@@ -4,7 +4,7 @@ local bit = require "bit"
 local calls = require "halo.fs.calls"
 local core = require "halo.core"
 local crew = require "halo.fs.workers"
-local refusal = require "halo.fs.errors"
+local errors = require "halo.fs.errors"
 local checked = require("halo.wait").checked
 
 local band, bor, bnot, rshift = bit.band, bit.bor, bit.bnot, bit.rshift
@@ -249,7 +249,7 @@ end
 local function copy_dir(self, node)
   local stat, root = node.stat, self.root
   if root and root.dev == stat.dev and root.ino == stat.ino then
-    self:fail(select(2, refusal.new("EINVAL", "a directory cannot be copied into itself",
+    self:fail(select(2, errors.refuse("EINVAL", "a directory cannot be copied into itself",
       node.from .. " -> " .. node.to)))
   elseif make_dir(self, node) then
     fill_dir(self, node)

@@ -10,6 +10,7 @@ local pattern = require "halo.fs.pattern"
 local status = require "halo.fs.status"
 local refused = require("halo.wait").refused
 
+---@class halo.fs
 local fs = {}
 
 ---What hides names from whoever looks, and is no failure.

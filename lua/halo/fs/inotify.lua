@@ -4,7 +4,7 @@ local bit = require "bit"
 local core = require "halo.core"
 local Queue = require "halo.queue"
 local calls = require "halo.fs.calls"
-local refusal = require "halo.fs.errors"
+local errors = require "halo.fs.errors"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 
@@ -41,7 +41,7 @@ Inotify.__index = Inotify
 function Inotify:watch(path, mask)
   local number, message, code = checked(core.watch(self.file, path, mask))
   if not number then
-    return nil, refusal.about(message, self.path, path), code
+    return nil, errors.with_path(message, self.path, path), code
   end
   return number
 end

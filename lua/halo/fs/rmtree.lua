@@ -1,12 +1,11 @@
--- Directories with what is above or in them: making them with their parents, removing whole trees.
+-- Removing trees, directory by directory and many names at a time.
 
 local core = require "halo.core"
-local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local crew = require "halo.fs.workers"
 local descent = require "halo.fs.dir_cache"
-local refusal = require "halo.fs.errors"
-local split = require "halo.fs.split"
+local errors = require "halo.fs.errors"
+local paths = require "halo.fs.paths"
 local wait = require "halo.wait"
 
 local checked, guard = wait.checked, wait.guard
@@ -17,68 +16,8 @@ local NAMES_MAX = 32 -- removed one after the other by one task
 local WAITING_MAX = 256 -- jobs; whoever finds more names then removes them itself
 local TRIES_MAX = 8 -- for a directory that others change meanwhile
 
+---@class halo.fs
 local fs = {}
-
--- ---- making ---------------------------------------------------------------------------------
-
----Makes one directory, or finds that it is there.
----@async
-local function ensure(path, perm)
-  local ok, message, code = checked(core.mkdir(path, perm))
-  if not ok and code == "EEXIST" and calls.stat(path, "is_dir") then
-    return true
-  end
-  return ok, message, code
-end
-
----The path without its last name; nil where it has only one.
-local function above(path)
-  return path:match "^(.*[^/])/+[^/]+/*$"
-end
-
----@async
-local function make_with_parents(path, perm)
-  local missing, at = {}, path
-  local ok, message, code = ensure(at, perm)
-  while not ok and code == "ENOENT" and above(at) do
-    missing[#missing + 1] = at
-    at = above(at)
-    ok, message, code = ensure(at)
-  end
-  for i = #missing, 1, -1 do
-    if not ok then
-      return nil, message, code
-    end
-    ok, message, code = ensure(missing[i], i == 1 and perm or nil)
-  end
-  return ok, message, code
-end
-
----@class halo.MkdirOptions
----@field parents boolean? make those above it too
----@field perm integer? of the directory itself; the others get 0777 (octal) less the umask
-
----Makes a directory. With parents, those above it too where they are missing, and it is no failure
----that it is there already.
----@async
----@param path string
----@param perm (integer|halo.MkdirOptions)? bits less the umask; 0777 (octal) by default
----@return true?
----@return string? message
----@return string? code
-function fs.mkdir(path, perm)
-  if type(perm) ~= "table" then
-    return checked(core.mkdir(path, perm))
-  end
-  check.options(perm, 2, "mkdir", { parents = true, perm = true })
-  local bits = check.perm(perm.perm, 2, "mkdir")
-  if not perm.parents then
-    return checked(core.mkdir(path, bits))
-  end
-  return make_with_parents(check.path(path, 1, "mkdir"), bits)
-end
-
--- ---- removing -------------------------------------------------------------------------------
 
 ---@class halo.fs.Removal
 ---@field crew halo.fs.Crew
@@ -105,7 +44,7 @@ end
 local function fail(self, node, name, message, code)
   node.failed = true
   if not self.failure then
-    self.failure = { refusal.about(message, name, path_of(node, name)), code }
+    self.failure = { errors.with_path(message, name, path_of(node, name)), code }
   end
 end
 
@@ -302,14 +241,14 @@ end
 function fs.rmtree(path, options)
   check.path(path, 1, "rmtree")
   options = check.options(options, 2, "rmtree", { force = true })
-  local prefix, name = split(path)
+  local prefix, name = paths.split(path)
   if name == "." or name == ".." or name ~= path and name == "" then
-    return refusal.new("EINVAL", "invalid argument", path)
+    return errors.refuse("EINVAL", "invalid argument", path)
   end
   local open = prefix == "" and "." or prefix
   local holder, message, code = checked(core.open(open, flags.PATH + flags.DIRECTORY))
   if not holder then
-    message = refusal.about(message, open, path)
+    message = errors.with_path(message, open, path)
   else
     holder, message, code = remove_in(core.as_base(holder), prefix, name)
   end
