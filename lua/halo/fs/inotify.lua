@@ -105,7 +105,7 @@ end
 
 ---Takes an event out of the queue.
 ---@param event halo.InotifyEvent
-function Inotify:take(event)
+function Inotify:remove(event)
   if event == self:first() then
     self.queue:pop()
   else
@@ -125,7 +125,7 @@ end
 
 ---Looks a little longer for what may follow an event.
 ---@async
-local function read_on(self, event)
+local function wait_longer(self, event)
   local left = event.read_at + GRACE_S - core.now()
   if left <= 0 or not core.current() then
     return false
@@ -145,7 +145,7 @@ function Inotify:other_half(event)
   local other
   repeat
     other = find_other_half(self, event[3])
-  until other or not read_on(self, event)
+  until other or not wait_longer(self, event)
   return other
 end
 

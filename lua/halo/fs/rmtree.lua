@@ -1,27 +1,27 @@
 -- Removing trees, directory by directory and many names at a time.
 
-local core = require "halo.core"
 local check = require "halo.fs.check"
-local crew = require "halo.fs.workers"
-local descent = require "halo.fs.dir_cache"
+local core = require "halo.core"
+local dir_cache = require "halo.fs.dir_cache"
 local errors = require "halo.fs.errors"
 local paths = require "halo.fs.paths"
 local wait = require "halo.wait"
+local workers = require "halo.fs.workers"
 
 local checked, guard = wait.checked, wait.guard
 
 local flags = core.flags
 
 local NAMES_MAX = 32 -- removed one after the other by one task
-local WAITING_MAX = 256 -- jobs; whoever finds more names then removes them itself
+local QUEUED_MAX = 256 -- jobs; whoever finds more names then removes them itself
 local TRIES_MAX = 8 -- for a directory that others change meanwhile
 
 ---@class halo.fs
 local fs = {}
 
 ---@class halo.fs.Removal
----@field crew halo.fs.Crew
----@field descent halo.fs.Descent
+---@field workers halo.fs.Workers
+---@field dirs halo.fs.DirCache
 ---@field top halo.fs.Node the directory that holds the root
 ---@field failure { [1]: string, [2]: string }? message and code of the first one
 
@@ -58,12 +58,12 @@ local function is_gone(code)
   return code == "ENOENT" or code == "ENOTDIR"
 end
 
-local scan, leave
+local scan, complete
 
 ---Adds a directory found in a directory to what is to be removed.
-local function enter(self, node, name)
+local function add_dir(self, node, name)
   node.pending = node.pending + 1
-  self.crew:add(scan, self, new_node(node, name))
+  self.workers:add(scan, self, new_node(node, name))
 end
 
 ---Removes what is no directory.
@@ -74,33 +74,33 @@ local function remove_name(self, node, file, name)
     return
   elseif code == "EISDIR" and node.tries < TRIES_MAX then
     node.tries = node.tries + 1
-    return enter(self, node, name)
+    return add_dir(self, node, name)
   end
   fail(self, node, name, message, code)
 end
 
 ---@async
 local function remove_names(self, node, names)
-  local file, message, code = self.descent:take(node)
+  local file, message, code = self.dirs:acquire(node)
   if file then
     for i = 1, #names do
       remove_name(self, node, file, names[i])
     end
-    self.descent:leave(node)
+    self.dirs:release(node)
   elseif not is_gone(code) then
     fail_dir(self, node, message, code)
   end
-  leave(self, node)
+  complete(self, node)
 end
 
 ---Removes names that were found, or lets another task do so.
 ---@async
-local function hand_on(self, node, names)
+local function dispatch(self, node, names)
   node.pending = node.pending + 1
-  if self.crew:waiting() > WAITING_MAX then
+  if self.workers:queued() > QUEUED_MAX then
     remove_names(self, node, names)
   else
-    self.crew:add(remove_names, self, node, names)
+    self.workers:add(remove_names, self, node, names)
   end
 end
 
@@ -114,11 +114,11 @@ local function scan_file(self, node, file)
     for i = 1, #entries do
       local entry = entries[i]
       if entry.type == "dir" then
-        enter(self, node, entry.name)
+        add_dir(self, node, entry.name)
       else
         names[#names + 1] = entry.name
         if #names == NAMES_MAX then
-          hand_on(self, node, names)
+          dispatch(self, node, names)
           names = {}
         end
       end
@@ -135,7 +135,7 @@ end
 ---@async
 local function remove_unopened(self, node, message, code)
   local parent, name = node.parent, node.name
-  local file = self.descent:take(parent)
+  local file = self.dirs:acquire(parent)
   if not file or code == "ENOENT" and parent ~= self.top then
     node.gone = true
   elseif code == "ENOTDIR" and parent ~= self.top then
@@ -147,24 +147,24 @@ local function remove_unopened(self, node, message, code)
     fail_dir(self, node, message, code)
   end
   if file then
-    self.descent:leave(parent)
+    self.dirs:release(parent)
   end
 end
 
 ---@async
 function scan(self, node)
-  local file, message, code = self.descent:take(node)
+  local file, message, code = self.dirs:acquire(node)
   if not file then
     remove_unopened(self, node, message, code)
-    return leave(self, node)
+    return complete(self, node)
   end
   local ok
   ok, message, code = scan_file(self, node, file)
-  self.descent:leave(node)
+  self.dirs:release(node)
   if not ok then
     fail_dir(self, node, message, code)
   end
-  leave(self, node)
+  complete(self, node)
 end
 
 ---Removes a directory that should be empty now. Returns false where others have filled it anew.
@@ -172,13 +172,13 @@ end
 local function remove_emptied(self, node)
   local parent, name = node.parent, node.name
   local ok
-  local file, message, code = self.descent:take(parent)
+  local file, message, code = self.dirs:acquire(parent)
   if file then
     ok, message, code = checked(core.rmdir(file, name))
     if code == "ENOTDIR" then
       remove_name(self, parent, file, name)
     end
-    self.descent:leave(parent)
+    self.dirs:release(parent)
   end
   if code == "ENOTEMPTY" and node.tries < TRIES_MAX then
     return false
@@ -190,15 +190,15 @@ end
 
 ---One thing in the directory is done; after the last one the directory is too, and so on upwards.
 ---@async
-function leave(self, node)
+function complete(self, node)
   node.pending = node.pending - 1
   while node.pending == 0 do
-    self.descent:close(node)
+    self.dirs:close(node)
     if node.failed then
       node.parent.failed = true
     elseif not node.gone and not remove_emptied(self, node) then
       node.pending, node.tries = 1, node.tries + 1
-      return self.crew:add(scan, self, node)
+      return self.workers:add(scan, self, node)
     end
     node = node.parent
     node.pending = node.pending - 1
@@ -207,9 +207,9 @@ end
 
 ---@async
 local function remove_below(top, name)
-  local self = { crew = crew.new(), descent = descent.new(), top = top }
-  local ok, err = guard(crew.run, self.crew, scan, self, new_node(top, name))
-  self.descent:close_all()
+  local self = { workers = workers.new(), dirs = dir_cache.new(), top = top }
+  local ok, err = guard(workers.run, self.workers, scan, self, new_node(top, name))
+  self.dirs:close_all()
   if not ok then
     error(err, 0)
   elseif self.failure then
