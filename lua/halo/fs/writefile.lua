@@ -67,6 +67,7 @@ end
 ---@field path string as the user says it
 ---@field name string in the directory
 ---@field directory halo.File
+---@field syncs boolean the directory is to be synced
 ---@field temporary string? the name of the new file as long as it has to be removed
 ---@field file halo.File? as long as it has to be closed
 
@@ -115,20 +116,20 @@ local function sync_directory(job)
 end
 
 local function replace(job, replaced, data, options)
-  local path, sync = job.path, options.sync ~= false
+  local path = job.path
   scope.shield(create_temporary, job, replaced and PRIVATE or options.perm or PERM_DEFAULT)
   assert_ok(path, calls.write(job.file, data))
   if replaced then
     copy_attributes(job, replaced)
   end
-  if sync then
+  if options.sync ~= false then
     assert_ok(path, calls.fsync(job.file))
   end
   local file = job.file
   job.file = nil
   assert_ok(path, scope.shield(calls.close, file))
   rename_into_place(job, options.exclusive)
-  if sync then
+  if job.syncs then
     sync_directory(job)
   end
   return true
@@ -145,14 +146,27 @@ local function clean_up(job)
   calls.close(job.directory)
 end
 
+---Opens the directory of the new file, and says whether it can be synced. That takes the right to
+---read it, which whoever may write into it need not have.
+local function open_directory(path, parent, sync)
+  local directory, message, code
+  if sync then
+    directory, message, code = calls.open(parent, flags.RDONLY + flags.DIRECTORY)
+  end
+  if not sync or code == "EACCES" then
+    sync = false
+    directory, message, code = calls.open(parent, flags.PATH + flags.DIRECTORY)
+  end
+  return core.as_base(assert_ok(path, directory, message, code)), sync
+end
+
 local function write_atomic(path, data, options)
   local at = options.exclusive and path or follow(path)
   local replaced = not options.exclusive and find_replaced(path, at) or nil
   local parent, name = at:match "^(.-)([^/]*)$"
   parent = parent == "" and "." or parent
-  local directory = assert_ok(path, calls.open(parent, flags.RDONLY + flags.DIRECTORY))
-  core.as_base(directory)
-  local job = { path = path, name = name, directory = directory }
+  local directory, syncs = open_directory(path, parent, options.sync ~= false)
+  local job = { path = path, name = name, directory = directory, syncs = syncs }
   local ok, result = guard(replace, job, replaced, data, options)
   scope.shield(clean_up, job)
   return settle(ok, result)
@@ -220,7 +234,8 @@ end
 ---With atomic, the data goes to a new file in the same directory, which then takes the name, or
 ---that of the file which a symbolic link leads to. The permission bits of a file that is replaced
 ---are kept, and its owner where that is allowed; extended attributes and further hard links are
----not. What is no plain file is not replaced (EINVAL).
+---not. What is no plain file is not replaced (EINVAL). A directory that may be written and not read
+---cannot be synced: there, a crash may undo the write.
 ---@async
 ---@param path string
 ---@param data string|halo.Buffer|(string|halo.Buffer)[]
