@@ -6,10 +6,6 @@ local temp = require "spec.support.temp"
 local tree = require "spec.support.tree"
 require "spec.support.assertions"
 
-local function octal(digits)
-  return tonumber(digits, 8)
-end
-
 ---Runs Lua code as a user without privileges.
 local function run_as_user(code)
   return command.run(command.as_user(command.halo("-e", code)))
