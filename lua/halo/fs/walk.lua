@@ -167,7 +167,7 @@ local function is_loop(node, ino, dev)
 end
 
 ---Puts the directories in a directory behind it, in their order.
-local function line_up(self, node)
+local function enqueue_dirs(self, node)
   local row, width, prune = node.row, self.width, self.options.prune
   local last = node
   for i = 1, node.count do
@@ -220,7 +220,7 @@ local function read(self, node)
   node.known, node.row, node.count = true, row, count
   node.prefix = node.parent and node.path .. "/" or self.prefix
   if node.depth < self.depth then
-    line_up(self, node)
+    enqueue_dirs(self, node)
   end
   return true
 end

@@ -9,6 +9,7 @@
 
 local Queue = require "halo.queue"
 local calls = require "halo.fs.calls"
+local paths = require "halo.fs.paths"
 
 ---@class halo.WatchNode a directory that is watched; the root may be another file
 ---@field number integer inotify's
@@ -64,7 +65,7 @@ local function path_of(node, name)
   if not name then
     return path
   end
-  return path:sub(-1) == "/" and path .. name or path .. "/" .. name
+  return paths.prefix(path) .. name
 end
 
 WatchTree.path_of = path_of
