@@ -141,6 +141,41 @@ describe("fs.at", function()
     assert.same({}, tree.list(dir.root))
   end)
 
+  it("reads whole files, FIFOs included, and copies them", function()
+    tree.make(dir.root, { "sub/file=content", "pipe|" })
+    assert.equal("content", at:readfile "sub/file")
+    local buffer = halo.buffer(10)
+    assert.equal(7, at:readfile_into("sub/file", buffer))
+    assert.equal("content", buffer:string(0, 7))
+    local reading = halo.spawn(at.readfile, at, "pipe")
+    assert(fs.writefile(dir:path "pipe", "through"))
+    assert.equal("through", reading:join())
+    assert.equal(7, at:copy("sub/file", "copy", { mode = true }))
+    assert.equal("content", at:readfile "copy")
+    assert.refused("EEXIST: file exists: sub/file -> copy",
+      at:copy("sub/file", "copy", { exclusive = true }))
+    assert.refused("ENOENT: no such file or directory: none", at:readfile "none")
+    assert.misuse("bad argument #3 to 'copy' (no option 'no_link', but exclusive, mode, reflink, "
+      .. "times)", function() at:copy("a", "b", { no_link = true }) end)
+  end)
+
+  it("makes nodes of the kinds that anybody may make", function()
+    assert.is_true(at:mknod("socket", "socket", octal "600"))
+    assert.equal("socket", at:lstat("socket", "type"))
+    assert.misuse("bad argument #2 to 'mknod' ('file', 'fifo', 'socket', 'char' or 'block' "
+      .. "expected)", function() at:mknod("x", "nope") end)
+  end)
+
+  it("has an annotation of each method", function()
+    local source = fs.readfile "lua/halo/fs/at.lua"
+    for name, method in pairs(getmetatable(at)) do
+      if type(method) == "function" and not name:match "^__" then
+        local field = source:find("---@field " .. name .. " async fun(self", 1, true)
+        assert.is_truthy(field or source:find("function Dir:" .. name .. "(", 1, true), name)
+      end
+    end
+  end)
+
   it("changes modes, owners and times", function()
     tree.make(dir.root, { "file", "link -> file" })
     assert.is_true(at:chmod("file", octal "4711"))

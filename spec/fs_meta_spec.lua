@@ -148,6 +148,9 @@ describe("metadata", function()
     assert.equal(5, file:stat "size")
     assert.is_true(file:fallocate(0, 4, { punch_hole = true }))
     assert.equal("\0\0\0\0005", fs.readfile(name))
+    -- A hole keeps the size as it is, so that the two together mean no more than the one.
+    assert.is_true(file:fallocate(0, 5, { punch_hole = true, keep_size = true }))
+    assert.equal(("\0"):rep(5), fs.readfile(name))
   end)
 
   it("takes advice, and writes parts to the disk", function()

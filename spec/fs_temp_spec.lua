@@ -16,12 +16,12 @@ end
 ---Calls fn while fs.open is answered by a function of its arguments, where that answers at all.
 local function with_open(answer, fn)
   local open = core.open
-  core.open = function(...)
-    local code = answer(...)
+  core.open = function(base, path, ...)
+    local code = answer(path, ...)
     if code then
-      return nil, code .. ": so it is: " .. tostring((...)), code
+      return nil, code .. ": so it is: " .. path, code
     end
-    return open(...)
+    return open(base, path, ...)
   end
   local ok, err = pcall(fn)
   core.open = open

@@ -8,7 +8,6 @@
 
 #include "fs/fs.h"
 
-#define READ_MAX          0x7fff0000u /* bytes: longer strings are more than LuaJIT can hold */
 #define OPEN_MODE_DEFAULT 0644
 
 /* ---- open and close ------------------------------------------------------------------------ */
@@ -109,7 +108,7 @@ static int fs_read(lua_State *L)
 
     struct halo_op *op = halo_new_op(L, lua, HALO_OP_READ);
     op->file = file->handle;
-    op->length = length < READ_MAX ? (size_t)length : READ_MAX;
+    op->length = length < HALO_STRING_MAX ? (size_t)length : HALO_STRING_MAX;
     op->offset = offset;
     return halo_await(L, lua, op);
 }
@@ -314,7 +313,7 @@ static int fs_readfile(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_READFILE, "readfile");
-    op->length = READ_MAX;
+    op->length = HALO_STRING_MAX;
     return halo_await(L, lua, op);
 }
 
@@ -323,9 +322,11 @@ static int fs_readfile_into(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     size_t length;
+    uint64_t base = halo_take_base(L);
     halo_check_path(L, 1, "readfile_into", &length);
     const struct halo_lua_buffer *buffer = check_buffer(L, 2, "readfile_into");
     struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_READFILE, "readfile_into");
+    op->base = base;
     op->data = buffer->data;
     op->length = buffer->size;
     op->flags = HALO_READ_INTO;

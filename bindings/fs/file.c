@@ -160,4 +160,7 @@ void halo_open_file(lua_State *L)
 {
     halo_register(L, functions);
     halo_open_type(L, halo_file_type, metamethods, methods);
+    /* No directory at all, in its place before a path: that starts from the working directory. */
+    halo_file_new(L, ".", 1)->is_base = true;
+    lua_setfield(L, -2, "AT_FDCWD");
 }

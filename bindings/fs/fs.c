@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "fs/listing.h"
 
 uint64_t halo_take_base(lua_State *L)
 {
@@ -80,11 +84,11 @@ int halo_await_file(lua_State *L, enum halo_op_code code, const char *name)
     return halo_await(L, lua, halo_new_file_op(L, lua, code, name));
 }
 
-/* ---- registration -------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------------------------- */
 
 struct number {
     const char *name;
-    lua_Integer value;
+    double value;
 };
 
 static const struct number flags[] = {
@@ -120,15 +124,115 @@ static const struct number events[] = {
     {NULL, 0},
 };
 
-static void set_numbers(lua_State *L, const char *name, const struct number *numbers)
+/* The largest value of an offset or a size, of permission bits, and of a string's length. */
+static const struct number limits[] = {
+    {"size", HALO_OFFSET_MAX},
+    {"mode", HALO_MODE_MAX},
+    {"string", HALO_STRING_MAX},
+    {NULL, 0},
+};
+
+static const struct number file_types[] = {
+    {"fifo", S_IFIFO}, {"char", S_IFCHR},    {"dir", S_IFDIR},     {"block", S_IFBLK},
+    {"file", S_IFREG}, {"symlink", S_IFLNK}, {"socket", S_IFSOCK}, {NULL, 0},
+};
+
+/* The letters of fs.access. */
+static const struct number access_bits[] = {{"r", R_OK}, {"w", W_OK}, {"x", X_OK}, {NULL, 0}};
+
+/* The rest are the options and words of the calls that they are named for. */
+
+static const struct number rename_flags[] = {
+    {"noreplace", RENAME_NOREPLACE},
+    {"exchange", RENAME_EXCHANGE},
+    {NULL, 0},
+};
+
+static const struct number setxattr_flags[] = {
+    {"create", XATTR_CREATE},
+    {"replace", XATTR_REPLACE},
+    {NULL, 0},
+};
+
+static const struct number fallocate_flags[] = {
+    {"keep_size", FALLOC_FL_KEEP_SIZE},
+    {"punch_hole", FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE}, /* the one takes the other */
+    {"collapse", FALLOC_FL_COLLAPSE_RANGE},
+    {"zero", FALLOC_FL_ZERO_RANGE},
+    {"insert", FALLOC_FL_INSERT_RANGE},
+    {NULL, 0},
+};
+
+static const struct number sync_range_flags[] = {
+    {"wait_before", SYNC_FILE_RANGE_WAIT_BEFORE},
+    {"write", SYNC_FILE_RANGE_WRITE},
+    {"wait_after", SYNC_FILE_RANGE_WAIT_AFTER},
+    {NULL, 0},
+};
+
+static const struct number advices[] = {
+    {"normal", POSIX_FADV_NORMAL},
+    {"random", POSIX_FADV_RANDOM},
+    {"sequential", POSIX_FADV_SEQUENTIAL},
+    {"willneed", POSIX_FADV_WILLNEED},
+    {"dontneed", POSIX_FADV_DONTNEED},
+    {"noreuse", POSIX_FADV_NOREUSE},
+    {NULL, 0},
+};
+
+static const struct number find_whences[] = {{"data", SEEK_DATA}, {"hole", SEEK_HOLE}, {NULL, 0}};
+
+static const struct number copy_flags[] = {
+    {"exclusive", HALO_COPY_EXCLUSIVE},
+    {"reflink", HALO_COPY_REFLINK},
+    {"mode", HALO_COPY_MODE},
+    {"times", HALO_COPY_TIMES},
+    {"no_link", HALO_COPY_NO_LINK},
+    {"no_follow", HALO_COPY_NO_FOLLOW},
+    {NULL, 0},
+};
+
+static const struct number list_flags[] = {
+    {"stat", HALO_READDIR_STAT},
+    {"follow", HALO_READDIR_FOLLOW},
+    {"order", HALO_ROW_SORTED},
+    {"no_symlinks", HALO_READDIR_NO_SYMLINKS},
+    {NULL, 0},
+};
+
+static const struct {
+    const char *name;
+    const struct number *numbers;
+} tables[] = {
+    {"flags", flags},
+    {"events", events},
+    {"limits", limits},
+    {"file_types", file_types},
+    {"access_bits", access_bits},
+    {"rename_flags", rename_flags},
+    {"setxattr_flags", setxattr_flags},
+    {"fallocate_flags", fallocate_flags},
+    {"sync_range_flags", sync_range_flags},
+    {"advices", advices},
+    {"find_whences", find_whences},
+    {"copy_flags", copy_flags},
+    {"list_flags", list_flags},
+};
+
+/* Sets a table of each of these, from names to numbers, in the table on top of the stack. */
+static void set_numbers(lua_State *L)
 {
-    lua_newtable(L);
-    for (; numbers->name; numbers++) {
-        lua_pushinteger(L, numbers->value);
-        lua_setfield(L, -2, numbers->name);
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        lua_newtable(L);
+        for (const struct number *number = tables[i].numbers; number->name; number++) {
+            lua_pushnumber(L, number->value);
+            lua_setfield(L, -2, number->name);
+        }
+        lua_setfield(L, -2, tables[i].name);
     }
-    lua_setfield(L, -2, name);
 }
+
+/* ---- the process's umask ------------------------------------------------------------------- */
 
 /* To ask by umask(2) would leave the process without a mask for a moment, and others create files.
  */
@@ -157,6 +261,8 @@ static int fs_umask(lua_State *L)
     return 1;
 }
 
+/* ---- registration -------------------------------------------------------------------------- */
+
 static const luaL_Reg functions[] = {
     {"umask", fs_umask},
     {NULL, NULL},
@@ -169,6 +275,6 @@ void halo_open_fs(lua_State *L)
     halo_open_fs_data(L);
     halo_open_fs_meta(L);
     halo_open_fs_names(L);
-    set_numbers(L, "flags", flags);
-    set_numbers(L, "events", events);
+    halo_open_random(L);
+    set_numbers(L);
 }

@@ -11,12 +11,14 @@
 #include "fs/file.h"
 #include "tasks/scheduler.h"
 
-#define HALO_MODE_MAX 07777
+#define HALO_MODE_MAX   07777
+#define HALO_STRING_MAX 0x7fff0000u /* bytes: longer strings are more than LuaJIT can hold */
 
 /*
  * A call on paths takes the File of a directory before them, which relative ones start from, where
- * core.as_base() has made it one for that: from users it would be a mistake. Takes it off the
- * stack and returns its handle, or 0. The core keeps the directory open meanwhile.
+ * core.as_base() has made it one for that: from users it would be a mistake. core.AT_FDCWD stands
+ * there for the working directory. Takes it off the stack and returns its handle, or 0. The core
+ * keeps the directory open meanwhile.
  */
 uint64_t halo_take_base(lua_State *L);
 
@@ -43,5 +45,6 @@ void halo_open_fast(lua_State *L);
 void halo_open_fs_data(lua_State *L);
 void halo_open_fs_meta(lua_State *L);
 void halo_open_fs_names(lua_State *L);
+void halo_open_random(lua_State *L);
 
 #endif

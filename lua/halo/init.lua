@@ -11,7 +11,7 @@ local wait = require "halo.wait"
 ---@field fs halo.fs the filesystem calls
 ---@field path table paths as texts: see halo.path
 ---@field stdin halo.File
----@field stdout halo.File
+---@field stdout halo.File it knows nothing of what print has in its buffer: see io.stdout:flush()
 ---@field stderr halo.File
 local halo = {}
 
@@ -196,12 +196,21 @@ coroutines.install()
 halo.fs = require "halo.fs"
 halo.path = require "halo.path"
 
--- Each is adopted when it is asked for: a program that uses none has no file open.
+local standard_files = { stdin = 0, stdout = 1, stderr = 2 }
+
+-- Each is adopted when it is first asked for: a script that does without should not take it over.
 setmetatable(halo, {
   __index = function(_, name)
-    if name == "stdin" or name == "stdout" or name == "stderr" then
-      return require("halo.stdio")[name]
+    local fd = standard_files[name]
+    if not fd then
+      return nil
     end
+    local file, message = core.adopt(fd, name)
+    if not file then
+      core.raise(message)
+    end
+    halo[name] = file
+    return file
   end,
 })
 

@@ -97,6 +97,9 @@ catalog.dir_paths = {
   { "readlink", "link" },
   { "mkdir", "make" },
   { "mkfifo", "make" },
+  { "mknod", "make", "file" },
+  { "readfile", "follow" },
+  { "readfile_into", "follow", halo.buffer(1) },
   { "readdir", "directory" },
   { "at", "directory" },
 }
@@ -116,6 +119,7 @@ catalog.dir_pairs = {
   { "rename", "link", "replace" },
   { "link", "link", "make" },
   { "symlink", "text", "make" },
+  { "copy", "follow", "write" },
 }
 
 ---Calls whose first argument is a File; method: its names among the methods, where there are

@@ -49,6 +49,20 @@ function command.halo(...)
   return command.quote(command.halo_bin, ...)
 end
 
+---The uid that command.as_user() takes.
+command.USER = 65534
+
+---The same line, run as a user without privileges, which only root can.
+---@param line string
+---@return string
+function command.as_user(line)
+  if command.exists "setpriv" then
+    return ("setpriv --reuid=%d --regid=%d --clear-groups %s"):format(command.USER, command.USER,
+      line)
+  end
+  return "su nobody -s /bin/sh -c " .. command.quote(line)
+end
+
 ---Whether there is a program of this name.
 ---@param name string
 ---@return boolean

@@ -1,6 +1,7 @@
 /*
  * deny_call SYSCALL ERROR COMMAND...: runs a command which a seccomp filter refuses a system call,
- * as containers do. SYSCALL is setup or enter, of io_uring, or openat2; ERROR is EPERM or ENOSYS.
+ * as containers do. SYSCALL is setup or enter, of io_uring, openat2 or getrandom; ERROR is EPERM,
+ * ENOSYS or EINTR.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -11,6 +12,31 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+static const struct word {
+    const char *name;
+    unsigned number;
+} calls[] =
+    {
+        {"setup", SYS_io_uring_setup},
+        {"enter", SYS_io_uring_enter},
+        {"openat2", SYS_openat2},
+        {"getrandom", SYS_getrandom},
+        {NULL, 0},
+},
+  errors[] = {
+      {"EPERM", EPERM},
+      {"ENOSYS", ENOSYS},
+      {"EINTR", EINTR},
+      {NULL, 0},
+};
+
+static const struct word *find(const struct word *words, const char *name)
+{
+    while (words->name && strcmp(words->name, name) != 0)
+        words++;
+    return words->name ? words : NULL;
+}
 
 static int deny(unsigned number, unsigned error)
 {
@@ -29,17 +55,15 @@ static int deny(unsigned number, unsigned error)
 
 int main(int argc, char **argv)
 {
-    if (argc < 4) {
-        fprintf(stderr, "usage: deny_call setup|enter|openat2 EPERM|ENOSYS COMMAND...\n");
+    const struct word *call = argc > 3 ? find(calls, argv[1]) : NULL;
+    const struct word *error = argc > 3 ? find(errors, argv[2]) : NULL;
+
+    if (!call || !error) {
+        fprintf(stderr, "usage: deny_call setup|enter|openat2|getrandom EPERM|ENOSYS|EINTR "
+                        "COMMAND...\n");
         return 2;
     }
-    unsigned number = SYS_io_uring_setup;
-    if (strcmp(argv[1], "enter") == 0)
-        number = SYS_io_uring_enter;
-    else if (strcmp(argv[1], "openat2") == 0)
-        number = SYS_openat2;
-    unsigned error = strcmp(argv[2], "ENOSYS") == 0 ? ENOSYS : EPERM;
-    if (deny(number, error) != 0) {
+    if (deny(call->number, error->number) != 0) {
         perror("deny_call");
         return 125;
     }

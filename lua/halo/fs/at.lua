@@ -1,21 +1,46 @@
 -- Calls below a directory that is held open: its name may change, or another directory take it, and
 -- they still reach the same one. No path is looked up twice, and none gets too long.
 
+local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local refusal = require "halo.fs.refusal"
-local sum_of = require("halo.fs.options").sum_of
+local errors = require "halo.fs.errors"
 local status = require "halo.fs.status"
 local wait = require "halo.wait"
 
-local checked = wait.checked
+require "halo.fs.readfile" -- which defines calls by path, too
 
+local checked = wait.checked
 local flags = core.flags
 
+---@class halo.fs
 local fs = {}
 
----@class halo.Dir a directory, for calls on paths that begin in it; an absolute path begins at "/"
+---A directory, for calls on paths that begin in it; an absolute path begins at "/". They take and
+---return what those of halo.fs do. (mkdir makes one directory at a time.)
+---@class halo.Dir
 ---@field private file halo.File
+---@field open async fun(self, path: string, mode?, perm?: integer): halo.File?, string?, string?
+---@field create async fun(self, path: string, perm?: integer): halo.File?, string?, string?
+---@field readfile async fun(self, path: string): string?, string?, string?
+---@field readfile_into async fun(self, path: string, buffer): integer?, string?, string?
+---@field access async fun(self, path: string, how?: string): true?, string?, string?
+---@field exists async fun(self, path: string): boolean?, string?, string?
+---@field chmod async fun(self, path: string, mode: integer): true?, string?, string?
+---@field chown async fun(self, path: string, uid?, gid?): true?, string?, string?
+---@field lchown async fun(self, path: string, uid?, gid?): true?, string?, string?
+---@field utime async fun(self, path: string, atime?, mtime?): true?, string?, string?
+---@field lutime async fun(self, path: string, atime?, mtime?): true?, string?, string?
+---@field mkdir async fun(self, path: string, perm?: integer): true?, string?, string?
+---@field rmdir async fun(self, path: string): true?, string?, string?
+---@field remove async fun(self, path: string): true?, string?, string?
+---@field readlink async fun(self, path: string): string?, string?, string?
+---@field mkfifo async fun(self, path: string, perm?: integer): true?, string?, string?
+---@field mknod async fun(self, path: string, kind?, perm?, major?, minor?): true?, string?, string?
+---@field rename async fun(self, from: string, to: string, options?): true?, string?, string?
+---@field copy async fun(self, from: string, to: string, options?): integer?, string?, string?
+---@field link async fun(self, path: string, new: string): true?, string?, string?
+---@field symlink async fun(self, target: string, path: string): true?, string?, string?
 local Dir = {}
 Dir.__index = Dir
 
@@ -56,7 +81,7 @@ function fs.at(dir)
   if check.is_file(dir) then
     local opened, message, code = open_dir(core.as_base(dir), ".")
     if not opened then
-      return nil, refusal.about(message, ".", core.path(dir)), code
+      return nil, errors.with_path(message, ".", core.path(dir)), code
     end
     return opened
   end
@@ -87,32 +112,7 @@ function Dir:__tostring()
   return (open and "dir (%s)" or "dir (closed, %s)"):format(core.path(file))
 end
 
--- ---- calls of one path ----------------------------------------------------------------------
-
----As fs.open.
----@async
----@param path string
----@param mode string|integer?
----@param perm integer?
----@return halo.File? file
----@return string? message
----@return string? code
-function Dir:open(path, mode, perm)
-  return checked(core.open(file_of(self, "open"), path, mode, perm))
-end
-
----As fs.create.
----@async
----@param path string
----@param perm integer?
----@return halo.File? file
----@return string? message
----@return string? code
-function Dir:create(path, perm)
-  local base = file_of(self, "create")
-  check.path(path, 1, "create")
-  return checked(core.open(base, path, "w", check.perm(perm, 2, "create")))
-end
+-- ---- calls by path --------------------------------------------------------------------------
 
 ---As fs.stat.
 ---@async
@@ -144,74 +144,6 @@ function Dir:lstat(path, field)
   return status.field(field, core.lstat(file_of(self, "lstat"), path))
 end
 
----As fs.access.
----@async
----@param path string
----@param how string? any of "r", "w", "x"
----@return true?
----@return string? message
----@return string? code
-function Dir:access(path, how)
-  local bits = check.access(how, 2, "access")
-  return checked(core.access(file_of(self, "access"), path, bits))
-end
-
----As fs.exists.
----@async
----@param path string
----@return boolean?
----@return string? message
----@return string? code
-function Dir:exists(path)
-  local ok, message, code = checked(core.access(file_of(self, "exists"),
-    check.path(path, 1, "exists"), 0))
-  if not ok and (code == "ENOENT" or code == "ENOTDIR") then
-    return false
-  end
-  return ok, message, code
-end
-
----As fs.mkdir, one directory at a time.
----@async
----@param path string
----@param perm integer?
----@return true?
----@return string? message
----@return string? code
-function Dir:mkdir(path, perm)
-  return checked(core.mkdir(file_of(self, "mkdir"), path, perm))
-end
-
----As fs.rmdir.
----@async
----@param path string
----@return true?
----@return string? message
----@return string? code
-function Dir:rmdir(path)
-  return checked(core.rmdir(file_of(self, "rmdir"), path))
-end
-
----As fs.remove.
----@async
----@param path string
----@return true?
----@return string? message
----@return string? code
-function Dir:remove(path)
-  return checked(core.remove(file_of(self, "remove"), path))
-end
-
----As fs.readlink.
----@async
----@param path string
----@return string? target
----@return string? message
----@return string? code
-function Dir:readlink(path)
-  return checked(core.readlink(file_of(self, "readlink"), path))
-end
-
 ---As fs.readdir, of the directory itself where no path is given.
 ---@async
 ---@param path string?
@@ -219,116 +151,13 @@ end
 ---@return string? message
 ---@return string? code
 function Dir:readdir(path)
-  return checked(core.readdir(file_of(self, "readdir"), path == nil and "." or path))
+  return by_path.readdir(file_of(self, "readdir"), path == nil and "." or path)
 end
 
----As fs.chmod.
----@async
----@param path string
----@param mode integer
----@return true?
----@return string? message
----@return string? code
-function Dir:chmod(path, mode)
-  return checked(core.chmod(file_of(self, "chmod"), path, mode))
-end
-
----As fs.chown.
----@async
----@param path string
----@param uid integer?
----@param gid integer?
----@return true?
----@return string? message
----@return string? code
-function Dir:chown(path, uid, gid)
-  return checked(core.chown(file_of(self, "chown"), path, uid, gid))
-end
-
----As fs.lchown.
----@async
----@param path string
----@param uid integer?
----@param gid integer?
----@return true?
----@return string? message
----@return string? code
-function Dir:lchown(path, uid, gid)
-  return checked(core.lchown(file_of(self, "lchown"), path, uid, gid))
-end
-
----As fs.utime.
----@async
----@param path string
----@param atime halo.Time?
----@param mtime halo.Time?
----@return true?
----@return string? message
----@return string? code
-function Dir:utime(path, atime, mtime)
-  return checked(core.utime(file_of(self, "utime"), path, atime, mtime))
-end
-
----As fs.lutime.
----@async
----@param path string
----@param atime halo.Time?
----@param mtime halo.Time?
----@return true?
----@return string? message
----@return string? code
-function Dir:lutime(path, atime, mtime)
-  return checked(core.lutime(file_of(self, "lutime"), path, atime, mtime))
-end
-
----As fs.mkfifo.
----@async
----@param path string
----@param perm integer?
----@return true?
----@return string? message
----@return string? code
-function Dir:mkfifo(path, perm)
-  return checked(core.mkfifo(file_of(self, "mkfifo"), path, perm))
-end
-
--- ---- calls of two paths, which both begin in the directory ------------------------------------
-
-local rename_flags = { noreplace = 1, exchange = 2 } -- RENAME_NOREPLACE, RENAME_EXCHANGE
-
----As fs.rename.
----@async
----@param from string
----@param to string
----@param options { noreplace: boolean?, exchange: boolean? }?
----@return true?
----@return string? message
----@return string? code
-function Dir:rename(from, to, options)
-  local sum = sum_of(check.options(options, 3, "rename", rename_flags), rename_flags)
-  return checked(core.rename(file_of(self, "rename"), from, to, sum))
-end
-
----As fs.link.
----@async
----@param path string
----@param new string
----@return true?
----@return string? message
----@return string? code
-function Dir:link(path, new)
-  return checked(core.link(file_of(self, "link"), path, new))
-end
-
----As fs.symlink: only the link's own name begins in the directory.
----@async
----@param target string what it says
----@param path string
----@return true?
----@return string? message
----@return string? code
-function Dir:symlink(target, path)
-  return checked(core.symlink(file_of(self, "symlink"), target, path))
+for name, call in pairs(by_path) do
+  Dir[name] = Dir[name] or function(self, a, b, c, d, e)
+    return call(file_of(self, name), a, b, c, d, e)
+  end
 end
 
 return fs

@@ -6,7 +6,7 @@ local core = require "halo.core"
 ---@class halo.fs
 local fs = {}
 
-for _, part in ipairs { "halo.fs.files", "halo.fs.meta", "halo.fs.names" } do
+for _, part in ipairs { "halo.fs.data", "halo.fs.meta", "halo.fs.names" } do
   for name, value in pairs(require(part)) do
     fs[name] = value
   end

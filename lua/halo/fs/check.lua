@@ -1,7 +1,10 @@
 -- Arguments of the calls of halo.fs that are written in Lua: what is no use raises at the caller's
 -- line, naming the function, before anything has been done.
 
+local bit = require "bit"
 local core = require "halo.core"
+
+local limits, access_bits = core.limits, core.access_bits
 
 -- getmetatable() will not do: LuaJIT compiles it wrongly for the files of io. It takes what it has
 -- not set for the answer (recff_getmetatable in lj_ffrecord.c).
@@ -66,6 +69,30 @@ function check.options(value, position, name, known)
   return value or {}
 end
 
+---The bits whose names are set among options.
+---@param options table<string, any>
+---@param bits table<string, integer>
+---@return integer
+function check.bits(options, bits)
+  local all = 0
+  for name, value in pairs(bits) do
+    if options[name] then
+      all = bit.bor(all, value)
+    end
+  end
+  return all
+end
+
+---Options that stand for bits of a number: that number.
+---@param value any
+---@param position integer
+---@param name string
+---@param bits table<string, integer> by the options that there are
+---@return integer # 0 for nil
+function check.flags(value, position, name, bits)
+  return value == nil and 0 or check.bits(check.options(value, position, name, bits), bits)
+end
+
 ---@param value any
 ---@param position integer
 ---@param name string
@@ -77,15 +104,13 @@ function check.number(value, position, name)
   return value
 end
 
-local SIZE_MAX = 2 ^ 53
-
 ---A number of bytes, or an offset.
 ---@param value any
 ---@param position integer
 ---@param name string
 ---@return integer
 function check.size(value, position, name)
-  if check.number(value, position, name) < 0 or value > SIZE_MAX or value % 1 ~= 0 then
+  if check.number(value, position, name) < 0 or value > limits.size or value % 1 ~= 0 then
     check.fail(("a whole number from 0 to 2^53 expected, got %s"):format(value), position, name)
   end
   return value
@@ -110,8 +135,6 @@ function check.file(value, position, name)
   return value
 end
 
-local access_bits = { r = 4, w = 2, x = 1 }
-
 ---The ways to use a file that the letters of a string stand for, as access(2) has them.
 ---@param value any
 ---@param position integer
@@ -123,8 +146,9 @@ function check.access(value, position, name)
     check.type_error("string", value, position, name)
   end
   for letter in (value or ""):gmatch "." do
-    bits = bits
-      + (access_bits[letter] or check.fail(("no way '%s'"):format(letter), position, name))
+    local letter_bit = access_bits[letter]
+      or check.fail(("no way '%s'"):format(letter), position, name)
+    bits = bit.bor(bits, letter_bit)
   end
   return bits
 end
@@ -138,7 +162,7 @@ function check.perm(value, position, name)
   if value == nil then
     return nil
   end
-  if type(value) ~= "number" or value < 0 or value > 4095 or value % 1 ~= 0 then
+  if type(value) ~= "number" or value < 0 or value > limits.mode or value % 1 ~= 0 then
     check.fail("perm is a whole number from 0 to 4095 (07777)", position, name)
   end
   return value

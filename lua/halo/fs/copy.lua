@@ -1,25 +1,21 @@
 -- Copying and moving, of files and of whole trees.
 
+local by_path = require "halo.fs.by_path"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local copy_all = require "halo.fs.copytree"
 local core = require "halo.core"
-local sum_of = require("halo.fs.options").sum_of
-local random = require "halo.fs.random"
-local refusal = require "halo.fs.refusal"
+local errors = require "halo.fs.errors"
+local guard = require("halo.wait").guard
+local paths = require "halo.fs.paths"
+local rmtree = require("halo.fs.rmtree").rmtree
 local scope = require "halo.scope"
-local split = require "halo.fs.split"
-local tree = require "halo.fs.tree"
-local wait = require "halo.wait"
 
-local checked, guard = wait.checked, wait.guard
-
-local copy_flags = { exclusive = 1, reflink = 2, mode = 8, times = 16 } -- HALO_COPY_* of the core
 local tree_options = { merge = true, reflink = true, mode = true, times = true }
 local move_options = { noreplace = true }
-local NO_LINK, NO_FOLLOW = 4, 32
 local RANDOM_LETTERS = 12
 
+---@class halo.fs
 local fs = {}
 
 ---@class halo.CopyOptions
@@ -27,10 +23,6 @@ local fs = {}
 ---@field reflink boolean? true: share the data on the disk, or fail; false: never share them
 ---@field mode boolean? keep all permission bits; without, those that the umask leaves
 ---@field times boolean? keep the times of access and modification
-
-local function flags_of(given)
-  return sum_of(given, copy_flags) + (given.reflink == false and NO_LINK or 0)
-end
 
 ---Copies a file. Holes stay holes, and where the file system can it shares the data between the
 ---two. A file that has the new name already gets the content and keeps its permission bits.
@@ -42,11 +34,22 @@ end
 ---@return string? message
 ---@return string? code
 function fs.copy(from, to, options)
-  options = check.options(options, 3, "copy", copy_flags)
-  return checked(core.copyfile(from, to, flags_of(options)))
+  return by_path.copy(core.AT_FDCWD, from, to, options)
 end
 
 -- ---- trees -------------------------------------------------------------------------------------
+
+---How each file of a tree is copied: always to a new name, and as a file.
+local function file_flags(options)
+  return check.bits({
+    exclusive = true,
+    no_follow = true,
+    reflink = options.reflink,
+    no_link = options.reflink == false,
+    mode = options.mode,
+    times = options.times,
+  }, core.copy_flags)
+end
 
 ---The real path of what is there, or will be.
 ---@async
@@ -55,7 +58,7 @@ local function real(path)
   if there then
     return there
   end
-  local prefix, name = split(path)
+  local prefix, name = paths.split(path)
   local above = calls.realpath(prefix == "" and "." or prefix)
   return above and (above == "/" and "" or above) .. "/" .. name
 end
@@ -72,7 +75,7 @@ end
 ---@async
 local function copy_tree(from, to, stat, options)
   if is_inside(to, from) then
-    return refusal.new("EINVAL", "a directory cannot be copied into itself", from .. " -> " .. to)
+    return errors.refuse("EINVAL", "a directory cannot be copied into itself", from .. " -> " .. to)
   end
   return copy_all(from, to, stat, options)
 end
@@ -97,18 +100,16 @@ function fs.copytree(from, to, options)
   check.path(from, 1, "copytree")
   check.path(to, 2, "copytree")
   options = check.options(options, 3, "copytree", tree_options)
-  local mode, times = options.mode, options.times
   local stat, message, code = calls.stat(from)
   if not stat then
     return nil, message, code
   elseif not stat.is_dir then
-    return refusal.new("ENOTDIR", "not a directory", from)
+    return errors.refuse("ENOTDIR", "not a directory", from)
   end
   return copy_tree(from, to, stat, {
-    flags = NO_FOLLOW + flags_of { exclusive = true, reflink = options.reflink, mode = mode,
-      times = times },
-    mode = mode,
-    times = times,
+    flags = file_flags(options),
+    mode = options.mode,
+    times = options.times,
     merge = options.merge,
   })
 end
@@ -116,7 +117,7 @@ end
 -- ---- moving ------------------------------------------------------------------------------------
 
 local KEEP_ALL = {
-  flags = NO_FOLLOW + flags_of { exclusive = true, times = true },
+  flags = file_flags { times = true },
   times = true,
   owner = true,
   xattrs = true,
@@ -125,7 +126,7 @@ local KEEP_ALL = {
 ---@async
 local function remove_all(path, stat)
   if stat.is_dir then
-    return tree.rmtree(path)
+    return rmtree(path)
   end
   return calls.remove(path)
 end
@@ -138,7 +139,7 @@ local function copy_beside(from, to, stat, options, beside)
   if ok then
     ok, message, code = calls.rename(beside, to, options)
     if not ok then
-      message = refusal.about(message, beside .. " -> " .. to, from .. " -> " .. to)
+      message = errors.with_path(message, beside .. " -> " .. to, from .. " -> " .. to)
     end
   end
   return ok, message, code
@@ -150,9 +151,14 @@ local function move_across(from, to, options)
   if not stat then
     return nil, message, code
   elseif options.noreplace and calls.lstat(to, "ino") then
-    return refusal.new("EEXIST", "file exists", from .. " -> " .. to)
+    return errors.refuse("EEXIST", "file exists", from .. " -> " .. to)
   end
-  local beside = split(to) .. ".halo-" .. random(RANDOM_LETTERS)
+  local name
+  name, message, code = core.random_name(RANDOM_LETTERS)
+  if not name then
+    return nil, message, code
+  end
+  local beside = paths.split(to) .. ".halo-" .. name
   local returned, ok
   returned, ok, message, code = guard(copy_beside, from, to, stat, options, beside)
   if not returned or not ok then

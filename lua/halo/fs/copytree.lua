@@ -3,14 +3,14 @@
 local bit = require "bit"
 local calls = require "halo.fs.calls"
 local core = require "halo.core"
-local crew = require "halo.fs.crew"
-local refusal = require "halo.fs.refusal"
+local errors = require "halo.fs.errors"
 local checked = require("halo.wait").checked
+local workers = require "halo.fs.workers"
 
 local band, bor, bnot, rshift = bit.band, bit.bor, bit.bnot, bit.rshift
 
 local NAMES_MAX = 8 -- copied one after the other by one task
-local WAITING_MAX = 256 -- jobs; whoever finds more names then copies them itself
+local QUEUED_MAX = 256 -- jobs; whoever finds more names then copies them itself
 local OWNER_BITS, PERM_BITS, SAFE_BITS = tonumber("700", 8), tonumber("7777", 8), tonumber("777", 8)
 
 ---@class halo.fs.CopyWork
@@ -20,7 +20,7 @@ local OWNER_BITS, PERM_BITS, SAFE_BITS = tonumber("700", 8), tonumber("7777", 8)
 ---@field owner boolean? where that is permitted, and then the mode after it
 ---@field xattrs boolean? where the file system has them
 ---@field merge boolean? into directories that exist, replacing what is no directory
----@field crew halo.fs.Crew
+---@field workers halo.fs.Workers
 ---@field linked table<string, halo.fs.CopyLinked> by device and inode
 ---@field root { dev: integer, ino: integer }? of the copy, which must not be copied
 ---@field failure { [1]: string, [2]: string }? message and code of the first one
@@ -39,10 +39,10 @@ end
 -- ---- attributes --------------------------------------------------------------------------------
 
 ---What is refused to attributes by another file system, or to somebody without privileges.
-local not_for_us = { EOPNOTSUPP = true, EPERM = true, EACCES = true, ENODATA = true }
+local ignored_codes = { EOPNOTSUPP = true, EPERM = true, EACCES = true, ENODATA = true }
 
 ---@async
-local function keep_xattrs(self, from, to)
+local function copy_xattrs(self, from, to)
   local names, message, code = calls.listxattr(from)
   for _, name in ipairs(names or {}) do
     local ok
@@ -50,18 +50,18 @@ local function keep_xattrs(self, from, to)
     if ok then
       ok, message, code = calls.setxattr(to, name, ok)
     end
-    if not ok and not not_for_us[code] then
+    if not ok and not ignored_codes[code] then
       self:fail(message, code)
     end
   end
-  if not names and not not_for_us[code] then
+  if not names and not ignored_codes[code] then
     self:fail(message, code)
   end
 end
 
 ---Without the owner, the bits that lend the owner's rights would lend somebody else's.
 ---@async
-local function keep_mode(self, to, stat)
+local function copy_mode(self, to, stat)
   local bits = band(stat.mode, PERM_BITS)
   if self.owner and not calls.lchown(to, stat.uid, stat.gid) then
     bits = band(bits, SAFE_BITS)
@@ -73,22 +73,22 @@ local function keep_mode(self, to, stat)
 end
 
 ---@async
-local function keep_times(to, stat)
+local function copy_times(to, stat)
   return calls.lutime(to, { stat.atime, stat.atime_nsec }, { stat.mtime, stat.mtime_nsec })
 end
 
 ---What core.copyfile has not kept. Times come last, as they change with the rest.
 ---@async
-local function keep(self, from, to, stat, is_file)
+local function copy_attributes(self, from, to, stat, is_file)
   local ok, message, code = true, nil, nil
   if self.xattrs and (is_file or stat.is_dir) then
-    keep_xattrs(self, from, to)
+    copy_xattrs(self, from, to)
   end
   if self.owner or self.mode and not is_file then
-    ok, message, code = keep_mode(self, to, stat)
+    ok, message, code = copy_mode(self, to, stat)
   end
   if ok and self.times and (self.owner or not is_file) then
-    ok, message, code = keep_times(to, stat)
+    ok, message, code = copy_times(to, stat)
   end
   if not ok then
     self:fail(message, code)
@@ -144,7 +144,7 @@ local function copy_plain(self, from, to, stat)
     ok = copy_special(self, stat, to)
   end
   if ok then
-    keep(self, from, to, stat, stat.is_file)
+    copy_attributes(self, from, to, stat, stat.is_file)
   end
   return ok
 end
@@ -158,7 +158,7 @@ end
 ---@field stat halo.Stat
 ---@field pending integer
 ---@field made boolean whether its copy is new
----@field there boolean whether it has a copy
+---@field exists boolean whether it has a copy
 
 local function new_node(parent, from, to, stat)
   return { parent = parent, from = from, to = to, stat = stat, pending = 1 }
@@ -166,7 +166,7 @@ end
 
 ---The owner's bits that the directory has only to be filled are taken off again.
 ---@async
-local function finish(self, node)
+local function finish_dir(self, node)
   local from, to, stat = node.from, node.to, node.stat
   local extra = band(bnot(stat.mode), OWNER_BITS)
   if node.made and extra ~= 0 and not self.mode and not self.owner then
@@ -178,15 +178,15 @@ local function finish(self, node)
       self:fail(message, code)
     end
   end
-  keep(self, from, to, stat, false)
+  copy_attributes(self, from, to, stat, false)
 end
 
 ---@async
-local function leave(self, node)
+local function complete(self, node)
   node.pending = node.pending - 1
   while node and node.pending == 0 do
-    if node.there then
-      finish(self, node)
+    if node.exists then
+      finish_dir(self, node)
     end
     node = node.parent
     if node then
@@ -212,7 +212,7 @@ local function make_dir(self, node)
   if not ok then
     self:fail(message, code)
   end
-  node.there = ok
+  node.exists = ok
   return ok
 end
 
@@ -220,12 +220,12 @@ local copy_names
 
 ---Copies names that were found, or lets another task do so.
 ---@async
-local function hand_on(self, node, names)
+local function dispatch(self, node, names)
   node.pending = node.pending + 1
-  if self.crew:waiting() > WAITING_MAX then
+  if self.workers:queued() > QUEUED_MAX then
     copy_names(self, node, names)
   else
-    self.crew:add(copy_names, self, node, names)
+    self.workers:add(copy_names, self, node, names)
   end
 end
 
@@ -239,7 +239,7 @@ local function fill_dir(self, node)
   for i = 1, #entries do
     names[#names + 1] = entries[i].name
     if #names == NAMES_MAX or i == #entries then
-      hand_on(self, node, names)
+      dispatch(self, node, names)
       names = {}
     end
   end
@@ -249,12 +249,12 @@ end
 local function copy_dir(self, node)
   local stat, root = node.stat, self.root
   if root and root.dev == stat.dev and root.ino == stat.ino then
-    self:fail(select(2, refusal.new("EINVAL", "a directory cannot be copied into itself",
+    self:fail(select(2, errors.refuse("EINVAL", "a directory cannot be copied into itself",
       node.from .. " -> " .. node.to)))
   elseif make_dir(self, node) then
     fill_dir(self, node)
   end
-  leave(self, node)
+  complete(self, node)
 end
 
 ---Copies a file by the first of its names that is found; the others become links to the copy.
@@ -274,7 +274,7 @@ local function copy_linked(self, node, from, to, stat)
   linked.to = to
   for _, other in ipairs(linked.waiting) do
     make(self, other.to, core.link, to, other.to)
-    leave(self, other.node)
+    complete(self, other.node)
   end
 end
 
@@ -288,7 +288,7 @@ local function copy_name(self, node, name)
     end
   elseif stat.is_dir then
     node.pending = node.pending + 1
-    self.crew:add(copy_dir, self, new_node(node, from, to, stat))
+    self.workers:add(copy_dir, self, new_node(node, from, to, stat))
   elseif stat.nlink > 1 then
     copy_linked(self, node, from, to, stat)
   else
@@ -301,7 +301,7 @@ function copy_names(self, node, names)
   for i = 1, #names do
     copy_name(self, node, names[i])
   end
-  leave(self, node)
+  complete(self, node)
 end
 
 ---@async
@@ -323,11 +323,11 @@ end
 ---@return string? message
 ---@return string? code
 return function(from, to, stat, options)
-  local self = setmetatable({ crew = crew.new(), linked = {} }, Work)
+  local self = setmetatable({ workers = workers.new(), linked = {} }, Work)
   for name, value in pairs(options) do
     self[name] = value
   end
-  crew.run(self.crew, copy_root, self, new_node(nil, from, to, stat))
+  workers.run(self.workers, copy_root, self, new_node(nil, from, to, stat))
   if self.failure then
     return nil, self.failure[1], self.failure[2]
   end

@@ -6,7 +6,8 @@ local check = require "halo.fs.check"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 
-local dir = {}
+---@class halo.fs
+local fs = {}
 
 ---The next entries, none at the end. Of a directory that was removed meanwhile nothing is left.
 local function read_batch(directory)
@@ -29,7 +30,7 @@ end
 ---@param path string
 ---@return fun(): string?, string? # a name and its type, as in fs.readdir
 ---@return halo.File directory
-function dir.dir(path)
+function fs.dir(path)
   check.path(path, 1, "dir")
   local directory, message = calls.open(path, core.flags.RDONLY + core.flags.DIRECTORY)
   if not directory then
@@ -59,4 +60,4 @@ function dir.dir(path)
   end, directory
 end
 
-return dir
+return fs

@@ -5,11 +5,12 @@
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local crew = require "halo.fs.crew"
+local workers = require "halo.fs.workers"
 local pattern = require "halo.fs.pattern"
 local status = require "halo.fs.status"
 local refused = require("halo.wait").refused
 
+---@class halo.fs
 local fs = {}
 
 ---What hides names from whoever looks, and is no failure.
@@ -22,7 +23,7 @@ local nothing_there = {
 ---@field only_dirs boolean it ended in a slash
 ---@field dir string what stands before the paths to look at them; "" for the working directory
 ---@field hidden boolean?
----@field crew halo.fs.Crew
+---@field workers halo.fs.Workers
 ---@field found table<string, true>
 ---@field failure { [1]: string, [2]: string }?
 
@@ -45,8 +46,8 @@ end
 local visit
 
 ---Goes on in a directory with what comes behind the part that its name fits.
-local function go_on(self, path, states)
-  self.crew:add(visit, self, path .. "/", states)
+local function enqueue(self, path, states)
+  self.workers:add(visit, self, path .. "/", states)
 end
 
 ---A name that needs no look into the directory.
@@ -54,7 +55,7 @@ end
 local function look_up(self, prefix, state)
   local path = prefix .. self.parts[state].literal
   if state < #self.parts then
-    return go_on(self, path, { state + 1 })
+    return enqueue(self, path, { state + 1 })
   end
   local kind, message, code = calls.lstat(self.dir .. path, "type")
   if kind then
@@ -84,7 +85,7 @@ local function match_entry(self, prefix, name, kind, states)
     end
   end
   if next_states then
-    go_on(self, prefix .. name, next_states)
+    enqueue(self, prefix .. name, next_states)
   end
 end
 
@@ -144,7 +145,7 @@ local function expand(self, text)
     self.dir = ""
   end
   if self.parts[1] then
-    crew.run(self.crew, visit, self, root, { 1 })
+    workers.run(self.workers, visit, self, root, { 1 })
   elseif root ~= "" then
     self.found["/"] = true
   end
@@ -173,7 +174,7 @@ function fs.glob(text, options)
   local dir = options.dir == nil and "" or check.path(options.dir, 2, "glob")
   local found, paths = {}, {}
   for _, alternative in ipairs(pattern.alternatives(text)) do
-    local self = { found = found, crew = crew.new(), hidden = options.hidden }
+    local self = { found = found, workers = workers.new(), hidden = options.hidden }
     self.dir = dir:match "^$" or dir:match "/$" and dir or dir .. "/"
     expand(self, alternative)
     if self.failure then

@@ -1,26 +1,47 @@
 -- The module halo.fs. Each call suspends its task and lets the others run; one that the operating
--- system refuses returns nil, a message and the code. The plain calls are in halo.fs.calls, what
--- is made of them in the modules that halo.fs.parts names.
+-- system refuses returns nil, a message and the code. The plain calls are in halo.fs.calls. What is
+-- made of them is in modules that are loaded when something of theirs is asked for: a short script
+-- should not wait for what it does not use.
 
 local core = require "halo.core"
 local calls = require "halo.fs.calls"
-local parts = require "halo.fs.parts"
 
+---@class halo.fs
 local fs = {}
 
+---The functions that other modules hold.
+local modules = {
+  at = "halo.fs.at",
+  copy = "halo.fs.copy",
+  copytree = "halo.fs.copy",
+  dir = "halo.fs.dir",
+  glob = "halo.fs.glob",
+  lines = "halo.fs.lines",
+  mkdtemp = "halo.fs.temp",
+  mkstemp = "halo.fs.temp",
+  move = "halo.fs.copy",
+  poll = "halo.fs.poll",
+  readfile = "halo.fs.readfile",
+  readfile_into = "halo.fs.readfile",
+  rmtree = "halo.fs.rmtree",
+  tempfile = "halo.fs.temp",
+  walk = "halo.fs.walk",
+  watch = "halo.fs.watch",
+  writefile = "halo.fs.writefile",
+}
+
 for name, value in pairs(calls) do
-  if not parts[name] then
-    fs[name] = value
-  end
+  fs[name] = value
 end
 
 setmetatable(fs, {
+  modules = modules, -- for whoever wants to know of all
   __index = function(_, name)
-    local part = parts[name]
-    if not part then
+    local module = modules[name]
+    if not module then
       return nil
     end
-    local value = require(part)[name]
+    local value = require(module)[name]
     fs[name] = value
     return value
   end,

@@ -4,7 +4,7 @@ local bit = require "bit"
 local core = require "halo.core"
 local Queue = require "halo.queue"
 local calls = require "halo.fs.calls"
-local refusal = require "halo.fs.refusal"
+local errors = require "halo.fs.errors"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 
@@ -41,7 +41,7 @@ Inotify.__index = Inotify
 function Inotify:watch(path, mask)
   local number, message, code = checked(core.watch(self.file, path, mask))
   if not number then
-    return nil, refusal.about(message, self.path, path), code
+    return nil, errors.with_path(message, self.path, path), code
   end
   return number
 end
@@ -105,7 +105,7 @@ end
 
 ---Takes an event out of the queue.
 ---@param event halo.InotifyEvent
-function Inotify:take(event)
+function Inotify:remove(event)
   if event == self:first() then
     self.queue:pop()
   else
@@ -125,7 +125,7 @@ end
 
 ---Looks a little longer for what may follow an event.
 ---@async
-local function read_on(self, event)
+local function wait_longer(self, event)
   local left = event.read_at + GRACE_S - core.now()
   if left <= 0 or not core.current() then
     return false
@@ -145,7 +145,7 @@ function Inotify:other_half(event)
   local other
   repeat
     other = find_other_half(self, event[3])
-  until other or not read_on(self, event)
+  until other or not wait_longer(self, event)
   return other
 end
 

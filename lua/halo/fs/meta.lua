@@ -1,14 +1,14 @@
 -- Calls on what is known of a file beside its data.
 
+local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
 local fast = require "halo.fs.fast"
-local options = require "halo.fs.options"
 local status = require "halo.fs.status"
 local wait = require "halo.wait"
 
+local AT_FDCWD = core.AT_FDCWD
 local checked = wait.checked
-local sum_of = options.sum_of
 local to_stat, pick, check_field = status.table, status.field, status.check_field
 
 ---@class halo.fs
@@ -77,7 +77,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.chmod(path, mode)
-  return checked(core.chmod(path, mode))
+  return by_path.chmod(AT_FDCWD, path, mode)
 end
 
 ---Changes the permission bits of an open file.
@@ -100,7 +100,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.chown(path, uid, gid)
-  return checked(core.chown(path, uid, gid))
+  return by_path.chown(AT_FDCWD, path, uid, gid)
 end
 
 ---The same of a symbolic link itself.
@@ -112,7 +112,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.lchown(path, uid, gid)
-  return checked(core.lchown(path, uid, gid))
+  return by_path.lchown(AT_FDCWD, path, uid, gid)
 end
 
 ---The same of an open file.
@@ -138,7 +138,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.utime(path, atime, mtime)
-  return checked(core.utime(path, atime, mtime))
+  return by_path.utime(AT_FDCWD, path, atime, mtime)
 end
 
 ---The same of a symbolic link itself.
@@ -150,7 +150,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.lutime(path, atime, mtime)
-  return checked(core.lutime(path, atime, mtime))
+  return by_path.lutime(AT_FDCWD, path, atime, mtime)
 end
 
 ---The same of an open file.
@@ -173,7 +173,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.access(path, how)
-  return checked(core.access(path, check.access(how, 2, "access")))
+  return by_path.access(AT_FDCWD, path, how)
 end
 
 ---Whether a path leads to something.
@@ -183,13 +183,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.exists(path)
-  local ok, message, code = checked(core.access(check.path(path, 1, "exists"), 0))
-  if ok then
-    return true
-  elseif code == "ENOENT" or code == "ENOTDIR" then
-    return false
-  end
-  return nil, message, code
+  return by_path.exists(AT_FDCWD, path)
 end
 
 ---Cuts a file, or makes it longer with a hole.
@@ -251,20 +245,18 @@ function fs.getxattr(path, name)
   return checked(core.getxattr(path, name))
 end
 
-local xattr_flags = { create = 1, replace = 2 } -- XATTR_CREATE, XATTR_REPLACE
-
 ---Sets an extended attribute.
 ---@async
 ---@param path string|halo.File
 ---@param name string
 ---@param value string
----@param opts { create: boolean?, replace: boolean? }? it must not, or must, be there
+---@param options { create: boolean?, replace: boolean? }? it must not, or must, be there
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.setxattr(path, name, value, opts)
-  local how = sum_of(check.options(opts, 4, "setxattr", xattr_flags), xattr_flags)
-  return checked(core.setxattr(path, name, value, how))
+function fs.setxattr(path, name, value, options)
+  local flags = check.flags(options, 4, "setxattr", core.setxattr_flags)
+  return checked(core.setxattr(path, name, value, flags))
 end
 
 ---The names of the extended attributes.

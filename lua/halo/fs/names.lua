@@ -1,30 +1,29 @@
 -- Calls on names and directories.
 
+local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local options = require "halo.fs.options"
-local wait = require "halo.wait"
+local meta = require "halo.fs.meta"
+local paths = require "halo.fs.paths"
+local checked = require("halo.wait").checked
 
-local checked = wait.checked
-local sum_of = options.sum_of
+local AT_FDCWD = core.AT_FDCWD
+local mkdir_options = { parents = true, perm = true }
 
 ---@class halo.fs
 local fs = {}
-
-local rename_flags = { noreplace = 1, exchange = 2 } -- RENAME_NOREPLACE, RENAME_EXCHANGE
 
 ---Renames; what has the new name already is replaced.
 ---@async
 ---@param from string
 ---@param to string
----@param opts { noreplace: boolean?, exchange: boolean? }? refuse to replace (EEXIST); or let the
----two change places
+---@param options { noreplace: boolean?, exchange: boolean? }? refuse to replace (EEXIST), or let
+---the two change places
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.rename(from, to, opts)
-  opts = check.options(opts, 3, "rename", rename_flags)
-  return checked(core.rename(from, to, sum_of(opts, rename_flags)))
+function fs.rename(from, to, options)
+  return by_path.rename(AT_FDCWD, from, to, options)
 end
 
 ---Removes a file (not a directory: see fs.rmdir).
@@ -34,18 +33,59 @@ end
 ---@return string? message
 ---@return string? code
 function fs.remove(path)
-  return checked(core.remove(path))
+  return by_path.remove(AT_FDCWD, path)
 end
 
----Makes a directory.
+---Makes one directory, or finds that it is there.
+---@async
+local function ensure(path, perm)
+  local ok, message, code = by_path.mkdir(AT_FDCWD, path, perm)
+  if not ok and code == "EEXIST" and meta.stat(path, "is_dir") then
+    return true
+  end
+  return ok, message, code
+end
+
+---@async
+local function make_with_parents(path, perm)
+  local missing, at = {}, path
+  local ok, message, code = ensure(at, perm)
+  while not ok and code == "ENOENT" and paths.parent(at) do
+    missing[#missing + 1] = at
+    at = paths.parent(at)
+    ok, message, code = ensure(at)
+  end
+  for i = #missing, 1, -1 do
+    if not ok then
+      return nil, message, code
+    end
+    ok, message, code = ensure(missing[i], i == 1 and perm or nil)
+  end
+  return ok, message, code
+end
+
+---@class halo.MkdirOptions
+---@field parents boolean? make those above it too
+---@field perm integer? of the directory itself; the others get 0777 (octal) less the umask
+
+---Makes a directory. With parents, those above it too where they are missing, and it is no failure
+---that it is there already.
 ---@async
 ---@param path string
----@param perm integer? permission bits, less the umask; 0777 (octal) by default
+---@param perm (integer|halo.MkdirOptions)? bits less the umask; 0777 (octal) by default
 ---@return true?
 ---@return string? message
 ---@return string? code
 function fs.mkdir(path, perm)
-  return checked(core.mkdir(path, perm))
+  if type(perm) ~= "table" then
+    return by_path.mkdir(AT_FDCWD, path, perm)
+  end
+  check.options(perm, 2, "mkdir", mkdir_options)
+  local bits = check.perm(perm.perm, 2, "mkdir")
+  if not perm.parents then
+    return by_path.mkdir(AT_FDCWD, path, bits)
+  end
+  return make_with_parents(check.path(path, 1, "mkdir"), bits)
 end
 
 ---Removes an empty directory.
@@ -55,7 +95,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.rmdir(path)
-  return checked(core.rmdir(path))
+  return by_path.rmdir(AT_FDCWD, path)
 end
 
 ---@class halo.Entry
@@ -69,7 +109,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.readdir(path)
-  return checked(core.readdir(path))
+  return by_path.readdir(AT_FDCWD, path)
 end
 
 ---Gives a file another name: a hard link.
@@ -80,7 +120,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.link(path, new)
-  return checked(core.link(path, new))
+  return by_path.link(AT_FDCWD, path, new)
 end
 
 ---Makes a symbolic link.
@@ -91,7 +131,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.symlink(target, path)
-  return checked(core.symlink(target, path))
+  return by_path.symlink(AT_FDCWD, target, path)
 end
 
 ---What a symbolic link says.
@@ -101,7 +141,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.readlink(path)
-  return checked(core.readlink(path))
+  return by_path.readlink(AT_FDCWD, path)
 end
 
 ---The absolute path without symbolic links, "." and "..".
@@ -122,7 +162,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.mkfifo(path, perm)
-  return checked(core.mkfifo(path, perm))
+  return by_path.mkfifo(AT_FDCWD, path, perm)
 end
 
 ---Makes a device, or another node.
@@ -136,7 +176,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.mknod(path, kind, perm, major, minor)
-  return checked(core.mknod(path, kind, perm, major, minor))
+  return by_path.mknod(AT_FDCWD, path, kind, perm, major, minor)
 end
 
 ---The working directory.

@@ -6,7 +6,8 @@ local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local settle = require("halo.wait").settle
 
-local poll = {}
+---@class halo.fs
+local fs = {}
 
 local function is_same(a, b)
   if not a or not b then
@@ -23,7 +24,7 @@ end
 ---@param path string
 ---@param seconds number? between two looks; 1 by default
 ---@return fun(): halo.Stat|false, halo.Stat|false
-function poll.poll(path, seconds)
+function fs.poll(path, seconds)
   check.path(path, 1, "poll")
   if seconds == nil then
     seconds = 1
@@ -44,4 +45,4 @@ function poll.poll(path, seconds)
   end
 end
 
-return poll
+return fs

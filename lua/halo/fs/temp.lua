@@ -3,7 +3,6 @@
 local core = require "halo.core"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
-local random = require "halo.fs.random"
 local scope = require "halo.scope"
 
 local TRIES = 100 -- for a name that is free; that many in vain are no accident
@@ -12,7 +11,8 @@ local PRIVATE_FILE, PRIVATE_DIR = tonumber("600", 8), tonumber("700", 8)
 
 local flags = core.flags
 
-local temp = {}
+---@class halo.fs
+local fs = {}
 
 local function temp_dir()
   local path = os.getenv "TMPDIR"
@@ -35,7 +35,12 @@ end
 local function make_new(make, head, count)
   local made, message, code, path
   for _ = 1, TRIES do
-    path = head .. random(count)
+    local letters
+    letters, message, code = core.random_name(count)
+    if not letters then
+      return nil, message, code
+    end
+    path = head .. letters
     made, message, code = make(path)
     if code ~= "EEXIST" then
       break
@@ -63,7 +68,7 @@ end
 ---@return halo.File? file
 ---@return string path or the message
 ---@return string? code
-function temp.mkstemp(template)
+function fs.mkstemp(template)
   return scope.shield(make_new, make_file, expand(template, "mkstemp"))
 end
 
@@ -73,7 +78,7 @@ end
 ---@return string? path
 ---@return string? message
 ---@return string? code
-function temp.mkdtemp(template)
+function fs.mkdtemp(template)
   local made, path, code = scope.shield(make_new, make_dir, expand(template, "mkdtemp"))
   if not made then
     return nil, path, code
@@ -105,7 +110,7 @@ local without_tmpfile = { EOPNOTSUPP = true, EISDIR = true, EINVAL = true }
 ---@return halo.File? file
 ---@return string? message
 ---@return string? code
-function temp.tempfile(dir)
+function fs.tempfile(dir)
   dir = check.path(dir == nil and temp_dir() or dir, 1, "tempfile")
   local file, message, code = calls.open(dir, flags.RDWR + flags.TMPFILE, PRIVATE_FILE)
   if not file and without_tmpfile[code] then
@@ -114,4 +119,4 @@ function temp.tempfile(dir)
   return file, message, code
 end
 
-return temp
+return fs

@@ -5,7 +5,6 @@
 
 local core = require "halo.core"
 local check = require "halo.fs.check"
-local options_of = require "halo.fs.options"
 local status = require "halo.fs.status"
 local wait = require "halo.wait"
 
@@ -13,9 +12,8 @@ local refused, settle = wait.refused, wait.settle
 local kind, numbers = status.kind, status.numbers
 
 local LISTABLE = core.flags.RDONLY + core.flags.DIRECTORY
-local NO_SYMLINKS = 4 -- HALO_READDIR_NO_SYMLINKS
-local list_flags = { stat = 1, follow = 2, order = 512 } -- HALO_READDIR_*, HALO_ROW_SORTED
-local DIR_MODE = 0x4000 -- S_IFDIR
+local DIR_MODE = core.file_types.dir
+local list_flags = core.list_flags
 
 local AHEAD_MAX = 64 -- directories read, or being read, before their turn
 local AHEAD_TURNS = 256 -- directories until it is looked again whether reading is slow
@@ -25,6 +23,7 @@ local LAG_COUNTED_S = 0.0001 -- beyond that, at most, for one directory
 local LAG_KEPT = 0.8 -- of the sum, at the next directory
 local LAG_MAX_S = 0.0002 -- the sum that says that the disk is waited for
 
+---@class halo.fs
 local fs = {}
 
 ---@class halo.WalkEntry
@@ -168,7 +167,7 @@ local function is_loop(node, ino, dev)
 end
 
 ---Puts the directories in a directory behind it, in their order.
-local function line_up(self, node)
+local function enqueue_dirs(self, node)
   local row, width, prune = node.row, self.width, self.options.prune
   local last = node
   for i = 1, node.count do
@@ -221,7 +220,7 @@ local function read(self, node)
   node.known, node.row, node.count = true, row, count
   node.prefix = node.parent and node.path .. "/" or self.prefix
   if node.depth < self.depth then
-    line_up(self, node)
+    enqueue_dirs(self, node)
   end
   return true
 end
@@ -446,7 +445,7 @@ function fs.walk(root, options)
   local self = setmetatable({
     options = options,
     depth = options.depth or math.huge,
-    flags = options_of.sum_of(options, list_flags) + (options.follow and 0 or NO_SYMLINKS),
+    flags = check.bits(options, list_flags) + (options.follow and 0 or list_flags.no_symlinks),
     prefix = prefix,
     skip = #prefix,
     node = false,

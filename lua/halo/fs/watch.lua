@@ -1,6 +1,6 @@
 -- What happens to files and directories, told by inotify(7). The kernel's events become halo's in
 -- the order in which they come, one step at a time, so that a cancellation between two steps loses
--- nothing. They come from inotify.lua; the directories of a recursive watch are in watched.lua.
+-- nothing. They come from inotify.lua; the directories of a recursive watch are in watch_tree.lua.
 
 local bit = require "bit"
 local core = require "halo.core"
@@ -8,7 +8,7 @@ local Queue = require "halo.queue"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local new_inotify = require "halo.fs.inotify"
-local new_watched = require "halo.fs.watched"
+local new_watch_tree = require "halo.fs.watch_tree"
 local scope = require "halo.scope"
 local semaphore = require "halo.semaphore"
 local wait = require "halo.wait"
@@ -79,84 +79,84 @@ end
 
 ---@class halo.Watch
 ---@field private inotify halo.Inotify
----@field private watched halo.Watched
+---@field private tree halo.WatchTree
 ---@field private is_dir boolean of the path that is watched
 ---@field private wanted table<string, boolean>
 ---@field private recursive boolean
----@field private ready halo.Queue events for the user
+---@field private queue halo.Queue events for the user
 ---@field private lock halo.Semaphore for the task that makes the next step
 ---@field private overflown boolean to be told when all is watched again
----@field private over boolean
+---@field private ended boolean
 ---@field private limit string[]? message and code: the system allows no more watches
 local Watch = {}
 Watch.__index = Watch
 
-local function tell(self, type, node, name, is_dir, moved)
+local function report(self, type, node, name, is_dir, moved)
   if self.wanted[type] then
-    local path = self.watched.path_of(node, name)
-    self.ready:push { type = type, path = path, name = name, is_dir = is_dir, moved = moved }
+    local path = self.tree.path_of(node, name)
+    self.queue:push { type = type, path = path, name = name, is_dir = is_dir, moved = moved }
   end
 end
 
 ---A directory cannot be watched. If it is gone by now, the kernel tells that as well.
-local function tell_error(self, path, message, code)
+local function report_error(self, path, message, code)
   if code == "ENOSPC" then
     self.limit = { message, code }
   end
-  if code ~= "ENOENT" and code ~= "ENOTDIR" and not self.over then
-    self.ready:push { type = "error", path = path, is_dir = true, message = message, code = code }
+  if code ~= "ENOENT" and code ~= "ENOTDIR" and not self.ended then
+    self.queue:push { type = "error", path = path, is_dir = true, message = message, code = code }
   end
 end
 
-local function tell_plain(self, node, name, mask, is_dir)
+local function report_plain(self, node, name, mask, is_dir)
   for _, type in ipairs(plain_types) do
     if has(mask, masks[type]) then
-      tell(self, type, node, name, is_dir)
+      report(self, type, node, name, is_dir)
     end
   end
 end
 
-local function on_appearance(self, node, name, is_dir, moved)
-  if not self.watched.appears(node, name) then
+local function on_created(self, node, name, is_dir, moved)
+  if not self.tree.note_created(node, name) then
     return
   end
-  tell(self, "create", node, name, is_dir, moved)
+  report(self, "create", node, name, is_dir, moved)
   if is_dir and self.recursive then
-    self.watched:add(node, name, true)
+    self.tree:add(node, name, true)
   end
 end
 
 ---@async
-local function on_disappearance(self, node, name, is_dir, moved)
-  if self.watched.disappears(node, name) then
-    tell(self, "delete", node, name, is_dir, moved)
+local function on_deleted(self, node, name, is_dir, moved)
+  if self.tree.note_deleted(node, name) then
+    report(self, "delete", node, name, is_dir, moved)
   end
   if is_dir and self.recursive then
-    self.watched:remove(node, name, moved)
+    self.tree:remove(node, name, moved)
   end
 end
 
-local function tell_move(self, from, from_name, node, name, is_dir)
+local function report_move(self, from, from_name, node, name, is_dir)
   if self.wanted.move then
-    local path_of = self.watched.path_of
+    local path_of = self.tree.path_of
     local event = { type = "move", name = name, is_dir = is_dir }
     event.from, event.to = path_of(from, from_name), path_of(node, name)
     event.path = event.to
-    self.ready:push(event)
+    self.queue:push(event)
   end
 end
 
 ---@async
 local function on_move(self, from, from_name, node, name, is_dir)
-  local known = self.watched.disappears(from, from_name)
+  local known = self.tree.note_deleted(from, from_name)
   if not known then
-    on_appearance(self, node, name, is_dir, true) -- from where nobody knew of it
+    on_created(self, node, name, is_dir, true) -- from where nobody knew of it
     return
   end
-  self.watched.appears(node, name)
-  tell_move(self, from, from_name, node, name, is_dir)
+  self.tree.note_created(node, name)
+  report_move(self, from, from_name, node, name, is_dir)
   if is_dir and self.recursive then
-    self.watched:move(from, from_name, node, name)
+    self.tree:move(from, from_name, node, name)
   end
 end
 
@@ -164,13 +164,13 @@ end
 local function on_root(self, root, mask)
   local path, is_dir = root.name, self.is_dir
   if has(mask, IN.DELETE_SELF) then
-    tell(self, "delete", root, nil, is_dir)
+    report(self, "delete", root, nil, is_dir)
   elseif has(mask, IN.MOVE_SELF) then
-    self.ready:push { type = "move", path = path, is_dir = is_dir, from = path }
+    self.queue:push { type = "move", path = path, is_dir = is_dir, from = path }
   elseif has(mask, IN.UNMOUNT) then
-    self.ready:push { type = "unmount", path = path, is_dir = is_dir }
+    self.queue:push { type = "unmount", path = path, is_dir = is_dir }
   else
-    tell_plain(self, root, nil, mask, is_dir)
+    report_plain(self, root, nil, mask, is_dir)
   end
 end
 
@@ -178,33 +178,33 @@ end
 local function on_overflow(self)
   self.overflown = true
   if self.recursive then
-    self.watched:start_over()
+    self.tree:rescan()
   end
 end
 
 ---An event about an entry of a directory; for the first half of a move, with the other one.
 ---@async
 local function on_entry(self, node, mask, name, other)
-  local is_dir, other_node = has(mask, IN.ISDIR), other and self.watched:find(other[1])
+  local is_dir, other_node = has(mask, IN.ISDIR), other and self.tree:find(other[1])
   if other_node then
     on_move(self, node, name, other_node, other[4], is_dir)
   elseif has(mask, bor(IN.CREATE, IN.MOVED_TO)) then
-    on_appearance(self, node, name, is_dir, has(mask, IN.MOVED_TO) or nil)
+    on_created(self, node, name, is_dir, has(mask, IN.MOVED_TO) or nil)
   elseif has(mask, bor(IN.DELETE, IN.MOVED_FROM)) then
-    on_disappearance(self, node, name, is_dir, has(mask, IN.MOVED_FROM) or nil)
-  elseif self.watched.is_known(node, name) then
-    tell_plain(self, node, name, mask, is_dir)
+    on_deleted(self, node, name, is_dir, has(mask, IN.MOVED_FROM) or nil)
+  elseif self.tree.is_known(node, name) then
+    report_plain(self, node, name, mask, is_dir)
   end
 end
 
 ---@async
 local function on_event(self, event, other)
   local number, mask, name = event[1], event[2], event[4]
-  local root, node = self.watched.root, self.watched:find(number)
+  local root, node = self.tree.root, self.tree:find(number)
   if has(mask, IN.Q_OVERFLOW) then
     on_overflow(self)
   elseif has(mask, IN.IGNORED) then
-    self.over = self.watched:on_ignored(number) == root or self.over
+    self.ended = self.tree:on_ignored(number) == root or self.ended
   elseif node and name then
     on_entry(self, node, mask, name, other)
   elseif node == root then
@@ -217,42 +217,42 @@ end
 ---@async
 local function take_event(self, event)
   -- Of what comes from a directory that is watched no more, the other half is news by itself.
-  local moved = has(event[2], IN.MOVED_FROM) and self.watched:find(event[1])
+  local moved = has(event[2], IN.MOVED_FROM) and self.tree:find(event[1])
   local other = moved and self.inotify:other_half(event)
-  self.inotify:take(event)
+  self.inotify:remove(event)
   if other then
-    self.inotify:take(other)
+    self.inotify:remove(other)
   end
   scope.shield(on_event, self, event, other)
 end
 
 ---@async
-local function tell_overflow(self)
+local function report_overflow(self)
   self.overflown = false
   if self.recursive then
-    self.watched:sweep()
+    self.tree:sweep()
   end
-  self.ready:push { type = "overflow", path = self.watched.root.name, is_dir = self.is_dir }
+  self.queue:push { type = "overflow", path = self.tree.root.name, is_dir = self.is_dir }
 end
 
 ---Does what comes next towards an event. False where none will come any more.
 ---@async
 local function step(self)
   local event = self.inotify:first()
-  if self.ready:size() > 0 then
+  if self.queue:size() > 0 then
     return true -- another task has found one
-  elseif scope.shield(self.watched.work, self.watched) then
+  elseif scope.shield(self.tree.scan_next, self.tree) then
     return true
   elseif self.overflown then
-    scope.shield(tell_overflow, self)
+    scope.shield(report_overflow, self)
   elseif event then
     take_event(self, event)
-  elseif self.over then
+  elseif self.ended then
     return false
   elseif self.inotify:wait() then
     scope.shield(self.inotify.read, self.inotify)
   else
-    self.over = true
+    self.ended = true
   end
   return true
 end
@@ -275,13 +275,13 @@ end
 ---@async
 ---@return halo.WatchEvent?
 function Watch:next()
-  while self.ready:size() == 0 do
+  while self.queue:size() == 0 do
     if not self.lock:with(step, self) then
       self:close()
       return nil
     end
   end
-  return self.ready:pop()
+  return self.queue:pop()
 end
 
 Watch.__call = Watch.next
@@ -292,7 +292,7 @@ Watch.__call = Watch.next
 ---@return string? message
 ---@return string? code
 function Watch:close()
-  self.over = true
+  self.ended = true
   return self.inotify:close()
 end
 
@@ -309,14 +309,14 @@ local function start(self, path, mask)
   end
   local below = bor(band(mask, bit.bnot(SELF)), IN.ONLYDIR, IN.DONT_FOLLOW)
   self.is_dir, self.recursive = is_dir, self.recursive and is_dir
-  self.watched = new_watched(self.inotify, path, number, below, function(...)
-    tell(self, "create", ...)
+  self.tree = new_watch_tree(self.inotify, path, number, below, function(...)
+    report(self, "create", ...)
   end, function(...)
-    tell_error(self, ...)
+    report_error(self, ...)
   end)
   if self.recursive then
-    self.watched:start_over()
-    while not self.limit and self.watched:work() do end
+    self.tree:rescan()
+    while not self.limit and self.tree:scan_next() do end
   end
   if self.limit then
     return nil, unpack(self.limit)
@@ -356,10 +356,10 @@ function fs.watch(path, options)
     inotify = inotify,
     wanted = wanted,
     recursive = options.recursive or false,
-    ready = Queue.new(),
+    queue = Queue.new(),
     lock = semaphore(1),
     overflown = false,
-    over = false,
+    ended = false,
   }, Watch)
   local ok, watch
   ok, watch, message, code = wait.guard(start, self, path, mask)

@@ -1,7 +1,7 @@
--- Work on a tree: jobs that add jobs, done by a bounded number of tasks. The youngest job goes
--- first, so that a tree is gone through in depth and little of it waits in memory at a time.
+-- Workers over a queue of jobs that may add jobs: a bounded number of tasks. The youngest job goes
+-- first, so that a tree is gone through in depth and little of it is queued at a time.
 --
--- The first task is the caller's. Others start only as jobs wait for somebody, and where no task
+-- The first worker is the caller's task. Others start only as jobs are queued, and where no task
 -- can be waited for (outside of any, in a callback from C) it does them all by itself.
 
 local core = require "halo.core"
@@ -9,14 +9,14 @@ local scope = require "halo.scope"
 
 local remove = table.remove
 
-local WORKERS = 32
+local WORKERS_MAX = 32
 
----@class halo.fs.Crew
+---@class halo.fs.Workers
 ---@field private jobs table[]
----@field private workers integer
+---@field private count integer of workers
 ---@field private scope halo.Scope?
-local Crew = {}
-Crew.__index = Crew
+local Workers = {}
+Workers.__index = Workers
 
 local function work(self)
   local jobs = self.jobs
@@ -25,35 +25,35 @@ local function work(self)
     job[1](job[2], job[3], job[4])
     job = remove(jobs)
   end
-  self.workers = self.workers - 1
+  self.count = self.count - 1
 end
 
 ---Adds a job: fn(a, b, c).
-function Crew:add(fn, a, b, c)
+function Workers:add(fn, a, b, c)
   self.jobs[#self.jobs + 1] = { fn, a, b, c }
-  if self.scope and self.workers < WORKERS then
-    self.workers = self.workers + 1
+  if self.scope and self.count < WORKERS_MAX then
+    self.count = self.count + 1
     self.scope:spawn(work, self)
   end
 end
 
----How many jobs wait: whoever could do a job itself should, where they are many.
+---How many jobs are queued. Where they are many, whoever finds another should do it itself.
 ---@return integer
-function Crew:waiting()
+function Workers:queued()
   return #self.jobs
 end
 
-local crew = {}
+local workers = {}
 
----@return halo.fs.Crew
-function crew.new()
-  return setmetatable({ jobs = {}, workers = 1 }, Crew)
+---@return halo.fs.Workers
+function workers.new()
+  return setmetatable({ jobs = {}, count = 1 }, Workers)
 end
 
 ---Does a job, fn(a, b, c), and all that are added meanwhile, and returns when they are done.
 ---@async
----@param self halo.fs.Crew
-function crew.run(self, fn, a, b, c)
+---@param self halo.fs.Workers
+function workers.run(self, fn, a, b, c)
   if not pcall(core.group) then
     self:add(fn, a, b, c)
     return work(self)
@@ -65,4 +65,4 @@ function crew.run(self, fn, a, b, c)
   end)
 end
 
-return crew
+return workers

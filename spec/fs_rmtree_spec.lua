@@ -6,17 +6,9 @@ local temp = require "spec.support.temp"
 local tree = require "spec.support.tree"
 require "spec.support.assertions"
 
-local function octal(digits)
-  return tonumber(digits, 8)
-end
-
----A line that runs Lua code as a user without privileges.
-local function as_user(code)
-  local line = command.halo("-e", code)
-  if command.exists "setpriv" then
-    return "setpriv --reuid=65534 --regid=65534 --clear-groups " .. line
-  end
-  return "su nobody -s /bin/sh -c " .. command.quote(line)
+---Runs Lua code as a user without privileges.
+local function run_as_user(code)
+  return command.run(command.as_user(command.halo("-e", code)))
 end
 
 ---Names for that many directories, each in the one before.
@@ -26,68 +18,6 @@ local function make_deep(root, levels)
     while [ $i -lt %d ]; do : >file; mkdir directory; cd -P directory; i=$((i + 1)); done]])
     :format(root, root, levels))
 end
-
-describe("fs.mkdir", function()
-  local dir = temp.dir()
-
-  it("makes one directory", function()
-    assert.is_true(fs.mkdir(dir:path "a"))
-    assert.is_true(fs.mkdir(dir:path "b", octal "700"))
-    assert.is_true(fs.mkdir(dir:path "c", { perm = octal "711" }))
-    assert.equal(octal "40700", fs.stat(dir:path "b", "mode"))
-    assert.equal(octal "40711", fs.stat(dir:path "c", "mode"))
-    assert.refused("EEXIST: file exists: " .. dir:path "a", fs.mkdir(dir:path "a"))
-    assert.refused("ENOENT: no such file or directory: " .. dir:path "x/y",
-      fs.mkdir(dir:path "x/y", { perm = 0 }))
-  end)
-
-  describe("with parents", function()
-    it("makes those that are missing", function()
-      assert.is_true(fs.mkdir(dir:path "a/b//c/", { parents = true, perm = octal "700" }))
-      assert.same({ "a/", "a/b/", "a/b/c/" }, tree.list(dir.root))
-      assert.equal(octal "40700", fs.stat(dir:path "a/b/c", "mode"))
-      assert.equal(octal "40755", fs.stat(dir:path "a/b", "mode"))
-    end)
-
-    it("is content with what is there", function()
-      dir:symlink("link", ".")
-      for _, path in ipairs { "", "link", "link/new/deep", "new/../new/other", "." } do
-        assert.is_true(fs.mkdir(dir:path(path), { parents = true }))
-      end
-      assert.is_true(fs.mkdir("/", { parents = true }))
-      assert.is_true(fs.mkdir("spec/support", { parents = true }))
-      assert.same({ "link -> .", "new/", "new/deep/", "new/other/" }, tree.list(dir.root))
-    end)
-
-    it("refuses what is no directory", function()
-      local file = dir:file "file"
-      dir:symlink("nowhere", "missing")
-      assert.refused("EEXIST: file exists: " .. file, fs.mkdir(file, { parents = true }))
-      assert.refused("ENOTDIR: not a directory: " .. file .. "/a/b",
-        fs.mkdir(file .. "/a/b", { parents = true }))
-      assert.refused("EEXIST: file exists: " .. dir:path "nowhere",
-        fs.mkdir(dir:path "nowhere/a", { parents = true }))
-      assert.refused("ENOENT: no such file or directory: ", fs.mkdir("", { parents = true }))
-    end)
-
-    it("may be called for the same path by many", function()
-      local path = dir:path(("deep/"):rep(40))
-      halo.map({ 1, 2, 3, 4, 5, 6, 7, 8 }, function()
-        assert(fs.mkdir(path, { parents = true }))
-      end)
-      assert.equal(40, #tree.list(dir.root))
-    end)
-  end)
-
-  it("takes a path and bits", function()
-    assert.misuse("bad argument #1 to 'mkdir' (path (a string) expected, got nil)",
-      function() fs.mkdir(nil, { parents = true }) end)
-    assert.misuse("bad argument #1 to 'mkdir' (the path contains a NUL byte)",
-      function() fs.mkdir("a\0b", { parents = true }) end)
-    assert.misuse("bad argument #2 to 'mkdir' (perm is a whole number from 0 to 4095 (07777))",
-      function() fs.mkdir("a", { perm = 4096 }) end)
-  end)
-end)
 
 describe("fs.rmtree", function()
   local dir = temp.dir()
@@ -170,8 +100,8 @@ describe("fs.rmtree", function()
     tree.make(dir:path "victim", { "a/file", "locked/file", "locked/sub/file", "z/file" })
     command.run(("chmod -R a+rwX '%s' && cd '%s' && chown -R 65534 . && chmod 555 locked")
       :format(dir.root, dir:path "victim"))
-    local stdout, stderr = command.run(as_user(("print(require 'halo'.fs.rmtree '%s')")
-      :format(dir:path "victim")))
+    local stdout, stderr = run_as_user(("print(require 'halo'.fs.rmtree '%s')")
+      :format(dir:path "victim"))
     assert.equal("", stderr)
     assert.truthy(stdout:match "^nil\tEACCES: permission denied: .*/victim/locked/%w+\tEACCES\n$")
     assert.same({ "victim/", "victim/locked/", "victim/locked/file", "victim/locked/sub/" },
@@ -182,8 +112,8 @@ describe("fs.rmtree", function()
     tree.make(dir:path "victim", { "closed/", "full/file" })
     command.run(("cd '%s' && chown -R 65534 . && chmod 0 victim/closed victim/full")
       :format(dir.root))
-    local stdout = command.run(as_user(("print(require 'halo'.fs.rmtree '%s')")
-      :format(dir:path "victim")))
+    local stdout = run_as_user(("print(require 'halo'.fs.rmtree '%s')")
+      :format(dir:path "victim"))
     assert.equal(("nil\tEACCES: permission denied: %s\tEACCES\n"):format(dir:path "victim/full"),
       stdout)
     assert.same({ "victim/", "victim/full/", "victim/full/file" }, tree.list(dir.root))

@@ -1,16 +1,16 @@
 -- Calls on a file and its data.
 
+local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
+local errors = require "halo.fs.errors"
 local fast = require "halo.fs.fast"
 local meta = require "halo.fs.meta"
-local options = require "halo.fs.options"
-local refusal = require "halo.fs.refusal"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 
 local checked, refused = wait.checked, wait.refused
-local sum_of = options.sum_of
+local AT_FDCWD, open = core.AT_FDCWD, by_path.open
 local core_read, core_read_into, core_write = core.read, core.read_into, core.write
 local fast_read, fast_read_into, fast_write = fast.read, fast.read_into, fast.write
 
@@ -28,7 +28,7 @@ local fs = { flags = core.flags }
 ---@return string? message
 ---@return string? code
 function fs.open(path, mode, perm)
-  return checked(core.open(path, mode, perm))
+  return open(AT_FDCWD, path, mode, perm)
 end
 
 ---Creates a file, or empties it where it exists, to write.
@@ -39,7 +39,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.create(path, perm)
-  return fs.open(check.path(path, 1, "create"), "w", check.perm(perm, 2, "create"))
+  return by_path.create(AT_FDCWD, path, perm)
 end
 
 ---Closes a file. Operations under way on it are cancelled and waited for.
@@ -133,8 +133,6 @@ function fs.ftruncate(file, size)
   return checked(core.ftruncate(file, size))
 end
 
-local allocate_flags = { keep_size = 1, punch_hole = 3, collapse = 8, zero = 16, insert = 32 }
-
 ---@class halo.AllocateOptions
 ---@field keep_size boolean? the file's size stays, whatever is reserved behind its end
 ---@field punch_hole boolean? gives the room back; the data reads as zeros
@@ -147,18 +145,16 @@ local allocate_flags = { keep_size = 1, punch_hole = 3, collapse = 8, zero = 16,
 ---@param file halo.File
 ---@param offset integer
 ---@param length integer bytes
----@param opts halo.AllocateOptions?
+---@param options halo.AllocateOptions?
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.fallocate(file, offset, length, opts)
+function fs.fallocate(file, offset, length, options)
   check.size(offset, 2, "fallocate")
   check.size(length, 3, "fallocate")
-  local how = sum_of(check.options(opts, 4, "fallocate", allocate_flags), allocate_flags)
-  return checked(core.fallocate(file, how, offset, length))
+  local flags = check.flags(options, 4, "fallocate", core.fallocate_flags)
+  return checked(core.fallocate(file, flags, offset, length))
 end
-
-local advices = { normal = 0, random = 1, sequential = 2, willneed = 3, dontneed = 4, noreuse = 5 }
 
 ---Tells the kernel how the file will be used.
 ---@async
@@ -170,14 +166,13 @@ local advices = { normal = 0, random = 1, sequential = 2, willneed = 3, dontneed
 ---@return string? message
 ---@return string? code
 function fs.fadvise(file, advice, offset, length)
-  local number = advices[advice]
-  if not number then
-    core.raise(("bad argument #2 to 'fadvise' (no advice '%s')"):format(tostring(advice)))
-  end
+  local number = core.advices[advice]
+    or check.fail(("no advice '%s'"):format(tostring(advice)), 2, "fadvise")
   return checked(core.fadvise(file, number, offset, length))
 end
 
-local sync_flags = { wait_before = 1, write = 2, wait_after = 4 }
+local sync_flags = core.sync_range_flags
+local SYNC_ALL = check.bits({ wait_before = true, write = true, wait_after = true }, sync_flags)
 
 ---Starts, or waits for, writing a part of a file to the disk. It makes no metadata safe: for that
 ---there is fs.fsync.
@@ -185,27 +180,27 @@ local sync_flags = { wait_before = 1, write = 2, wait_after = 4 }
 ---@param file halo.File
 ---@param offset integer? 0 by default
 ---@param length integer? 0, by default, means to the end
----@param opts { wait_before: boolean?, write: boolean?, wait_after: boolean? }? all by default
+---@param options { wait_before: boolean?, write: boolean?, wait_after: boolean? }? all by default
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.sync_file_range(file, offset, length, opts)
+function fs.sync_file_range(file, offset, length, options)
   check.opt_size(offset, 2, "sync_file_range")
   check.opt_size(length, 3, "sync_file_range")
-  local how = 7
-  if opts ~= nil then
-    how = sum_of(check.options(opts, 4, "sync_file_range", sync_flags), sync_flags)
+  local flags = SYNC_ALL
+  if options ~= nil then
+    flags = check.flags(options, 4, "sync_file_range", sync_flags)
   end
-  return checked(core.sync_range(file, how, offset, length))
+  return checked(core.sync_range(file, flags, offset, length))
 end
 
-local whences = { data = 3, hole = 4 } -- SEEK_DATA, SEEK_HOLE
+local find_whences = core.find_whences
 
 local function check_seek(file, whence, offset)
   check.file(file, 1, "seek")
   if whence == "cur" or whence == "end" then
     check.size(math.abs(check.number(offset, 3, "seek")), 3, "seek")
-  elseif whence == "set" or whences[whence] then
+  elseif whence == "set" or find_whences[whence] then
     check.size(offset, 3, "seek")
   else
     check.fail(("no way '%s'"):format(tostring(whence)), 2, "seek")
@@ -230,14 +225,14 @@ function fs.seek(file, whence, offset)
     start, message, code = core.tell(file)
   elseif whence == "end" then
     start, message, code = meta.fstat(file, "size")
-  elseif whences[whence] then
-    offset, message, code = core.find(file, whences[whence], offset)
+  elseif find_whences[whence] then
+    offset, message, code = core.find(file, find_whences[whence], offset)
   end
   if not start or not offset then
     return refused(message, code)
   end
-  if start + offset < 0 or start + offset > 2 ^ 53 then
-    return refusal.new("EINVAL", "invalid argument", core.path(file))
+  if start + offset < 0 or start + offset > core.limits.size then
+    return errors.refuse("EINVAL", "invalid argument", core.path(file))
   end
   return core.seek(file, start + offset)
 end

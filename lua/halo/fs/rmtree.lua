@@ -1,88 +1,27 @@
--- Directories with what is above or in them: making them with their parents, removing whole trees.
+-- Removing trees, directory by directory and many names at a time.
 
-local core = require "halo.core"
-local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
-local crew = require "halo.fs.crew"
-local descent = require "halo.fs.descent"
-local refusal = require "halo.fs.refusal"
-local split = require "halo.fs.split"
+local core = require "halo.core"
+local dir_cache = require "halo.fs.dir_cache"
+local errors = require "halo.fs.errors"
+local paths = require "halo.fs.paths"
 local wait = require "halo.wait"
+local workers = require "halo.fs.workers"
 
 local checked, guard = wait.checked, wait.guard
 
 local flags = core.flags
 
 local NAMES_MAX = 32 -- removed one after the other by one task
-local WAITING_MAX = 256 -- jobs; whoever finds more names then removes them itself
+local QUEUED_MAX = 256 -- jobs; whoever finds more names then removes them itself
 local TRIES_MAX = 8 -- for a directory that others change meanwhile
 
+---@class halo.fs
 local fs = {}
 
--- ---- making ---------------------------------------------------------------------------------
-
----Makes one directory, or finds that it is there.
----@async
-local function ensure(path, perm)
-  local ok, message, code = checked(core.mkdir(path, perm))
-  if not ok and code == "EEXIST" and calls.stat(path, "is_dir") then
-    return true
-  end
-  return ok, message, code
-end
-
----The path without its last name; nil where it has only one.
-local function above(path)
-  return path:match "^(.*[^/])/+[^/]+/*$"
-end
-
----@async
-local function make_with_parents(path, perm)
-  local missing, at = {}, path
-  local ok, message, code = ensure(at, perm)
-  while not ok and code == "ENOENT" and above(at) do
-    missing[#missing + 1] = at
-    at = above(at)
-    ok, message, code = ensure(at)
-  end
-  for i = #missing, 1, -1 do
-    if not ok then
-      return nil, message, code
-    end
-    ok, message, code = ensure(missing[i], i == 1 and perm or nil)
-  end
-  return ok, message, code
-end
-
----@class halo.MkdirOptions
----@field parents boolean? make those above it too
----@field perm integer? of the directory itself; the others get 0777 (octal) less the umask
-
----Makes a directory. With parents, those above it too where they are missing, and it is no failure
----that it is there already.
----@async
----@param path string
----@param perm (integer|halo.MkdirOptions)? bits less the umask; 0777 (octal) by default
----@return true?
----@return string? message
----@return string? code
-function fs.mkdir(path, perm)
-  if type(perm) ~= "table" then
-    return checked(core.mkdir(path, perm))
-  end
-  check.options(perm, 2, "mkdir", { parents = true, perm = true })
-  local bits = check.perm(perm.perm, 2, "mkdir")
-  if not perm.parents then
-    return checked(core.mkdir(path, bits))
-  end
-  return make_with_parents(check.path(path, 1, "mkdir"), bits)
-end
-
--- ---- removing -------------------------------------------------------------------------------
-
 ---@class halo.fs.Removal
----@field crew halo.fs.Crew
----@field descent halo.fs.Descent
+---@field workers halo.fs.Workers
+---@field dirs halo.fs.DirCache
 ---@field top halo.fs.Node the directory that holds the root
 ---@field failure { [1]: string, [2]: string }? message and code of the first one
 
@@ -105,7 +44,7 @@ end
 local function fail(self, node, name, message, code)
   node.failed = true
   if not self.failure then
-    self.failure = { refusal.about(message, name, path_of(node, name)), code }
+    self.failure = { errors.with_path(message, name, path_of(node, name)), code }
   end
 end
 
@@ -119,12 +58,12 @@ local function is_gone(code)
   return code == "ENOENT" or code == "ENOTDIR"
 end
 
-local scan, leave
+local scan, complete
 
 ---Adds a directory found in a directory to what is to be removed.
-local function enter(self, node, name)
+local function add_dir(self, node, name)
   node.pending = node.pending + 1
-  self.crew:add(scan, self, new_node(node, name))
+  self.workers:add(scan, self, new_node(node, name))
 end
 
 ---Removes what is no directory.
@@ -135,33 +74,33 @@ local function remove_name(self, node, file, name)
     return
   elseif code == "EISDIR" and node.tries < TRIES_MAX then
     node.tries = node.tries + 1
-    return enter(self, node, name)
+    return add_dir(self, node, name)
   end
   fail(self, node, name, message, code)
 end
 
 ---@async
 local function remove_names(self, node, names)
-  local file, message, code = self.descent:take(node)
+  local file, message, code = self.dirs:acquire(node)
   if file then
     for i = 1, #names do
       remove_name(self, node, file, names[i])
     end
-    self.descent:leave(node)
+    self.dirs:release(node)
   elseif not is_gone(code) then
     fail_dir(self, node, message, code)
   end
-  leave(self, node)
+  complete(self, node)
 end
 
 ---Removes names that were found, or lets another task do so.
 ---@async
-local function hand_on(self, node, names)
+local function dispatch(self, node, names)
   node.pending = node.pending + 1
-  if self.crew:waiting() > WAITING_MAX then
+  if self.workers:queued() > QUEUED_MAX then
     remove_names(self, node, names)
   else
-    self.crew:add(remove_names, self, node, names)
+    self.workers:add(remove_names, self, node, names)
   end
 end
 
@@ -175,11 +114,11 @@ local function scan_file(self, node, file)
     for i = 1, #entries do
       local entry = entries[i]
       if entry.type == "dir" then
-        enter(self, node, entry.name)
+        add_dir(self, node, entry.name)
       else
         names[#names + 1] = entry.name
         if #names == NAMES_MAX then
-          hand_on(self, node, names)
+          dispatch(self, node, names)
           names = {}
         end
       end
@@ -196,7 +135,7 @@ end
 ---@async
 local function remove_unopened(self, node, message, code)
   local parent, name = node.parent, node.name
-  local file = self.descent:take(parent)
+  local file = self.dirs:acquire(parent)
   if not file or code == "ENOENT" and parent ~= self.top then
     node.gone = true
   elseif code == "ENOTDIR" and parent ~= self.top then
@@ -208,24 +147,24 @@ local function remove_unopened(self, node, message, code)
     fail_dir(self, node, message, code)
   end
   if file then
-    self.descent:leave(parent)
+    self.dirs:release(parent)
   end
 end
 
 ---@async
 function scan(self, node)
-  local file, message, code = self.descent:take(node)
+  local file, message, code = self.dirs:acquire(node)
   if not file then
     remove_unopened(self, node, message, code)
-    return leave(self, node)
+    return complete(self, node)
   end
   local ok
   ok, message, code = scan_file(self, node, file)
-  self.descent:leave(node)
+  self.dirs:release(node)
   if not ok then
     fail_dir(self, node, message, code)
   end
-  leave(self, node)
+  complete(self, node)
 end
 
 ---Removes a directory that should be empty now. Returns false where others have filled it anew.
@@ -233,13 +172,13 @@ end
 local function remove_emptied(self, node)
   local parent, name = node.parent, node.name
   local ok
-  local file, message, code = self.descent:take(parent)
+  local file, message, code = self.dirs:acquire(parent)
   if file then
     ok, message, code = checked(core.rmdir(file, name))
     if code == "ENOTDIR" then
       remove_name(self, parent, file, name)
     end
-    self.descent:leave(parent)
+    self.dirs:release(parent)
   end
   if code == "ENOTEMPTY" and node.tries < TRIES_MAX then
     return false
@@ -251,15 +190,15 @@ end
 
 ---One thing in the directory is done; after the last one the directory is too, and so on upwards.
 ---@async
-function leave(self, node)
+function complete(self, node)
   node.pending = node.pending - 1
   while node.pending == 0 do
-    self.descent:close(node)
+    self.dirs:close(node)
     if node.failed then
       node.parent.failed = true
     elseif not node.gone and not remove_emptied(self, node) then
       node.pending, node.tries = 1, node.tries + 1
-      return self.crew:add(scan, self, node)
+      return self.workers:add(scan, self, node)
     end
     node = node.parent
     node.pending = node.pending - 1
@@ -268,9 +207,9 @@ end
 
 ---@async
 local function remove_below(top, name)
-  local self = { crew = crew.new(), descent = descent.new(), top = top }
-  local ok, err = guard(crew.run, self.crew, scan, self, new_node(top, name))
-  self.descent:close_all()
+  local self = { workers = workers.new(), dirs = dir_cache.new(), top = top }
+  local ok, err = guard(workers.run, self.workers, scan, self, new_node(top, name))
+  self.dirs:close_all()
   if not ok then
     error(err, 0)
   elseif self.failure then
@@ -302,14 +241,14 @@ end
 function fs.rmtree(path, options)
   check.path(path, 1, "rmtree")
   options = check.options(options, 2, "rmtree", { force = true })
-  local prefix, name = split(path)
+  local prefix, name = paths.split(path)
   if name == "." or name == ".." or name ~= path and name == "" then
-    return refusal.new("EINVAL", "invalid argument", path)
+    return errors.refuse("EINVAL", "invalid argument", path)
   end
   local open = prefix == "" and "." or prefix
   local holder, message, code = checked(core.open(open, flags.PATH + flags.DIRECTORY))
   if not holder then
-    message = refusal.about(message, open, path)
+    message = errors.with_path(message, open, path)
   else
     holder, message, code = remove_in(core.as_base(holder), prefix, name)
   end

@@ -1,8 +1,9 @@
--- Directories of a tree, each opened by its name in its parent and never through a symbolic link:
--- who changes a tree while halo works in it cannot lead it elsewhere, and no path gets too long.
+-- A cache of open directories of a tree, each opened by its name in its parent and never through a
+-- symbolic link: whoever changes the tree while halo works in it cannot lead it elsewhere, and no
+-- path gets too long.
 --
 -- Only so many are open at a time. The one that was opened first, and is nearest to the root, is
--- closed for a new one, and opened again, by the same names from the root, when it is needed.
+-- evicted for a new one, and opened again, by the same names from the root, when it is needed.
 
 local core = require "halo.core"
 local checked = require("halo.wait").checked
@@ -15,23 +16,23 @@ local LISTABLE = flags.RDONLY + flags.DIRECTORY
 ---@class halo.fs.Node a directory of the tree
 ---@field parent halo.fs.Node? nil for the root
 ---@field name string in the parent; the root's path
----@field users integer who have taken it and not left
+---@field users integer who have acquired it and not released it
 ---@field file halo.File? while it is open
 ---@field newer halo.fs.Node? among the open ones
 ---@field older halo.fs.Node?
 
----@class halo.fs.Descent
+---@class halo.fs.DirCache
 ---@field private open integer
 ---@field private oldest halo.fs.Node?
 ---@field private newest halo.fs.Node?
-local Descent = {}
-Descent.__index = Descent
+local DirCache = {}
+DirCache.__index = DirCache
 
-local descent = {}
+local dir_cache = {}
 
----@return halo.fs.Descent
-function descent.new()
-  return setmetatable({ open = 0 }, Descent)
+---@return halo.fs.DirCache
+function dir_cache.new()
+  return setmetatable({ open = 0 }, DirCache)
 end
 
 local function link(self, node)
@@ -64,7 +65,7 @@ end
 
 ---Closes a directory that nobody uses; nothing happens where it is not open.
 ---@async
-function Descent:close(node)
+function DirCache:close(node)
   local file = node.file
   if file then
     node.file = nil
@@ -74,14 +75,14 @@ function Descent:close(node)
 end
 
 ---Closes all. In a task that was cancelled the closes are carried out, and raise all the same.
-function Descent:close_all()
+function DirCache:close_all()
   while self.oldest do
     pcall(self.close, self, self.oldest)
   end
 end
 
 ---@async
-local function make_room(self)
+local function evict(self)
   local node = self.oldest
   while node and self.open >= OPEN_MAX do
     local newer = node.newer
@@ -98,7 +99,7 @@ local function open(self, node)
   if node.file then
     return true
   elseif self.open >= OPEN_MAX then
-    make_room(self)
+    evict(self)
   end
   local file, message, code
   if node.parent then
@@ -144,13 +145,13 @@ local function open_all(self, node)
   return true
 end
 
----The directory's file, which stays open until leave() is called as often as take().
+---The directory's file, which stays open until release() is called as often as acquire().
 ---@async
 ---@param node halo.fs.Node
 ---@return halo.File?
 ---@return any message
 ---@return string? code
-function Descent:take(node)
+function DirCache:acquire(node)
   node.users = node.users + 1
   if not node.file then
     local ok, message, code = open_all(self, node)
@@ -162,9 +163,9 @@ function Descent:take(node)
   return node.file
 end
 
----Says that a directory taken is not used any more.
-function Descent:leave(node) -- luacheck: no self
+---Says that a directory that was acquired is not used any more.
+function DirCache:release(node) -- luacheck: no self
   node.users = node.users - 1
 end
 
-return descent
+return dir_cache

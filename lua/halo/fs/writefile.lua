@@ -1,0 +1,263 @@
+-- Whole files, written: plainly, or to a new file that then takes the name.
+
+local bit = require "bit"
+local calls = require "halo.fs.calls"
+local check = require "halo.fs.check"
+local core = require "halo.core"
+local errors = require "halo.fs.errors"
+local scope = require "halo.scope"
+local wait = require "halo.wait"
+
+local checked, guard, settle = wait.checked, wait.guard, wait.settle
+local flags = core.flags
+local NOREPLACE = core.rename_flags.noreplace
+
+local PERM_DEFAULT, PRIVATE = tonumber("644", 8), tonumber("600", 8)
+local MODE_BITS, PERM_BITS = tonumber("7777", 8), tonumber("777", 8)
+local LINKS_MAX = 40 -- to follow, as the kernel
+local RANDOM_LETTERS = 16 -- in the name that a new file has first
+
+local write_options = { append = true, exclusive = true, perm = true, sync = true, atomic = true }
+
+---@class halo.fs
+local fs = {}
+
+---The metatable of what assert_ok() raises: nil, message and code.
+local Failure = {}
+
+---Of a value, or nil, message, code: returns the value, or ends the atomic write with a message
+---about the path that the user knows.
+local function assert_ok(path, value, message, code)
+  if value == nil then
+    local text = message:match "^%w+: ([^:]*)"
+    error(setmetatable({ errors.refuse(code, text, path) }, Failure), 0)
+  end
+  return value
+end
+
+---Where a symbolic link leads to in the end, be there something or not.
+local function follow(path)
+  local at = path
+  for _ = 1, LINKS_MAX do
+    local target = checked(core.readlink(at))
+    if not target then
+      return at
+    end
+    at = target:sub(1, 1) == "/" and target or (at:match "^.*/" or "") .. target
+  end
+  return assert_ok(path, nil, "ELOOP: too many levels of symbolic links", "ELOOP")
+end
+
+---The metadata of the file that would be replaced, or nil where there is none.
+local function find_replaced(path, at)
+  local status, message, code = calls.stat(at)
+  if not status and code == "ENOENT" and at:find "[^/]$" then
+    return nil
+  end
+  assert_ok(path, status, message, code)
+  if status.is_dir then
+    assert_ok(path, nil, "EISDIR: is a directory", "EISDIR")
+  elseif not status.is_file then
+    assert_ok(path, nil, "EINVAL: invalid argument", "EINVAL")
+  end
+  return status
+end
+
+---@class halo.Replacement an atomic write that is under way
+---@field path string as the user says it
+---@field name string in the directory
+---@field directory halo.File
+---@field syncs boolean the directory is to be synced
+---@field temporary string? the name of the new file as long as it has to be removed
+---@field file halo.File? as long as it has to be closed
+
+---Creates the file that will take the name. Not to be cancelled half-way: it would be left over.
+local function create_temporary(job, perm)
+  local name = ".halo-" .. assert_ok(job.path, core.random_name(RANDOM_LETTERS))
+  local how = flags.WRONLY + flags.CREAT + flags.EXCL
+  job.file = assert_ok(job.path, checked(core.open(job.directory, name, how, perm)))
+  job.temporary = name
+end
+
+---The owner, where this user may give files away, and the permission bits.
+local function copy_attributes(job, replaced)
+  local mode = bit.band(replaced.mode, MODE_BITS)
+  local new = assert_ok(job.path, calls.fstat(job.file))
+  if new.uid ~= replaced.uid or new.gid ~= replaced.gid then
+    local ok, message, code = calls.fchown(job.file, replaced.uid, replaced.gid)
+    if code == "EPERM" then
+      mode = bit.band(mode, PERM_BITS) -- not the rights of an owner that it does not have
+    else
+      assert_ok(job.path, ok, message, code)
+    end
+  end
+  assert_ok(job.path, calls.fchmod(job.file, mode))
+end
+
+---Gives the new file its name.
+local function rename_into_place(job, exclusive)
+  local directory, from, to = job.directory, job.temporary, job.name
+  local ok, message, code = checked(core.rename(directory, from, to, exclusive and NOREPLACE or 0))
+  if code == "EINVAL" and exclusive then
+    -- A file system that does not know how may know hard links, which never replace anything.
+    assert_ok(job.path, checked(core.link(directory, from, to)))
+    ok, message, code = checked(core.remove(directory, from))
+  end
+  assert_ok(job.path, ok, message, code)
+  job.temporary = nil
+end
+
+---The name is safe once the directory is on the disk. Some file systems have no such thing.
+local function sync_directory(job)
+  local ok, message, code = calls.fsync(job.directory)
+  if code ~= "EINVAL" then
+    assert_ok(job.path, ok, message, code)
+  end
+end
+
+local function replace(job, replaced, data, options)
+  local path = job.path
+  scope.shield(create_temporary, job, replaced and PRIVATE or options.perm or PERM_DEFAULT)
+  assert_ok(path, calls.write(job.file, data))
+  if replaced then
+    copy_attributes(job, replaced)
+  end
+  if options.sync ~= false then
+    assert_ok(path, calls.fsync(job.file))
+  end
+  local file = job.file
+  job.file = nil
+  assert_ok(path, scope.shield(calls.close, file))
+  rename_into_place(job, options.exclusive)
+  if job.syncs then
+    sync_directory(job)
+  end
+  return true
+end
+
+---Leaves nothing behind, whatever happened.
+local function clean_up(job)
+  if job.file then
+    calls.close(job.file)
+  end
+  if job.temporary then
+    core.remove(job.directory, job.temporary)
+  end
+  calls.close(job.directory)
+end
+
+---Opens the directory of the new file, and says whether it can be synced. That takes the right to
+---read it, which whoever may write into it need not have.
+local function open_directory(path, parent, sync)
+  local directory, message, code
+  if sync then
+    directory, message, code = calls.open(parent, flags.RDONLY + flags.DIRECTORY)
+  end
+  if not sync or code == "EACCES" then
+    sync = false
+    directory, message, code = calls.open(parent, flags.PATH + flags.DIRECTORY)
+  end
+  return core.as_base(assert_ok(path, directory, message, code)), sync
+end
+
+local function write_atomic(path, data, options)
+  local at = options.exclusive and path or follow(path)
+  local replaced = not options.exclusive and find_replaced(path, at) or nil
+  local parent, name = at:match "^(.-)([^/]*)$"
+  parent = parent == "" and "." or parent
+  local directory, syncs = open_directory(path, parent, options.sync ~= false)
+  local job = { path = path, name = name, directory = directory, syncs = syncs }
+  local ok, result = guard(replace, job, replaced, data, options)
+  scope.shield(clean_up, job)
+  return settle(ok, result)
+end
+
+local function write_and_sync(file, data, sync)
+  local ok, message, code = calls.write(file, data)
+  if ok and sync then
+    ok, message, code = calls.fsync(file)
+  end
+  if not ok then
+    return nil, message, code
+  end
+  return true
+end
+
+---Of what guard() has returned about work on a file: closes the file, then returns or raises it.
+---A close that fails is the result where the work has succeeded.
+local function close_after(file, ok, ...)
+  local closed, message, code = scope.shield(calls.close, file)
+  if ok and (...) ~= nil and not closed then
+    return nil, message, code
+  end
+  return settle(ok, ...)
+end
+
+local function write_plain(path, data, options)
+  local how = flags.WRONLY + flags.CREAT
+  if options.exclusive then
+    how = how + flags.EXCL
+  end
+  how = how + (options.append and flags.APPEND or options.exclusive and 0 or flags.TRUNC)
+  local file, message, code = calls.open(path, how, options.perm)
+  if not file then
+    return nil, message, code
+  end
+  return close_after(file, guard(write_and_sync, file, data, options.sync))
+end
+
+local function check_data(data)
+  local elements = type(data) == "table" and data or { data }
+  for i = 1, #elements do
+    local element = elements[i]
+    if type(element) ~= "string" and not check.is_buffer(element) then
+      if type(data) == "table" then
+        check.fail(("element %d is no string and no buffer"):format(i), 2, "writefile")
+      end
+      check.type_error("string, buffer or an array of them", data, 2, "writefile")
+    end
+  end
+  if data == nil then
+    check.type_error("string, buffer or an array of them", data, 2, "writefile")
+  end
+end
+
+---@class halo.WriteOptions
+---@field append boolean? behind what the file has
+---@field exclusive boolean? the file must not exist yet (EEXIST)
+---@field perm integer? permission bits of a new file, less the umask; 0644 (octal) by default
+---@field sync boolean? wait until it is on the disk; with atomic this is so unless it is false
+---@field atomic boolean? the name leads to the old content or to all of the new, never to a part
+
+---Writes a file: what it had is replaced, unless options say otherwise.
+---
+---With atomic, the data goes to a new file in the same directory, which then takes the name, or
+---that of the file which a symbolic link leads to. The permission bits of a file that is replaced
+---are kept, and its owner where that is allowed; extended attributes and further hard links are
+---not. What is no plain file is not replaced (EINVAL). A directory that may be written and not read
+---cannot be synced: there, a crash may undo the write.
+---@async
+---@param path string
+---@param data string|halo.Buffer|(string|halo.Buffer)[]
+---@param options halo.WriteOptions?
+---@return true?
+---@return string? message
+---@return string? code
+function fs.writefile(path, data, options)
+  check.path(path, 1, "writefile")
+  check_data(data)
+  options = check.options(options, 3, "writefile", write_options)
+  check.perm(options.perm, 3, "writefile")
+  if not options.atomic then
+    return write_plain(path, data, options)
+  elseif options.append then
+    check.fail("append and atomic exclude each other", 3, "writefile")
+  end
+  local ok, result = guard(write_atomic, path, data, options)
+  if not ok and type(result) == "table" and getmetatable(result) == Failure then
+    return unpack(result, 1, 3)
+  end
+  return settle(ok, result)
+end
+
+return fs
