@@ -27,7 +27,8 @@ gate_format() { c_files | xargs clang-format --dry-run -Werror; }
 gate_lua() { luacheck --quiet --no-color lua examples spec; }
 
 gate_includes() {
-    sh spec/support/includes.sh && $make all && sh spec/support/includes.sh build
+    sh spec/support/includes.sh && $make all && sh spec/support/includes.sh build &&
+        sh spec/support/circles.sh build
 }
 
 gate_style() { sh spec/support/style.sh; }
