@@ -14,9 +14,9 @@ local function compile(name, product, flags)
   end
   local source = ("spec/support/%s.c"):format(name)
   -- Another run may be at it: what is there is always whole.
-  local line = ("test %s -nt %s || { %s -Wall -Wextra -D_GNU_SOURCE -o %s.$$ %s %s && mv %s.$$ %s; }")
-    :format(quote(product), source, compiler, quote(product), source, flags or "", quote(product),
-      quote(product))
+  local line = ("test %s -nt %s || { %s -Wall -Wextra -D_GNU_SOURCE -o %s.$$ %s %s && mv %s.$$ %s; }"
+    ):format(quote(product), source, compiler, quote(product), source, flags or "", quote(product),
+    quote(product))
   local _, stderr, status = run(line)
   assert(status == 0, stderr)
   return product
