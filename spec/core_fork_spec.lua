@@ -13,7 +13,8 @@ local engines = asked_for ~= "" and { asked_for } or { "ring", "pool", "auto" }
 -- Runs a function in a child; returns how that ended, as a shell says it: 128 + n for a signal.
 local in_child = [[
   local ffi = require "ffi"
-  ffi.cdef "int fork(void); int waitpid(int, int *, int); void _exit(int); unsigned alarm(unsigned);"
+  ffi.cdef "int fork(void); int waitpid(int, int *, int); void _exit(int);"
+  ffi.cdef "unsigned alarm(unsigned);"
   local function in_child(fn)
     io.stdout:flush()
     local pid = ffi.C.fork()
@@ -83,12 +84,11 @@ for _, engine in ipairs(engines) do
       for _, state in ipairs {
         { "with nothing under way", "" },
         { "with a read under way", [[
-          local fifo = root .. "/fifo"
-          assert(fs.mkfifo(fifo))
-          local file = assert(fs.open(fifo, "r+"))
-          reader = halo.spawn(file.read, file, 10)
+          assert(fs.mkfifo(root .. "/fifo"))
+          local fifo = assert(fs.open(root .. "/fifo", "r+"))
+          reader = halo.spawn(fifo.read, fifo, 10)
           halo.yield()
-          release = function() file:write "x" assert(reader:join() == "x") end
+          release = function() fifo:write "x" assert(reader:join() == "x") end
         ]] },
       } do
         it("calls fail, " .. state[1] .. ", and the parent goes on", function()

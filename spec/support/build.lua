@@ -13,10 +13,10 @@ local function compile(name, product, flags)
     return nil, "there is no C compiler"
   end
   local source = ("spec/support/%s.c"):format(name)
-  -- Another run may be at it: what is there is always whole.
-  local line = ("test %s -nt %s || { %s -Wall -Wextra -D_GNU_SOURCE -o %s.$$ %s %s && mv %s.$$ %s; }"
-    ):format(quote(product), source, compiler, quote(product), source, flags or "", quote(product),
-    quote(product))
+  -- Made aside, since another process may be running the one that is there.
+  local line = ("test %s -nt %s || { %s -Wall -Wextra -D_GNU_SOURCE -o %s %s %s && mv %s %s; }")
+    :format(quote(product), source, compiler, quote(product .. ".new"), source, flags or "",
+      quote(product .. ".new"), quote(product))
   local _, stderr, status = run(line)
   assert(status == 0, stderr)
   return product
