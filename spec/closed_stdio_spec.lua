@@ -28,7 +28,7 @@ describe("the command halo", function()
 
   ---Runs a script with descriptors closed; it leaves its results in files.
   local function run_closed(combination, script)
-    local path = dir:file("script.lua", script)
+    dir:file("script.lua", script)
     -- A shell of its own, so that nothing between takes the numbers.
     local line = ("cd %s && exec timeout -k 1 10 %s script.lua %s"):format(quote(dir.root),
       quote(command.halo_bin), combination.line)

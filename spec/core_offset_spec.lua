@@ -126,11 +126,10 @@ core.describe("the position of a file", function(_, new_loop)
   it("is where a seek has put it, for the reads that were waiting as well", function()
     local loop = new_loop()
     local file = core.open(loop, dir:file("file", ("0123456789abcdef"):rep(2 ^ 17)))
-    local reads = {}
-    for i = 1, 3 do
+    for _ = 1, 3 do
       local op = core.file_op(loop, lib.HALO_OP_READ, file)
       op.length = 4096
-      reads[i] = core.submit(loop, op)
+      core.submit(loop, op)
     end
     assert.equal(0, lib.halo_file_seek(loop, file, 7))
     local ended = core.drain(loop)

@@ -8,11 +8,12 @@
  * after them fail with ERRNO (all of them where COUNT is -1), having done nothing. ERRNO 0 means
  * to return 0, and -1 to do what was asked after all. PATH, unless it is empty, has to be a part
  * of the path that is given, or that the descriptor leads to. Each call that a rule has decided
- * is a line in the file HALO_FAULTS_LOG.
+ * is a line in the file HALO_FAULTS_LOG. An open with O_PATH is none.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -168,7 +169,7 @@ __attribute__((visibility("default"))) int open(const char *path, int flags, ...
     va_start(rest, flags);
     mode_t mode = mode_of(flags, rest);
     va_end(rest);
-    if (decide("open", -1, path, &error)) {
+    if (!(flags & O_PATH) && decide("open", -1, path, &error)) {
         errno = error;
         return -1;
     }
@@ -182,7 +183,7 @@ __attribute__((visibility("default"))) int openat(int directory, const char *pat
     va_start(rest, flags);
     mode_t mode = mode_of(flags, rest);
     va_end(rest);
-    if (decide("open", -1, path, &error)) {
+    if (!(flags & O_PATH) && decide("open", -1, path, &error)) {
         errno = error;
         return -1;
     }
@@ -199,7 +200,9 @@ __attribute__((visibility("default"))) long syscall(long number, ...)
     for (int i = 0; i < 6; i++)
         a[i] = va_arg(rest, long);
     va_end(rest);
-    if (number == SYS_openat2 && decide("open", -1, (const char *)a[1], &error)) {
+    const struct open_how *how = (const struct open_how *)a[2];
+    if (number == SYS_openat2 && !(how->flags & O_PATH) &&
+        decide("open", -1, (const char *)a[1], &error)) {
         errno = error;
         return -1;
     }
