@@ -3,6 +3,7 @@
  * state, the signals and the exit status.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <signal.h>
@@ -90,9 +91,22 @@ static int run_command(lua_State *L)
     return 0;
 }
 
+/* Without a standard descriptor, whatever is opened first would be read from or printed to. */
+static void fill_standard_fds(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct command command = {.argc = argc, .argv = argv, .status = EXIT_FAILURE};
+
+    fill_standard_fds();
     lua_State *L = luaL_newstate();
 
     if (!L) {

@@ -53,7 +53,7 @@ static bool find_place(const struct halo_file *file, uint64_t *offset)
     if (*offset != HALO_POSITION)
         return true;
     *offset = file->position;
-    return !file->turn[HALO_TURN_READ] && !file->shares_offset;
+    return !file->turn[HALO_SIDE_READ] && !file->shares_offset;
 }
 
 static void count_one(struct halo_loop *loop, unsigned kind, uint64_t ns)

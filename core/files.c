@@ -193,15 +193,19 @@ int halo_files_enter(struct halo_files *files, struct halo_op *op)
 /* ---- the turn at the file's position ------------------------------------------------------- */
 
 /* The reading and the writing side of a stream move on their own; a plain file has one position. */
-static enum halo_file_turn side_of(const struct halo_op *op)
+static enum halo_side side_of(const struct halo_op *op)
 {
-    return op->slot->stream && halo_op_is(op, HALO_OP_WRITE) ? HALO_TURN_WRITE : HALO_TURN_READ;
+    if (op->row->turn == HALO_TURN_SYNC)
+        return HALO_SIDE_SYNC;
+    return op->slot->stream && halo_op_is(op, HALO_OP_WRITE) ? HALO_SIDE_WRITE : HALO_SIDE_READ;
 }
 
 /* Whoever else has the descriptor reads and writes on from where we were, and we from there. */
 static void settle_offset(struct halo_op *op)
 {
     struct halo_file *file = op->slot;
+    if (op->row->turn != HALO_TURN_POSITION)
+        return;
     if (file->shares_offset)
         file->position = (uint64_t)lseek(file->fd, 0, SEEK_CUR);
     op->offset = file->position;
@@ -219,10 +223,12 @@ static bool has_turn(struct halo_op *op)
 {
     struct halo_file *file = op->slot;
 
-    if (op->sequential || !op->row->in_turn || op->offset != HALO_POSITION)
+    bool by_position = op->row->turn == HALO_TURN_POSITION && op->offset == HALO_POSITION;
+
+    if (op->sequential || !(by_position || op->row->turn == HALO_TURN_SYNC))
         return true;
     op->sequential = true;
-    enum halo_file_turn side = side_of(op);
+    enum halo_side side = side_of(op);
     if (file->turn[side]) {
         halo_list_append(&file->waiting[side], op);
         return false;
@@ -260,7 +266,7 @@ void halo_file_pass_turn(struct halo_op *op, struct halo_list *ready)
     op->sequential = false;
     if (!is_open_still(op))
         return;
-    enum halo_file_turn side = side_of(op);
+    enum halo_side side = side_of(op);
     if (file->turn[side] != op)
         return;
     advance(op);

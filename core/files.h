@@ -19,8 +19,8 @@
 
 enum halo_file_state { HALO_FILE_FREE, HALO_FILE_OPENING, HALO_FILE_OPEN, HALO_FILE_CLOSING };
 
-/* Where an operation at the file's own position waits for the one before it. */
-enum halo_file_turn { HALO_TURN_READ, HALO_TURN_WRITE, HALO_TURNS };
+/* Where an operation waits for the one before it. */
+enum halo_side { HALO_SIDE_READ, HALO_SIDE_WRITE, HALO_SIDE_SYNC, HALO_SIDES };
 
 /* What nobody has taken, at the start of the storage of the operation that brought it. */
 struct halo_kept {
@@ -49,8 +49,8 @@ struct halo_file {
     bool sought;         /* since the latest operation at the position has begun */
     bool dropped;        /* forgotten by its owner, to be closed by the loop */
     uint64_t written;    /* bytes */
-    struct halo_op *turn[HALO_TURNS]; /* at the position now; streams have one a direction */
-    struct halo_list waiting[HALO_TURNS];
+    struct halo_op *turn[HALO_SIDES]; /* whose it is; streams have a position a direction */
+    struct halo_list waiting[HALO_SIDES];
     struct halo_kept *kept; /* what the next read has first */
     uint32_t straying;      /* writes that go on although nobody waits for them */
     struct halo_list held;  /* by those */

@@ -8,10 +8,11 @@
 #include "dispatch.h"
 #include "ops/ops.h"
 
-#define EAGAIN_MAX        8
-#define INTERRUPTIONS_MAX 1000
-#define REFUSAL_NS        500        /* so that a loop of refusals lets others run, too */
-#define CLOSE_BYTES_MAX   (1u << 20) /* written; above that a close may start to flush */
+#define EAGAIN_MAX            8
+#define INTERRUPTIONS_AT_ONCE 16
+#define INTERRUPTIONS_MAX     1000
+#define REFUSAL_NS            500        /* so that a loop of refusals lets others run, too */
+#define CLOSE_BYTES_MAX       (1u << 20) /* written; above that a close may start to flush */
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
@@ -69,17 +70,22 @@ static bool is_interruption(int64_t result)
     return result == -EINTR || (result <= -512 && result >= -516);
 }
 
-/* Whether an answer says only that the operation has to be asked for again. */
-static bool says_nothing(struct halo_op *op, int64_t result)
+/* Of an answer that says nothing: when to ask again. What has made many calls has done so itself.
+ */
+static enum halo_step ask_again(struct halo_op *op, int64_t result)
 {
-    if (is_interruption(result))
-        return op->interruptions++ < INTERRUPTIONS_MAX;
+    if (is_interruption(result)) {
+        if (op->row->lengthy || op->interruptions++ > INTERRUPTIONS_MAX)
+            return HALO_STEP_DONE;
+        return op->interruptions > INTERRUPTIONS_AT_ONCE ? HALO_STEP_LATER : HALO_STEP_AGAIN;
+    }
     if (result != -EAGAIN || !op->row->on_file || halo_op_is(op, HALO_OP_LOCK))
-        return false;
+        return HALO_STEP_DONE;
     /* Files such as /proc/kmsg wait only without O_NONBLOCK, which issue() takes off. */
     op->pool_only |= op->slot->clear_nonblock;
     /* A stream that somebody else has emptied, or a file system that wants a second try. */
-    return op->slot->stream || op->retries++ < EAGAIN_MAX;
+    bool again = op->slot->stream || op->retries++ < EAGAIN_MAX;
+    return again ? HALO_STEP_AGAIN : HALO_STEP_DONE;
 }
 
 /* Decides what an answer means: the operation is done, or needs another round. */
@@ -91,8 +97,11 @@ static enum halo_step judge(struct halo_loop *loop, struct halo_op *op, int64_t 
         (is_interruption(result) || result == -EAGAIN || (poll_before && result >= 0)))
         result = -ECANCELED;
     op->polled = poll_before && result >= 0;
-    if (op->polled || says_nothing(op, result))
+    if (op->polled)
         return HALO_STEP_AGAIN;
+    enum halo_step step = ask_again(op, result);
+    if (step != HALO_STEP_DONE)
+        return step;
     if (is_interruption(result))
         result = -EINTR;
     if (op->row->finish)

@@ -181,7 +181,7 @@ describe("what reads whole files", function()
       ffi.C.mknod("device", 0xc180, 0)]]),
   }
   if is_root then
-    things["character device"] = "mknod device c 5 0"
+    things["character device"] = "mknod device c 1 3"
     things["block device"] = "mknod device b 7 200"
   end
   for name, setup in pairs(things) do

@@ -32,23 +32,25 @@
 #define SEQ_NOP    3
 #define SEQ_POLLER 4
 
-#define SQ_ENTRIES_MAX 1024u
-#define KERNEL_WORKERS 64u /* a few that hang must not keep the others from working */
-#define SUBMIT_TRIES   1000
-#define PAUSE_NS       1000000 /* between two of them */
+#define SQ_ENTRIES_MAX        1024u
+#define KERNEL_WORKERS        64u /* a few that hang must not keep the others from working */
+#define SUBMIT_TRIES          1000
+#define INTERRUPTIONS_AT_ONCE 16
+#define PAUSE_NS              1000000 /* between two of them */
 
 struct ring {
     struct io_uring uring;
     struct halo_loop *loop;
     struct halo_workers *workers;
     struct halo_poller poller;
-    unsigned held;     /* submissions whose completion has not been seen */
-    unsigned polls;    /* of those, the polls of operations */
-    bool wake_armed;   /* the loop's wake descriptor is polled, */
-    bool poller_armed; /* and the epoll instance */
-    bool cancels_owed; /* for some cancel there was no room */
-    bool tells_work;   /* a flag says when the kernel has completions to post */
-    int event_fd;      /* for a host that polls, or -1 */
+    unsigned held;          /* submissions whose completion has not been seen */
+    unsigned polls;         /* of those, the polls of operations */
+    unsigned interruptions; /* of the latest calls, one after the other */
+    bool wake_armed;        /* the loop's wake descriptor is polled, */
+    bool poller_armed;      /* and the epoll instance */
+    bool cancels_owed;      /* for some cancel there was no room */
+    bool tells_work;        /* a flag says when the kernel has completions to post */
+    int event_fd;           /* for a host that polls, or -1 */
     bool has_opcode[HALO_OP_COUNT];
 };
 
@@ -191,11 +193,13 @@ static void collect_workers(struct ring *ring)
 static void check_submitted(struct ring *ring, int result)
 {
     static const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    bool interrupted = result == -EINTR;
     bool refused = result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
     unsigned held = ring->held;
 
-    HALO_CHECK(result >= 0 || refused || result == -EINTR || result == -ETIME, strerror(-result));
-    if (!refused)
+    HALO_CHECK(result >= 0 || refused || interrupted || result == -ETIME, strerror(-result));
+    ring->interruptions = interrupted ? ring->interruptions + 1 : 0;
+    if (!refused && ring->interruptions < INTERRUPTIONS_AT_ONCE)
         return;
     reap(ring);
     if (ring->held == held)

@@ -21,28 +21,28 @@
 #define PIECE_BYTES     (16u << 20)  /* between two looks */
 #define BUFFER_BYTES    (256u << 10) /* for what the kernel does not copy by itself */
 #define SMALL_BYTES     (64u << 10)  /* quicker by a buffer, and soon done */
-#define TRIES_MAX       1000         /* of a call that is interrupted, or moves nothing */
+#define IDLE_MAX        8            /* times that a write may say that it has written nothing */
 #define BLOCK_BYTES_MAX (64u << 10)  /* of a file system that shares data: a page, at the most */
 
 /* ---- copying data -------------------------------------------------------------------------- */
 
-/* Whether a call that has moved nothing should be made again: a signal came, and not for ever. */
 static bool comes_again(const struct halo_op *op, ssize_t moved, unsigned *tries)
 {
-    bool interrupted = moved < 0 && errno == EINTR;
-    return (interrupted || moved == 0) && ++*tries < TRIES_MAX && !halo_op_is_cancelled(op);
+    return moved < 0 && errno == EINTR && halo_op_retries(op, tries);
 }
 
 /* Writes all of it. Returns 0 or -errno; what is written again and again as nothing is EIO. */
 static int64_t write_piece(const struct halo_op *op, int to, const char *data, size_t length,
                            off_t at)
 {
-    unsigned tries = 0;
+    unsigned tries = 0, idle = 0;
 
     while (length > 0) {
         ssize_t written = pwrite(to, data, length, at);
-        if (written <= 0 && !comes_again(op, written, &tries))
-            return written < 0 ? -errno : halo_op_is_cancelled(op) ? -ECANCELED : -EIO;
+        if (written < 0 && !comes_again(op, written, &tries))
+            return -errno;
+        if (written == 0 && ++idle > IDLE_MAX)
+            return -EIO;
         if (written > 0) {
             data += written;
             length -= (size_t)written;
@@ -59,7 +59,7 @@ static ssize_t read_piece(const struct halo_op *op, int from, char *data, size_t
 
     do
         got = pread(from, data, length, at);
-    while (got < 0 && comes_again(op, got, &tries));
+    while (comes_again(op, got, &tries));
     return got < 0 ? -errno : got;
 }
 
@@ -103,7 +103,7 @@ static int64_t copy_piece(const struct halo_op *op, int from, int to, off_t at, 
     ssize_t copied;
     do
         copied = copy_file_range(from, &in, to, &out, length, 0);
-    while (copied < 0 && comes_again(op, copied, &tries));
+    while (comes_again(op, copied, &tries));
     if (copied > 0)
         return copied;
     /* Files of /proc and its like answer 0, with data to read all the same. */
@@ -214,18 +214,31 @@ struct copy {
     bool created;
 };
 
+static int64_t check_source(const struct stat *source)
+{
+    if (S_ISREG(source->st_mode))
+        return 0;
+    return S_ISDIR(source->st_mode) ? -EISDIR : -EINVAL;
+}
+
 static int64_t open_source(struct copy *copy, bool at_once)
 {
     const struct halo_op *op = copy->op;
     int flags = O_RDONLY | (op->flags & HALO_COPY_NO_FOLLOW ? O_NOFOLLOW : 0);
+    int look = op->flags & HALO_COPY_NO_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
+
+    /* To open what cannot be copied, such as a device, could do something. */
+    if (fstatat(op->base_fd, op->path, &copy->source, look) < 0)
+        return -errno;
+    int64_t error = check_source(&copy->source);
+    if (error && !S_ISLNK(copy->source.st_mode))
+        return error;
     copy->from = halo_open_at(op->base_fd, op->path, flags, 0, at_once);
     if (copy->from < 0)
         return copy->from;
     if (fstat(copy->from, &copy->source) < 0)
         return -errno;
-    if (!S_ISREG(copy->source.st_mode))
-        return S_ISDIR(copy->source.st_mode) ? -EISDIR : -EINVAL;
-    return 0;
+    return check_source(&copy->source);
 }
 
 static bool cannot_share(int error)

@@ -26,6 +26,13 @@ enum halo_lookup {
     HALO_LOOKUP_PATH2 /* path is only a text */
 };
 
+/* Which of a file's operations wait for each other. */
+enum halo_turn {
+    HALO_TURN_NONE,
+    HALO_TURN_POSITION, /* where they go by the file's own position */
+    HALO_TURN_SYNC      /* a failure is told to one of them only, and has to reach them all */
+};
+
 /* What becomes of a result that nobody takes. */
 enum halo_unclaimed {
     HALO_UNCLAIMED_NOTHING,
@@ -41,7 +48,7 @@ struct halo_op_row {
     uint8_t lookup;      /* enum halo_lookup; where it is not on a file */
     uint8_t unclaimed;   /* enum halo_unclaimed */
     bool on_file;        /* it counts on op->file */
-    bool in_turn;        /* one after the other where they go by the file's own position */
+    uint8_t turn;        /* enum halo_turn: one after the other on a file */
     bool after_writes;   /* it follows a write that goes on although nobody waits for it */
     bool no_base;        /* there is no system call for it that takes a directory */
     bool no_follow;      /* a symbolic link as the last component is not followed */

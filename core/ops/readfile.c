@@ -16,19 +16,18 @@
 #define PIECE_BYTES     (16u << 20) /* between two looks */
 #define ALONE_BYTES_MAX (16u << 20) /* read on the loop's thread where nobody else waits */
 #define READ_FIRST      16384u      /* bytes that most files fit into */
-#define TRIES_MAX       1000        /* of a call that is interrupted */
 
 /* The next piece. Returns its bytes, 0 at the end, or -errno. */
 static int64_t read_piece(const struct halo_op *op, int fd, void *data, size_t length)
 {
-    ssize_t got = -1;
+    unsigned tries = 0;
+    ssize_t got;
 
-    errno = EINTR;
-    for (int tries = 0; got < 0 && errno == EINTR && tries < TRIES_MAX; tries++) {
+    do {
         if (halo_op_is_cancelled(op))
             return -ECANCELED;
         got = read(fd, data, length < PIECE_BYTES ? length : PIECE_BYTES);
-    }
+    } while (got < 0 && errno == EINTR && halo_op_retries(op, &tries));
     return got < 0 ? -errno : got;
 }
 

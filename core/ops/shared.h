@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "ops/ops.h"
 
@@ -45,6 +46,24 @@ int64_t halo_read_cached(struct halo_file *file, void *data, size_t length, off_
 static inline bool halo_op_is_cancelled(const struct halo_op *op)
 {
     return __atomic_load_n(&op->cancelled, __ATOMIC_RELAXED);
+}
+
+#define HALO_RETRIES_AT_ONCE 16
+#define HALO_RETRIES_MAX     1000
+
+/*
+ * Whether a call that a signal has interrupted should be made again, after a pause where that goes
+ * on; tries counts from 0. For twins of many calls: to begin the operation anew would repeat what
+ * has been done.
+ */
+static inline bool halo_op_retries(const struct halo_op *op, unsigned *tries)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    if (++*tries > HALO_RETRIES_MAX || halo_op_is_cancelled(op))
+        return false;
+    if (*tries > HALO_RETRIES_AT_ONCE)
+        nanosleep(&pause, NULL);
+    return true;
 }
 
 #endif

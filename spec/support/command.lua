@@ -37,7 +37,7 @@ command.luajit = ("env LUA_CPATH='%s/?.so;;' %s"):format(command.build_dir,
 function command.quote(...)
   local words = { ... }
   for i, word in ipairs(words) do
-    words[i] = "'" .. word:gsub("'", "'\\''") .. "'"
+    words[i] = "'" .. tostring(word):gsub("'", "'\\''") .. "'"
   end
   return table.concat(words, " ")
 end
