@@ -6,7 +6,8 @@ local wait = require "halo.wait"
 local waiters = require "halo.waiters"
 
 local error, wake = error, core.wake
-local check_function, supervise = scope.check_function, scope.supervise
+local check_function, is_cancelled = scope.check_function, scope.is_cancelled
+local supervise = scope.supervise
 local guard, settle = wait.guard, wait.settle
 local pop, push, remove = waiters.pop, waiters.push, waiters.remove
 
@@ -112,7 +113,7 @@ function work(self)
   if self.taker == task then
     self.taker = nil
   end
-  self.ended = self.ended or not (ok or err == core.cancelled)
+  self.ended = self.ended or not (ok or is_cancelled(err))
   -- At the end all may go; where only this one has been cancelled, another takes its place.
   while call_idle(self) and self.ended do
   end
