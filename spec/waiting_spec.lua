@@ -274,6 +274,43 @@ describe("of what is handed over under random timeouts", function()
     assert.is_true(sent > 0)
   end)
 
+  it("those who stay are served in the order of their coming", function()
+    local number = random.new(seed)
+    local semaphore, inward, outward = halo.semaphore(1), halo.channel(), halo.channel()
+    local ways = {
+      { wait = function() semaphore:acquire() end, serve = function() semaphore:release() end },
+      { wait = function() inward:recv() end, serve = function() inward:send "value" end },
+      { wait = function() outward:send "value" end, serve = function() outward:recv() end },
+      { wait = function() halo.select { halo.channel(), inward } end,
+        serve = function() inward:send "value" end },
+    }
+    semaphore:acquire()
+    for _, way in ipairs(ways) do
+      local waiting, expected, served = {}, {}, {}
+      for i = 1, rounds(500) do
+        waiting[i] = tasks.start(function()
+          way.wait()
+          table.insert(served, i)
+        end)
+      end
+      for i, task in ipairs(waiting) do
+        if number(2) == 1 then
+          task:cancel()
+        else
+          table.insert(expected, i)
+        end
+      end
+      for _ = 1, #expected do
+        way.serve()
+        if number(3) == 1 then
+          halo.yield()
+        end
+      end
+      halo.yield()
+      assert.same(expected, served)
+    end
+  end)
+
   it("each permit comes back", function()
     local number, permits = random.new(seed), 3
     local semaphore = halo.semaphore(permits)
