@@ -107,6 +107,44 @@ describe("halo.map", function()
     assert.equal(3, cancelled)
   end)
 
+  it("is cancelled where one of its calls alone is, since a result is missing then", function()
+    for _, list in ipairs { numbers(3), ("xyz"):gmatch "." } do
+      local mapping = start(halo.map, list, function(_, i)
+        if i == 2 then
+          halo.sleep(forever)
+        end
+        return i
+      end)
+      for _ = 1, 3 do
+        halo.yield()
+      end
+      local workers = {}
+      for _, info in ipairs(tasks.info_of(mapping).children) do
+        if info.waits_for == "sleep" then
+          table.insert(workers, info.task)
+        end
+      end
+      assert.equal(1, #workers)
+      workers[1]:cancel()
+      assert.is_true(ends_cancelled(mapping))
+    end
+  end)
+
+  it("takes no more where a call outlives the cancellation", function()
+    for _, list in ipairs { numbers(100), ("x"):rep(100):gmatch "x" } do
+      local taken = 0
+      local ok = pcall(halo.map, list, function(_, n)
+        taken = taken + 1
+        pcall(halo.sleep, n < 5 and forever or 0)
+        if n == 5 then
+          error "enough"
+        end
+      end, 5)
+      assert.is_false(ok)
+      assert.equal(5, taken)
+    end
+  end)
+
   it("may be nested", function()
     local sums = halo.map(numbers(10), function(n)
       local sum = 0

@@ -96,6 +96,7 @@ describe("the prompt", function()
     { "x = = 1", "^error: stdin:1: unexpected symbol near '='\n$" },
     { "nope.field", "^error: stdin:1: attempt to index global 'nope' %(a nil value%)\n" },
     { "error 'boom'", "^error: [^\n]*boom\n" },
+    { "\27LJ\2", "^error: attempt to load chunk with wrong mode\n" },
     { "error({})", "^error: %(error object is a table value%)\n" },
     { "error(nil)", "^error: [^\n]*nil[^\n]*\n" },
     { "error(setmetatable({}, { __tostring = error }))", "^error: [^\n]+\n" },

@@ -72,14 +72,20 @@ describe("the time to give up", function()
 end)
 
 describe("what a select leaves behind", function()
+  ---Kilobytes in use.
+  local function memory()
+    for _ = 1, 3 do -- what a finalizer has seen goes with the next collection
+      collectgarbage()
+    end
+    return collectgarbage "count"
+  end
+
   ---Kilobytes that so many selects add, of which each leaves a channel in which nothing happens.
   local function growth(count, select_and_serve)
     select_and_serve(count) -- what is compiled then counts as well
-    collectgarbage()
-    local before = collectgarbage "count"
+    local before = memory()
     select_and_serve(count)
-    collectgarbage()
-    return collectgarbage "count" - before
+    return memory() - before
   end
 
   it("is nothing when it is served", function()
@@ -268,6 +274,43 @@ describe("of what is handed over under random timeouts", function()
     assert.is_true(sent > 0)
   end)
 
+  it("those who stay are served in the order of their coming", function()
+    local number = random.new(seed)
+    local semaphore, inward, outward = halo.semaphore(1), halo.channel(), halo.channel()
+    local ways = {
+      { wait = function() semaphore:acquire() end, serve = function() semaphore:release() end },
+      { wait = function() inward:recv() end, serve = function() inward:send "value" end },
+      { wait = function() outward:send "value" end, serve = function() outward:recv() end },
+      { wait = function() halo.select { halo.channel(), inward } end,
+        serve = function() inward:send "value" end },
+    }
+    semaphore:acquire()
+    for _, way in ipairs(ways) do
+      local waiting, expected, served = {}, {}, {}
+      for i = 1, rounds(500) do
+        waiting[i] = tasks.start(function()
+          way.wait()
+          table.insert(served, i)
+        end)
+      end
+      for i, task in ipairs(waiting) do
+        if number(2) == 1 then
+          task:cancel()
+        else
+          table.insert(expected, i)
+        end
+      end
+      for _ = 1, #expected do
+        way.serve()
+        if number(3) == 1 then
+          halo.yield()
+        end
+      end
+      halo.yield()
+      assert.same(expected, served)
+    end
+  end)
+
   it("each permit comes back", function()
     local number, permits = random.new(seed), 3
     local semaphore = halo.semaphore(permits)
@@ -385,4 +428,74 @@ describe("a loop over what tasks hand over is compiled, and not again and again:
       end
     end)
   end
+end)
+
+describe("in a task that has been cancelled", function()
+  local calls = {
+    ["a send into a buffer with room"] = function(channel)
+      channel:send "new"
+      return channel:recv()
+    end,
+    ["a recv of what is there"] = function(channel)
+      local value = channel:recv()
+      return value
+    end,
+    ["a select that could be served"] = function(channel)
+      return select(2, halo.select { halo.channel(), channel })
+    end,
+    ["a select that could send"] = function(channel)
+      halo.select { { channel, "new" } }
+      return channel:recv()
+    end,
+    ["a permit that is free"] = function(_, semaphore)
+      semaphore:acquire()
+      semaphore:release()
+      return "value"
+    end,
+    ["a permit for a function"] = function(_, semaphore)
+      return semaphore:with(function() return "value" end)
+    end,
+  }
+  for name, call in pairs(calls) do
+    it("raises the cancellation each time, and changes nothing: " .. name, function()
+      local channel, semaphore = halo.channel(3), halo.semaphore(1)
+      channel:send "value"
+      tasks.run_cancelled(function()
+        for _ = 1, 3 do
+          local ok, err = pcall(call, channel, semaphore)
+          assert.is_false(ok)
+          assert.is_true(halo.is_cancelled(err))
+        end
+        assert.equal("value", halo.shield(call, channel, semaphore))
+      end)
+      channel:close()
+      local count = 0
+      for _ in channel do
+        count = count + 1
+      end
+      assert.is_true(count <= 1)
+      assert.is_true(semaphore:try_acquire())
+    end)
+  end
+
+  it("a loop over a channel that never lacks anything ends", function()
+    local channel = halo.channel(10)
+    local feeding = halo.spawn(function()
+      while true do
+        channel:send "value"
+      end
+    end)
+    local task = tasks.start(function()
+      local count = 0
+      for _ in channel do
+        count = count + 1
+        if count % 5 == 0 then
+          halo.current():cancel()
+        end
+      end
+    end)
+    assert.is_true(tasks.ends_cancelled(task))
+    feeding:cancel()
+    assert.is_true(tasks.ends_cancelled(feeding))
+  end)
 end)

@@ -222,6 +222,25 @@ static int wake(lua_State *L)
     return 1;
 }
 
+static bool may_be_cancelled(const struct halo_lua *lua)
+{
+    return lua->task &&
+           (lua->task->cancelled || atomic_load_explicit(&lua->interrupt, memory_order_relaxed));
+}
+
+/*
+ * cancellation(): whether the running task may have been cancelled; and, for the FFI, a function
+ * that tells so and what it takes: to call that one a compiled loop need not leave its trace.
+ */
+static int cancellation(lua_State *L)
+{
+    const struct halo_lua *lua = halo_lua_self(L);
+    lua_pushboolean(L, may_be_cancelled(lua));
+    lua_pushlightuserdata(L, (void *)(uintptr_t)may_be_cancelled);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)lua);
+    return 3;
+}
+
 /* shield(by): counts the running task's shields up or down. */
 static int shield(lua_State *L)
 {
@@ -278,6 +297,7 @@ static const luaL_Reg functions[] = {
     {"engine", engine},
     {"park", park},
     {"wake", wake},
+    {"cancellation", cancellation},
     {"shield", shield},
     {"run", run},
     {"failures", failures},

@@ -6,6 +6,7 @@
 -- when the task goes on. An entry that has been served is the task's: what it was given is given,
 -- whatever becomes of the task.
 
+local check_cancelled = require "halo.cancellation"
 local core = require "halo.core"
 local Queue = require "halo.queue"
 local waiters = require "halo.waiters"
@@ -110,7 +111,9 @@ function Channel:send(value)
   if value == nil then
     core.raise("bad argument #1 to 'send' "
       .. "(nil cannot be sent: it means that the channel is closed)")
-  elseif not try_send(self, value) and wait(self.senders, value).closed then
+  end
+  check_cancelled()
+  if not try_send(self, value) and wait(self.senders, value).closed then
     core.raise(CLOSED)
   end
   return true
@@ -120,6 +123,7 @@ end
 ---@async
 ---@return any # nil when the channel is closed and empty
 function Channel:recv()
+  check_cancelled()
   local received, value = try_recv(self)
   if received then
     return value
@@ -240,6 +244,7 @@ end
 ---@return any value what was received; nil from a channel that is closed
 function channel.select(cases)
   local count = check_cases(cases)
+  check_cancelled()
   for i = 1, count do
     local case = cases[i]
     if is_channel(case) then

@@ -5,6 +5,7 @@
 local core = require "halo.core"
 local fs = require "halo.fs"
 local guard = require("halo.wait").guard
+local is_cancelled = require("halo.scope").is_cancelled
 local waiters = require "halo.waiters"
 
 local loader = {}
@@ -191,7 +192,7 @@ local function join_loading(name, me)
     wait_for(entry, me)
     if entry.ok then
       return true, entry.value
-    elseif entry.value ~= core.cancelled then
+    elseif not is_cancelled(entry.value) then
       error(entry.value, 0)
     end
     entry = loading[name] -- that task was cancelled: it is another's turn
@@ -200,7 +201,7 @@ local function join_loading(name, me)
 end
 
 local function finish(name, entry, ok, value)
-  if not ok and value == core.cancelled then
+  if not ok and is_cancelled(value) then
     loaded[name] = nil -- which says nothing about the module
   elseif ok and value ~= nil then
     loaded[name] = value

@@ -1,12 +1,14 @@
 -- Many calls at once: map, all and race. Each is a group of tasks that is waited for.
 
+local check_cancelled = require "halo.cancellation"
 local core = require "halo.core"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 local waiters = require "halo.waiters"
 
 local error, wake = error, core.wake
-local check_function, supervise = scope.check_function, scope.supervise
+local check_function, is_cancelled = scope.check_function, scope.is_cancelled
+local supervise = scope.supervise
 local guard, settle = wait.guard, wait.settle
 local pop, push, remove = waiters.pop, waiters.push, waiters.remove
 
@@ -44,6 +46,7 @@ end
 ---@field group userdata
 ---@field results any[]
 ---@field count integer items taken
+---@field done integer of which fn has returned
 ---@field workers integer
 ---@field taker halo.Task? who is in the iterator
 ---@field idle halo.Waiters those that stand by
@@ -88,6 +91,7 @@ local function take_and_run(self, task)
     if self.taker then
       stand_by(self, task)
     else
+      check_cancelled()
       self.taker = task
       local item = iterator()
       self.taker = nil
@@ -101,6 +105,7 @@ local function take_and_run(self, task)
         call_next(self)
       end
       results[i] = fn(item, i)
+      self.done = self.done + 1
     end
   end
 end
@@ -112,12 +117,19 @@ function work(self)
   if self.taker == task then
     self.taker = nil
   end
-  self.ended = self.ended or not (ok or err == core.cancelled)
+  self.ended = self.ended or not (ok or is_cancelled(err))
   -- At the end all may go; where only this one has been cancelled, another takes its place.
   while call_idle(self) and self.ended do
   end
   if not ok then
     error(err, 0)
+  end
+end
+
+---A worker may have been cancelled and this task not, or not yet: then there are not all results.
+local function check_complete(complete)
+  if not complete then
+    error(core.cancelled, 0)
   end
 end
 
@@ -129,6 +141,7 @@ local function map_iterator(iterator, fn, limit)
     group = core.group(),
     results = {},
     count = 0,
+    done = 0,
     workers = 0,
     idle = waiters.new(),
     called = false,
@@ -136,28 +149,35 @@ local function map_iterator(iterator, fn, limit)
   }
   call_next(self)
   supervise(self.group)
+  check_complete(self.ended and self.done == self.count)
   return self.results
 end
 
 local function map_array(list, fn, limit)
   local results, group = {}, core.group()
-  local i, count = 0, #list
+  local i, count, done = 0, #list, 0
   local function work_array()
     while i < count do
+      check_cancelled()
       i = i + 1
       local place = i
       results[place] = fn(list[place], place)
+      done = done + 1
     end
   end
   for _ = 1, math.min(limit, count) do
     core.group_spawn(group, work_array)
   end
   supervise(group)
+  check_complete(done == count)
   return results
 end
 
----Calls fn(item, i) for each item, at most limit of them at a time, in the order of the list. Each
----item that was taken from an iterator is given to fn, whatever happens meanwhile.
+---Calls fn(item, i) for each item, at most limit of them at a time, beginning in their order.
+---
+---The first call that fails, or the cancellation of this one, cancels those under way; the results
+---are dropped, and no other item is taken. An item that has been taken is given to fn, whatever
+---happens meanwhile: none is lost between a channel and fn.
 ---@async
 ---@param list any[]|fun(): any an array, or an iterator: a function, a channel
 ---@param fn fun(item: any, i: integer): any

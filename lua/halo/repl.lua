@@ -49,7 +49,7 @@ local function compile(code)
     return chunk
   end
   local statement
-  chunk, statement = loadstring(code, "=stdin")
+  chunk, statement = load(code, "=stdin", "t")
   return chunk, statement, not chunk and (is_incomplete(expression) or is_incomplete(statement))
 end
 

@@ -1,5 +1,6 @@
 -- A semaphore: at most so many tasks at a time.
 
+local check_cancelled = require "halo.cancellation"
 local core = require "halo.core"
 local guard = require("halo.wait").guard
 local waiters = require "halo.waiters"
@@ -12,6 +13,7 @@ Semaphore.__index = Semaphore
 ---@async
 ---@return true
 function Semaphore:acquire()
+  check_cancelled()
   if self.free > 0 then
     self.free = self.free - 1
     return true
