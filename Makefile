@@ -177,7 +177,7 @@ test: deps ## install what is missing, build, and run all specs on each engine
 
 # GATES="format lua" runs only these; spec/support/check.sh says what there is.
 check: ## run the quality gates: warnings, layout, includes, sanitizers, valgrind
-	@sh spec/support/requirements.sh build test check
+	@sh spec/support/requirements.sh build test check extra
 	+@sh spec/support/check.sh '$(SUBMAKE)' $(GATES)
 
 # JOBS="read lstat" TASKS="1 8 128" BENCH_ROUNDS=9 narrow or sharpen it; spec/bench/run.lua says more.
@@ -209,7 +209,7 @@ clean: ## remove build/
 	rm -rf build
 
 deps: ## install the packages that building and testing need and this machine lacks
-	@sh spec/support/requirements.sh build test
+	@sh spec/support/requirements.sh build test extra
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile

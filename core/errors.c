@@ -1,6 +1,10 @@
-/* The names of errno, which C libraries keep to themselves: strerrorname_np() is glibc's alone. */
+/* Errors as texts; strerrorname_np(), which knows their names, is glibc's alone. */
 #include <errno.h>
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "check.h"
 #include "halo.h"
 
 #define NAME(code) [code] = #code
@@ -34,4 +38,10 @@ const char *halo_error_name(int error)
     if (code >= sizeof(names) / sizeof(names[0]) || !names[code])
         return "UNKNOWN";
     return names[code];
+}
+
+void halo_check_failed(const char *file, int line, const char *condition, const char *reason)
+{
+    fprintf(stderr, "halo: %s:%d: %s (%s)\n", file, line, reason, condition);
+    abort();
 }

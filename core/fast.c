@@ -10,15 +10,15 @@
 #include <unistd.h>
 
 #include "loop.h"
-#include "ops/op_functions.h"
+#include "ops/shared.h"
 #include "ops/ops.h"
 
-static bool may_start(struct halo_loop *loop, enum halo_op_code code, bool alone)
+static bool may_start(struct halo_loop *loop, unsigned kind, bool alone)
 {
-    if (loop->config.engine != HALO_ENGINE_AUTO)
+    if (loop->config.engine != HALO_ENGINE_AUTO || halo_loop_has_forked(loop))
         return false;
     if (!alone)
-        return loop->policy.skip[code] == 0 && !halo_policy_is_due(&loop->policy);
+        return loop->policy.skip[kind] == 0 && !halo_policy_is_due(&loop->policy);
     /* Whoever is alone makes no turns: nothing else would renew the slice. */
     if (halo_policy_is_due(&loop->policy))
         halo_policy_turn(&loop->policy);
@@ -26,16 +26,25 @@ static bool may_start(struct halo_loop *loop, enum halo_op_code code, bool alone
 }
 
 /* Whoever is alone may go anywhere, and must not look at the mounts: nothing makes that old. */
-static bool may_go(struct halo_loop *loop, enum halo_op_code code, const char *path, unsigned flags)
+static bool may_go(struct halo_loop *loop, enum halo_op_code code, const char *path, bool follow,
+                   unsigned flags)
 {
-    bool alone = halo_policy_is_alone(loop, flags, 0);
-    return may_start(loop, code, alone) && (alone || halo_policy_is_local(loop, path));
+    bool alone = halo_loop_is_alone(loop, flags, 0), resolved;
+
+    if (!may_start(loop, code, alone))
+        return false;
+    return alone ||
+           (halo_mounts_locate(&loop->files.mounts, AT_FDCWD, path, follow, &resolved) == 0 &&
+            resolved);
 }
 
 static struct halo_file *find_quick(struct halo_loop *loop, uint64_t handle)
 {
-    struct halo_file *file = halo_loop_find_open(loop, handle);
-    return file && file->local && !(file->flags & (O_DIRECT | O_SYNC | O_DSYNC)) ? file : NULL;
+    struct halo_file *file = halo_files_find_open(&loop->files, handle);
+    return file && file->local && file->straying == 0 &&
+                   !(file->flags & (O_DIRECT | O_SYNC | O_DSYNC))
+               ? file
+               : NULL;
 }
 
 /* The place of a call at the file's own position, unless somebody else is at it. */
@@ -47,31 +56,32 @@ static bool find_place(const struct halo_file *file, uint64_t *offset)
     return !file->turn[HALO_TURN_READ] && !file->shares_offset;
 }
 
-static void count_one(struct halo_loop *loop, enum halo_op_code code, uint64_t ns)
+static void count_one(struct halo_loop *loop, unsigned kind, uint64_t ns)
 {
     loop->stats.submitted++;
     loop->stats.retired++;
     loop->stats.direct++;
-    halo_policy_took(&loop->policy, code, ns);
+    halo_policy_took(&loop->policy, kind, ns);
 }
 
 int64_t halo_fast_read(struct halo_loop *loop, uint64_t handle, void *data, size_t length,
                        uint64_t offset, unsigned flags)
 {
-    bool alone = halo_policy_is_alone(loop, flags, 0);
+    bool alone = halo_loop_is_alone(loop, flags, 0);
     struct halo_file *file = find_quick(loop, handle);
     uint64_t place = offset;
     size_t done = 0;
-    ssize_t got;
+    int64_t got;
 
-    if (!file || !length || length > HALO_TRY_BYTES_MAX || !find_place(file, &place) ||
-        !may_start(loop, HALO_OP_READ, alone))
+    /* Where nobody can say whether a read would wait, the ordinary way looks at the clock. */
+    if (!file || (file->blind && !alone) || !length || length > HALO_TRY_BYTES_MAX ||
+        !find_place(file, &place) || !may_start(loop, HALO_OP_READ, alone))
         return HALO_DECLINED;
     do {
         uint8_t *to = (uint8_t *)data + done;
         off_t at = (off_t)(place + done);
         got = alone ? pread(file->fd, to, length - done, at)
-                    : halo_read_cached(file->fd, to, length - done, at);
+                    : halo_read_cached(file, to, length - done, at);
         if (got < 0)
             return HALO_DECLINED;
         done += (size_t)got;
@@ -91,7 +101,7 @@ int64_t halo_fast_write(struct halo_loop *loop, uint64_t handle, const void *dat
 
     if (!file || !length || length > HALO_TRY_BYTES_MAX || (file->flags & O_APPEND) ||
         !find_place(file, &place) ||
-        !may_start(loop, HALO_OP_WRITE, halo_policy_is_alone(loop, flags, 0)))
+        !may_start(loop, HALO_OP_WRITE, halo_loop_is_alone(loop, flags, 0)))
         return HALO_DECLINED;
     uint64_t start_ns = halo_now_ns();
     ssize_t put = pwrite(file->fd, data, length, (off_t)place);
@@ -109,7 +119,7 @@ int64_t halo_fast_stat(struct halo_loop *loop, const char *path, bool follow, st
 {
     enum halo_op_code code = follow ? HALO_OP_STAT : HALO_OP_LSTAT;
 
-    if (!may_go(loop, code, path, flags))
+    if (!may_go(loop, code, path, follow, flags))
         return HALO_DECLINED;
     uint64_t start_ns = halo_now_ns();
     if (statx(AT_FDCWD, path, follow ? 0 : AT_SYMLINK_NOFOLLOW, HALO_STATX_WANTED, status) < 0)
@@ -123,7 +133,7 @@ int64_t halo_fast_fstat(struct halo_loop *loop, uint64_t handle, struct statx *s
 {
     const struct halo_file *file = find_quick(loop, handle);
 
-    if (!file || !may_start(loop, HALO_OP_FSTAT, halo_policy_is_alone(loop, flags, 0)))
+    if (!file || !may_start(loop, HALO_OP_FSTAT, halo_loop_is_alone(loop, flags, 0)))
         return HALO_DECLINED;
     uint64_t start_ns = halo_now_ns();
     if (statx(file->fd, "", AT_EMPTY_PATH, HALO_STATX_WANTED, status) < 0)
@@ -142,26 +152,25 @@ static int64_t read_known(int fd, const struct stat *status, void *data, size_t 
 }
 
 int64_t halo_fast_readfile(struct halo_loop *loop, const char *path, void *data, size_t size,
-                           int *fifo, unsigned flags)
+                           int *stream_fd, unsigned flags)
 {
     struct stat status;
 
-    *fifo = -1;
-    if (!may_go(loop, HALO_OP_READFILE, path, flags))
+    *stream_fd = -1;
+    if (!may_go(loop, HALO_OP_READFILE, path, true, flags))
         return HALO_DECLINED;
     uint64_t start_ns = halo_now_ns();
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return HALO_DECLINED;
     if (fstat(fd, &status) < 0)
-        status.st_mode = 0;
-    if (S_ISFIFO(status.st_mode)) {
-        *fifo = fd;
+        status.st_mode = S_IFREG;
+    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
+        *stream_fd = fd;
         return HALO_DECLINED;
     }
-    if (size > HALO_TRY_BYTES_MAX)
-        size = HALO_TRY_BYTES_MAX;
-    int64_t result = read_known(fd, &status, data, size);
+    int64_t result =
+        read_known(fd, &status, data, size < HALO_TRY_BYTES_MAX ? size : HALO_TRY_BYTES_MAX);
     close(fd);
     if (result >= 0)
         count_one(loop, HALO_OP_READFILE, halo_now_ns() - start_ns);

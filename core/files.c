@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "loop.h"
+#include "ops/ops.h"
 
 #define CHUNK_FILES    64
 #define GENERATION_MAX ((1ull << (64 - HALO_FILE_INDEX_BITS)) - 1)
@@ -73,9 +76,18 @@ int halo_files_reserve(struct halo_files *files, uint32_t max_files, struct halo
     return 0;
 }
 
+static struct halo_kept *take_first(struct halo_file *file)
+{
+    struct halo_kept *kept = file->kept;
+    file->kept = kept->next;
+    return kept;
+}
+
 void halo_files_vacate(struct halo_files *files, struct halo_file *file)
 {
     HALO_CHECK(file->in_flight == 0, "a file was closed with operations in flight");
+    while (file->kept)
+        free(take_first(file));
     file->state = HALO_FILE_FREE;
     file->generation++;
     files->open--;
@@ -85,7 +97,7 @@ void halo_files_vacate(struct halo_files *files, struct halo_file *file)
         put_free(files, file);
 }
 
-struct halo_file *halo_files_find(const struct halo_files *files, uint64_t handle)
+static struct halo_file *find(const struct halo_files *files, uint64_t handle)
 {
     uint32_t index = handle & HALO_FILE_INDEX_MASK;
     if (index / CHUNK_FILES >= files->chunk_count)
@@ -94,6 +106,12 @@ struct halo_file *halo_files_find(const struct halo_files *files, uint64_t handl
     if (file->state == HALO_FILE_FREE || file->generation != handle >> HALO_FILE_INDEX_BITS)
         return NULL;
     return file;
+}
+
+struct halo_file *halo_files_find_open(const struct halo_files *files, uint64_t handle)
+{
+    struct halo_file *file = find(files, handle);
+    return file && file->state == HALO_FILE_OPEN && !file->dropped ? file : NULL;
 }
 
 void halo_files_each(struct halo_files *files, void (*visit)(struct halo_file *, void *),
@@ -106,17 +124,17 @@ void halo_files_each(struct halo_files *files, void (*visit)(struct halo_file *,
     }
 }
 
+/* ---- descriptors --------------------------------------------------------------------------- */
+
 void halo_file_inspect(struct halo_files *files, struct halo_file *file)
 {
     struct statx statx_now;
-    bool local;
 
-    if (halo_mount_inspect(&files->mounts, file->fd, &statx_now, &local) < 0)
+    if (halo_mounts_inspect(&files->mounts, file->fd, &statx_now, &file->place) < 0)
         return;
     mode_t type = statx_now.stx_mode & S_IFMT;
     file->stream = type != S_IFREG && type != S_IFDIR && type != S_IFBLK && type != S_IFLNK;
-    file->local = (type == S_IFREG || type == S_IFDIR) && local;
-    files->seen_remote |= !file->local && !file->stream;
+    file->local = (type == S_IFREG || type == S_IFDIR) && file->place == 0;
     file->clear_nonblock = !file->stream && !(file->flags & (O_NONBLOCK | O_PATH));
     if (!file->local)
         halo_file_clear_nonblock(file);
@@ -127,4 +145,345 @@ void halo_file_clear_nonblock(struct halo_file *file)
     if (file->clear_nonblock)
         fcntl(file->fd, F_SETFL, (int)file->flags & ~O_NONBLOCK);
     file->clear_nonblock = false;
+}
+
+/* ---- coming -------------------------------------------------------------------------------- */
+
+static int enter(struct halo_files *files, uint64_t handle, struct halo_file **slot, int *fd)
+{
+    struct halo_file *file = halo_files_find_open(files, handle);
+    if (!file)
+        return -EBADF;
+    *slot = file;
+    *fd = file->fd;
+    file->in_flight++;
+    return 0;
+}
+
+/* From here on the file is refused to others. The close itself is none of those it waits for. */
+static int enter_close(struct halo_files *files, struct halo_op *op)
+{
+    struct halo_file *file = halo_files_find_open(files, op->file);
+    if (!file)
+        return -EBADF;
+    file->state = HALO_FILE_CLOSING;
+    op->slot = file;
+    op->fd = file->fd;
+    /* The directory of a name that is taken back; without it the name stays. */
+    if (op->base && enter(files, op->base, &op->base_slot, &op->base_fd) < 0)
+        op->path = NULL;
+    return 0;
+}
+
+int halo_files_enter(struct halo_files *files, struct halo_op *op)
+{
+    int error = 0;
+
+    if (halo_op_is(op, HALO_OP_CLOSE))
+        return enter_close(files, op);
+    if (op->base && op->row->no_base)
+        return -EINVAL;
+    if (op->row->on_file)
+        error = enter(files, op->file, &op->slot, &op->fd);
+    if (!error && op->base)
+        error = enter(files, op->base, &op->base_slot, &op->base_fd);
+    return error;
+}
+
+/* ---- the turn at the file's position ------------------------------------------------------- */
+
+/* The reading and the writing side of a stream move on their own; a plain file has one position. */
+static enum halo_file_turn side_of(const struct halo_op *op)
+{
+    return op->slot->stream && halo_op_is(op, HALO_OP_WRITE) ? HALO_TURN_WRITE : HALO_TURN_READ;
+}
+
+/* Whoever else has the descriptor reads and writes on from where we were, and we from there. */
+static void settle_offset(struct halo_op *op)
+{
+    struct halo_file *file = op->slot;
+    if (file->shares_offset)
+        file->position = (uint64_t)lseek(file->fd, 0, SEEK_CUR);
+    op->offset = file->position;
+    file->sought = false;
+}
+
+static void move_position(struct halo_file *file, uint64_t position)
+{
+    file->position = position;
+    if (file->shares_offset)
+        lseek(file->fd, (off_t)position, SEEK_SET);
+}
+
+static bool has_turn(struct halo_op *op)
+{
+    struct halo_file *file = op->slot;
+
+    if (op->sequential || !op->row->in_turn || op->offset != HALO_POSITION)
+        return true;
+    op->sequential = true;
+    enum halo_file_turn side = side_of(op);
+    if (file->turn[side]) {
+        halo_list_append(&file->waiting[side], op);
+        return false;
+    }
+    file->turn[side] = op;
+    settle_offset(op);
+    return true;
+}
+
+/* A seek that came in between has the last word; what nobody has taken was not read. */
+static void advance(struct halo_op *op)
+{
+    struct halo_file *file = op->slot;
+    bool writes = halo_op_is(op, HALO_OP_WRITE);
+
+    /* With O_APPEND a write goes to the end, wherever the position is. */
+    if (file->stream || (writes && (file->flags & O_APPEND)) || (op->abandoned && !writes))
+        return;
+    if (op->done > 0 && !file->sought)
+        move_position(file, op->offset + op->done);
+}
+
+/* The file may have been closed, and its slot be another file's, since the operation ended. */
+static bool is_open_still(const struct halo_op *op)
+{
+    return op->slot->state == HALO_FILE_OPEN && halo_file_handle(op->slot) == op->file;
+}
+
+void halo_file_pass_turn(struct halo_op *op, struct halo_list *ready)
+{
+    struct halo_file *file = op->slot;
+
+    if (!op->sequential)
+        return;
+    op->sequential = false;
+    if (!is_open_still(op))
+        return;
+    enum halo_file_turn side = side_of(op);
+    if (file->turn[side] != op)
+        return;
+    advance(op);
+    struct halo_op *next = halo_list_take(&file->waiting[side]);
+    file->turn[side] = next;
+    if (next) {
+        settle_offset(next);
+        halo_list_append(ready, next);
+    }
+}
+
+/* ---- writes that nobody waits for ---------------------------------------------------------- */
+
+void halo_file_let_stray(struct halo_op *op)
+{
+    op->straying = true;
+    op->slot->straying++;
+}
+
+static void end_straying(struct halo_op *op, struct halo_list *ready)
+{
+    if (!op->straying)
+        return;
+    op->straying = false;
+    if (--op->slot->straying == 0)
+        halo_list_append_all(ready, &op->slot->held);
+}
+
+/* ---- starting and leaving ------------------------------------------------------------------ */
+
+bool halo_file_may_start(struct halo_op *op)
+{
+    struct halo_file *file = op->slot;
+
+    if (!file)
+        return true;
+    if (halo_op_is(op, HALO_OP_CLOSE)) {
+        if (file->in_flight == 0)
+            return true;
+        file->closer = op; /* the last one to leave starts it */
+        return false;
+    }
+    if (!has_turn(op))
+        return false;
+    if (!op->row->after_writes || file->straying == 0)
+        return true;
+    halo_list_append(&file->held, op);
+    return false;
+}
+
+static void leave(struct halo_file *file, struct halo_list *ready)
+{
+    HALO_CHECK(file->in_flight > 0, "more operations left a file than came");
+    if (--file->in_flight == 0 && file->closer) {
+        halo_list_append(ready, file->closer);
+        file->closer = NULL;
+    }
+}
+
+void halo_files_leave(struct halo_op *op, struct halo_list *ready)
+{
+    struct halo_file *file = op->slot, *base = op->base_slot;
+
+    op->base_slot = NULL;
+    if (file && op->row->on_file) {
+        end_straying(op, ready);
+        leave(file, ready);
+    }
+    if (base)
+        leave(base, ready);
+}
+
+/* ---- what nobody has taken ----------------------------------------------------------------- */
+
+void halo_file_keep(struct halo_op *op)
+{
+    struct halo_kept *kept = (struct halo_kept *)op->storage;
+    struct halo_kept **last = &op->slot->kept;
+
+    if (!is_open_still(op))
+        return;
+    while (*last)
+        last = &(*last)->next;
+    kept->next = NULL;
+    kept->start = sizeof(*kept);
+    kept->end = halo_op_is(op, HALO_OP_READ) ? kept->start + op->done : (size_t)op->result;
+    kept->stored = op->stored;
+    *last = kept;
+    op->storage = NULL;
+    op->stored = 0;
+    op->result = 0;
+}
+
+/* A part of what is kept, as much as a read of bytes has asked for. */
+static void copy_kept(struct halo_op *op, struct halo_kept *kept)
+{
+    size_t length = kept->end - kept->start;
+    if (length > op->length)
+        length = op->length;
+    if (op->into)
+        op->data = op->into;
+    memcpy(op->data, (char *)kept + kept->start, length);
+    kept->start += length;
+    op->done = length;
+    op->result = (int64_t)length;
+}
+
+bool halo_file_take_kept(struct halo_op *op)
+{
+    struct halo_file *file = op->slot;
+    struct halo_kept *kept = file->kept;
+
+    if (!kept)
+        return false;
+    if (halo_op_is(op, HALO_OP_READ)) {
+        copy_kept(op, kept);
+        if (kept->start == kept->end)
+            free(take_first(file));
+        return true;
+    }
+    take_first(file);
+    free(op->storage);
+    op->storage = (char *)kept;
+    op->stored = kept->stored;
+    op->data = (uint8_t *)op->storage + sizeof(*kept);
+    op->result = (int64_t)kept->end;
+    return true;
+}
+
+/* ---- files, for the caller ----------------------------------------------------------------- */
+
+int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_info *info)
+{
+    const struct halo_file *file = halo_files_find_open(&loop->files, handle);
+    if (!file)
+        return -EBADF;
+    *info = (struct halo_file_info){
+        .flags = file->flags,
+        .stream = file->stream,
+        .position = file->position,
+        .in_flight = file->in_flight,
+    };
+    return 0;
+}
+
+int halo_file_fd(struct halo_loop *loop, uint64_t handle)
+{
+    struct halo_file *file = halo_files_find_open(&loop->files, handle);
+    if (!file)
+        return -EBADF;
+    halo_file_clear_nonblock(file);
+    return file->fd;
+}
+
+int halo_file_seek(struct halo_loop *loop, uint64_t handle, uint64_t position)
+{
+    struct halo_file *file = halo_files_find_open(&loop->files, handle);
+    if (!file)
+        return -EBADF;
+    if (file->stream)
+        return -ESPIPE;
+    move_position(file, position);
+    file->sought = true;
+    return 0;
+}
+
+int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handle)
+{
+    struct halo_file *file;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    int error = halo_files_reserve(&loop->files, loop->config.max_files, &file);
+    if (error)
+        return error;
+    file->fd = fd;
+    file->borrowed = borrow;
+    loop->files.borrowed += borrow;
+    /* Whoever opened it chose the flags, and may share them with other processes. */
+    file->flags = (uint32_t)flags | O_NONBLOCK;
+    file->state = HALO_FILE_OPEN;
+    halo_file_inspect(&loop->files, file);
+    file->flags = (uint32_t)flags;
+    off_t position = lseek(fd, 0, SEEK_CUR);
+    file->position = position > 0 ? (uint64_t)position : 0;
+    file->shares_offset = position >= 0 && !file->stream;
+    *handle = halo_file_handle(file);
+    return 0;
+}
+
+struct visitor {
+    void (*visit)(uint64_t file, void *context);
+    void *context;
+};
+
+static void visit_open(struct halo_file *file, void *context)
+{
+    const struct visitor *visitor = context;
+    if (file->state == HALO_FILE_OPEN && !file->borrowed)
+        visitor->visit(halo_file_handle(file), visitor->context);
+}
+
+void halo_file_each(struct halo_loop *loop, void (*visit)(uint64_t file, void *context),
+                    void *context)
+{
+    struct visitor visitor = {.visit = visit, .context = context};
+    halo_files_each(&loop->files, visit_open, &visitor);
+}
+
+/* ---- files that were forgotten ------------------------------------------------------------- */
+
+void halo_file_drop(struct halo_loop *loop, uint64_t handle)
+{
+    struct halo_file *file = halo_files_find_open(&loop->files, handle);
+    if (!file || file->dropped)
+        return;
+    if (file->local && file->in_flight == 0) {
+        if (!file->borrowed)
+            close(file->fd);
+        halo_files_vacate(&loop->files, file);
+        return;
+    }
+    file->dropped = true;
+    file->next = loop->files.dropped;
+    loop->files.dropped = file;
 }

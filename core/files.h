@@ -2,9 +2,10 @@
  * files.h: the open files. A handle is a slot's index below the slot's generation, which counts
  * up at each close, so that a stale handle is refused instead of reaching another file.
  *
- * A slot counts the operations that are under way on it. Close refuses new ones, cancels those,
- * and is started by the last one to leave: a descriptor is never closed, and so its number never
- * reused, while a kernel worker might still look it up.
+ * A slot counts the operations that are under way on it. Close refuses new ones, and is started by
+ * the last one to leave: a descriptor is never closed, and so its number never reused, while a
+ * kernel worker might still look it up. Nothing here starts an operation: who leaves a file is
+ * given those that may start now.
  */
 #ifndef HALO_FILES_H
 #define HALO_FILES_H
@@ -21,6 +22,13 @@ enum halo_file_state { HALO_FILE_FREE, HALO_FILE_OPENING, HALO_FILE_OPEN, HALO_F
 /* Where an operation at the file's own position waits for the one before it. */
 enum halo_file_turn { HALO_TURN_READ, HALO_TURN_WRITE, HALO_TURNS };
 
+/* What nobody has taken, at the start of the storage of the operation that brought it. */
+struct halo_kept {
+    struct halo_kept *next;
+    size_t start, end; /* bytes, from the start of the storage; or how many entries are there */
+    size_t stored;     /* bytes in all */
+};
+
 struct halo_file {
     uint64_t generation;
     uint64_t position;
@@ -28,17 +36,24 @@ struct halo_file {
     uint32_t in_flight;
     uint32_t flags; /* O_* as opened */
     int fd;
-    int sync_error;      /* the first failure of fsync, for ever; or 0 */
+    int sync_error;      /* the first failure to make sure of the data, for ever; or 0 */
     uint8_t state;       /* enum halo_file_state */
+    uint8_t place;       /* see mounts.h */
+    uint8_t lock;        /* LOCK_SH or LOCK_EX where it is held by this handle, or 0 */
     bool stream;         /* pipe, terminal, socket, inotify: polled first, no offsets */
-    bool local;          /* close(2) is known not to wait for a network or daemon */
+    bool local;          /* a file or directory whose close(2) waits for no network or daemon */
     bool clear_nonblock; /* nobody has asked for O_NONBLOCK; see halo_file_clear_nonblock() */
     bool borrowed;       /* the descriptor is somebody else's */
     bool shares_offset;  /* with others who have the descriptor: it is kept right */
-    uint64_t written;    /* bytes */
+    bool blind;          /* the file system does not say whether a read would wait */
+    bool sought;         /* since the latest operation at the position has begun */
     bool dropped;        /* forgotten by its owner, to be closed by the loop */
+    uint64_t written;    /* bytes */
     struct halo_op *turn[HALO_TURNS]; /* at the position now; streams have one a direction */
     struct halo_list waiting[HALO_TURNS];
+    struct halo_kept *kept; /* what the next read has first */
+    uint32_t straying;      /* writes that go on although nobody waits for them */
+    struct halo_list held;  /* by those */
     struct halo_op *closer;
     struct halo_file *next; /* in the free list or the dropped list */
 };
@@ -51,16 +66,17 @@ struct halo_files {
     struct halo_file *free_first, *free_last;
     struct halo_file *dropped;
     struct halo_mounts mounts;
-    bool seen_remote; /* a file on a mount that is not local has been opened */
 };
+
+/* ---- slots --------------------------------------------------------------------------------- */
 
 void halo_files_free(struct halo_files *files);
 /* A slot in the state OPENING. Returns 0, -EMFILE above max_files, or -ENOMEM. */
 int halo_files_reserve(struct halo_files *files, uint32_t max_files, struct halo_file **out);
 /* The slot goes back; its handle is stale from here on. */
 void halo_files_vacate(struct halo_files *files, struct halo_file *file);
-/* The slot behind a handle, whatever its state but FREE, or NULL. */
-struct halo_file *halo_files_find(const struct halo_files *files, uint64_t handle);
+/* The open file behind a handle, or NULL. */
+struct halo_file *halo_files_find_open(const struct halo_files *files, uint64_t handle);
 /* Calls visit for each slot that is not free. */
 void halo_files_each(struct halo_files *files, void (*visit)(struct halo_file *, void *),
                      void *context);
@@ -70,8 +86,35 @@ static inline uint64_t halo_file_handle(const struct halo_file *file)
     return file->generation << HALO_FILE_INDEX_BITS | file->index;
 }
 
+/* ---- operations on files ------------------------------------------------------------------- */
+
+/* Counts an operation on its files. Returns 0, or -EBADF for a handle that is closed. */
+int halo_files_enter(struct halo_files *files, struct halo_op *op);
 /*
- * Looks at a descriptor that has just been opened, without waiting: stream, local, and whether
+ * Whether the operation may start: it has its turn at the file's position, where it goes by that,
+ * follows no write that goes on unwaited for, and finds the file idle, where it is the close. Else
+ * it is queued, and given back by one of those who leave.
+ */
+bool halo_file_may_start(struct halo_op *op);
+/* Ends an operation on its files. Those that may start now are appended to ready. */
+void halo_files_leave(struct halo_op *op, struct halo_list *ready);
+/*
+ * The result of an operation has been taken, or kept: the position moves, and the next one has its
+ * turn, which is appended to ready. Nothing happens for an operation that had no turn.
+ */
+void halo_file_pass_turn(struct halo_op *op, struct halo_list *ready);
+/* A write has been abandoned half-way: what must follow it is held until it leaves. */
+void halo_file_let_stray(struct halo_op *op);
+
+/* Takes the result of an operation, which nobody wants, out of its record to the file's front. */
+void halo_file_keep(struct halo_op *op);
+/* Puts what the file has kept back into the storage of an operation; false where it has nothing. */
+bool halo_file_take_kept(struct halo_op *op);
+
+/* ---- descriptors --------------------------------------------------------------------------- */
+
+/*
+ * Looks at a descriptor that has just been opened, without waiting: stream, place, and whether
  * O_NONBLOCK has to go. Where the file is not local it goes at once.
  */
 void halo_file_inspect(struct halo_files *files, struct halo_file *file);

@@ -33,7 +33,7 @@
 #define HALO_MAX_IN_FLIGHT_DEFAULT 1024u  /* operations with the engine; one more waits its turn */
 #define HALO_POOL_THREADS_DEFAULT  32u    /* workers at most; they start as they are needed */
 #define HALO_MAX_IN_FLIGHT_LIMIT   16384u /* twice that is the largest completion queue there is */
-#define HALO_CHUNK_MAX             (1u << 30)   /* bytes in one system call; more is continued */
+#define HALO_CHUNK_MAX             (16u << 20)  /* bytes in one system call; more is continued */
 #define HALO_OFFSET_MAX            (1ull << 53) /* the largest offset or size a caller may name */
 #define HALO_POSITION              UINT64_MAX   /* as an offset: the file's own position */
 
@@ -74,7 +74,8 @@ enum halo_op_code {
     /* Files. */
     HALO_OP_OPEN,       /* path, flags (O_*), mode -> file */
     HALO_OP_CLOSE,      /* file; refuses new work, cancels what is in flight, waits, closes */
-    HALO_OP_READ,       /* file, length, offset, data or none -> bytes; less only at the end */
+    HALO_OP_READ,       /* file, length, offset, data or none -> bytes; less at the end, and of a
+                           stream, which gives what it has */
     HALO_OP_WRITE,      /* file, length, offset, data -> length, always all of it */
     HALO_OP_FSYNC,      /* file; a failure sticks to the file */
     HALO_OP_FDATASYNC,  /* file; likewise */
@@ -145,6 +146,7 @@ enum halo_op_code {
 
 struct halo_op_row;
 struct halo_file;
+struct halo_list;
 struct statx;
 
 /*
@@ -168,26 +170,37 @@ struct halo_op {
     const struct halo_op_row *row; /* what it is */
     const struct halo_op_row *now; /* what the engine does for it now: the row, or a poll before */
     struct halo_file *slot;        /* the file it counts on */
-    struct halo_op *next, *prev;   /* the queue it is in */
+    struct halo_op *next, *prev;   /* its neighbours in the queue */
+    struct halo_list *queue;       /* the one it waits in */
+    uint8_t *into;                 /* the caller's memory, where data is the operation's own */
     size_t done;                   /* bytes read or written so far */
     uint8_t state;                 /* enum halo_op_state */
-    uint8_t retries;
-    bool cancelled;  /* halo_op_cancel() was called */
-    bool abandoned;  /* halo_op_abandon() was called */
-    bool in_pool;    /* is with the worker threads */
-    bool pool_only;  /* the ring cannot or must not do it */
-    bool refused;    /* the ring answered that it does not know how */
-    bool sequential; /* reads or writes at the file's position, one after the other */
-    bool polled;     /* the stream was found ready */
-    bool counted;    /* it is one of max_in_flight */
-    bool punt;       /* not to be tried on the loop's thread by the ring either */
-    bool own_data;   /* data lies in storage, which grows as the read goes on */
-    int anchor;      /* the caller's own */
+    uint8_t retries;               /* after answers that said nothing, and were no interruption */
+    uint8_t place;                 /* of the file or path: 0, or which slow one */
+    uint16_t interruptions;        /* answers that said only that a signal came */
+    bool cancelled;                /* halo_op_cancel() was called */
+    bool abandoned;                /* halo_op_abandon() was called */
+    bool in_pool;                  /* is with the worker threads */
+    bool in_poller;                /* is with the epoll instance */
+    bool pool_only;                /* the ring cannot or must not do it */
+    bool refused;                  /* the ring answered that it does not know how */
+    bool sequential;               /* has, or waits for, its turn at the file's position */
+    bool straying;                 /* a write that goes on although nobody waits for it */
+    bool polled;                   /* the stream was found ready */
+    bool counted;                  /* it is one of max_in_flight */
+    bool alone;                    /* nothing else of the caller's could run meanwhile */
+    bool placed;                   /* place is known */
+    bool resolved;                 /* the kernel had all of the path in its cache */
+    bool no_try;                   /* not to be tried on the loop's thread */
+    bool no_reader;                /* the open of a FIFO that nobody reads from yet */
+    bool own_data;                 /* data lies in storage, */
+    bool headed;                   /* behind a struct halo_kept */
+    int anchor;                    /* the caller's own */
 
     /* What operations with paths have besides. */
     struct halo_file *base_slot; /* the directory it counts on */
     int base_fd;                 /* or AT_FDCWD */
-    int watched_fd;              /* the pool's duplicate of fd while it polls it */
+    int watched_fd;              /* the poller's duplicate of fd */
     const char *path;            /* set by halo_op_set_paths() */
     const char *path2;
     uint64_t base; /* the directory that relative paths start from; 0: the working directory */
@@ -221,7 +234,8 @@ HALO_API char *halo_op_storage(struct halo_op *op, size_t size);
 /*
  * Starts an operation. Returns true when it is under way: halo_loop_next() will hand it back
  * exactly once. Returns false when it has already ended (it was refused, or was carried out
- * directly): op->result is there to be read, and the caller releases the record.
+ * directly): op->result is there to be read, and the caller releases the record. In a child of
+ * fork() the result is -EOWNERDEAD.
  */
 HALO_API bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags);
 
@@ -232,8 +246,11 @@ HALO_API bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigne
 HALO_API void halo_op_cancel(struct halo_loop *loop, struct halo_op *op);
 
 /*
- * Says that nobody waits for the operation any more, and cancels it. It comes back all the same,
- * to be released; a file that it has opened is closed then.
+ * Says that nobody takes the operation's result, and cancels it where it has not ended. It comes
+ * back all the same, to be released. What it brings is not lost and not left: what a stream gave
+ * goes to the front of the file, for the next read; a file that was opened is closed, and its name
+ * removed where it was created exclusively; a lock is given back. A write that has started keeps
+ * its place: later writes, syncs and the close of the file follow it.
  */
 HALO_API void halo_op_abandon(struct halo_loop *loop, struct halo_op *op);
 
@@ -345,11 +362,12 @@ HALO_API int64_t halo_fast_fstat(struct halo_loop *loop, uint64_t file, struct s
                                  unsigned flags);
 /*
  * The content of a regular file of at most size bytes, which data has room for. Where it is a FIFO
- * the call is declined and fifo a descriptor, else -1: the caller goes on with that, since a writer
- * that has waited for a reader would lose what it writes to one that is gone again.
+ * or a device the call is declined and stream_fd a descriptor, else -1: the caller goes on with
+ * that. To open it a second time could do something, and a writer that has waited for a reader
+ * would lose what it writes to one that is gone again.
  */
 HALO_API int64_t halo_fast_readfile(struct halo_loop *loop, const char *path, void *data,
-                                    size_t size, int *fifo, unsigned flags);
+                                    size_t size, int *stream_fd, unsigned flags);
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 

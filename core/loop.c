@@ -1,382 +1,157 @@
 /*
- * The loop: creation and closing, one turn, and the way of an operation through it. What differs
- * from operation to operation is in ops.c, from engine to engine in ring.c and pool.c.
+ * The loop: creation with the choice of the engine, turns, the interrupt and the counters, and the
+ * drain at the end. What becomes of an operation is in op.c, what is special to each in ops/.
  */
 #include "loop.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "dispatch.h"
+#include "fd.h"
+#include "op.h"
 #include "ops/ops.h"
 
-#define PAUSE_NS   5000000 /* between two tries of what cannot be waited for */
-#define EAGAIN_MAX 8
-#define REFUSAL_NS 500 /* so that a loop of refusals lets others run, too */
+#define DEADLINE_MAX_MS 1000000000
 
-/* ---- one operation: start ------------------------------------------------------------------ */
+/* ---- creation ------------------------------------------------------------------------------ */
 
-/* Gives an operation to the engine. */
-static void issue(struct halo_loop *loop, struct halo_op *op)
+static int settle_config(struct halo_config *config)
 {
-    if (op->slot)
-        halo_file_clear_nonblock(op->slot);
-    bool poll_first =
-        op->slot && op->slot->stream && op->row->poll_events && !op->polled && op->length > 0;
-    op->now = poll_first ? &halo_op_table[HALO_OP_POLL] : op->row;
-    op->state = HALO_OP_RUNNING;
-    /* A stream may be quiet for ever: whoever polls it must not take the place of others. */
-    op->counted = op->now != &halo_op_table[HALO_OP_POLL];
-    loop->running += op->counted;
-    loop->engine->submit(loop->engine_state, op);
-}
-
-/* What is over the engine's limit waits its turn, in order. */
-static void issue_or_queue(struct halo_loop *loop, struct halo_op *op)
-{
-    if (loop->running < loop->config.max_in_flight && !loop->backlog.first) {
-        issue(loop, op);
-        return;
-    }
-    op->state = HALO_OP_BACKLOG;
-    halo_list_append(&loop->backlog, op);
-    loop->stats.queued++;
-}
-
-static void issue_backlog(struct halo_loop *loop)
-{
-    while (loop->backlog.first && loop->running < loop->config.max_in_flight) {
-        loop->stats.queued--;
-        issue(loop, halo_list_take(&loop->backlog));
-    }
-}
-
-/* Tries an operation again in a few milliseconds, without holding up a worker meanwhile. */
-static void pause_op(struct halo_loop *loop, struct halo_op *op)
-{
-    op->state = HALO_OP_PAUSED;
-    halo_list_append(&loop->paused, op);
-    if (!loop->pause_timer.index &&
-        halo_timers_start(&loop->timers, &loop->pause_timer, halo_now_ns() + PAUSE_NS) < 0) {
-        /* Without memory for the timer it is tried again at once, which is only less polite. */
-        halo_list_remove(&loop->paused, op);
-        issue_or_queue(loop, op);
-    }
-}
-
-static void end_pause(struct halo_loop *loop)
-{
-    struct halo_list paused = loop->paused;
-    struct halo_op *op;
-
-    loop->paused = (struct halo_list){0};
-    while ((op = halo_list_take(&paused)))
-        issue_or_queue(loop, op);
-}
-
-/* ---- one operation: end -------------------------------------------------------------------- */
-
-/* Results that say only that the call was interrupted, ERESTARTSYS and its kin included. */
-static bool is_interruption(int64_t result)
-{
-    return result == -EINTR || (result <= -512 && result >= -516);
-}
-
-/* Decides what an answer means: the operation is done, or needs another round. */
-static enum halo_step digest(struct halo_loop *loop, struct halo_op *op, int64_t result)
-{
-    bool polled = op->now == &halo_op_table[HALO_OP_POLL] && op->row != op->now;
-
-    if (op->cancelled && (is_interruption(result) || result == -EAGAIN || (polled && result >= 0)))
-        result = -ECANCELED;
-    if (is_interruption(result))
-        return HALO_STEP_AGAIN;
-    if (polled && result >= 0) {
-        op->polled = true;
-        return HALO_STEP_AGAIN;
-    }
-    op->polled = false;
-    if (result == -EAGAIN && op->row->on_file && !halo_op_is(op, HALO_OP_LOCK)) {
-        /* Files such as /proc/kmsg wait only without O_NONBLOCK, which issue() takes off. */
-        op->pool_only |= op->slot->clear_nonblock;
-        /* A stream that somebody else has emptied, or a file system that wants a second try. */
-        if (op->slot->stream || op->retries++ < EAGAIN_MAX)
-            return HALO_STEP_AGAIN;
-    }
-    if (op->row->finish)
-        return op->row->finish(loop, op, result);
-    op->result = result;
-    return HALO_STEP_DONE;
-}
-
-static void retire(struct halo_loop *loop, struct halo_op *op)
-{
-    op->state = HALO_OP_DONE;
-    loop->stats.retired++;
-    halo_loop_leave_files(loop, op);
-}
-
-/* In this order: whoever has waited for this one may end at once, and comes behind it. */
-static void hand_on(struct halo_loop *loop, struct halo_op *op)
-{
-    halo_list_append(&loop->completed, op);
-    retire(loop, op);
-}
-
-void halo_loop_answer(struct halo_loop *loop, struct halo_op *op, int64_t result)
-{
-    HALO_CHECK(op->state == HALO_OP_RUNNING, "an operation was answered twice");
-    HALO_CHECK(!op->counted || loop->running > 0, "more answers than operations");
-    loop->running -= op->counted;
-
-    enum halo_step step = digest(loop, op, result);
-    if (step == HALO_STEP_AGAIN && op->cancelled) {
-        op->result = -ECANCELED;
-        step = HALO_STEP_DONE;
-    }
-    if (step == HALO_STEP_AGAIN) {
-        issue(loop, op);
-    } else if (step == HALO_STEP_LATER) {
-        pause_op(loop, op);
-    } else {
-        hand_on(loop, op);
-    }
-    issue_backlog(loop);
-}
-
-/* ---- one operation: directly --------------------------------------------------------------- */
-
-/*
- * Runs the operation on this thread. Returns false where it turns out to need the engine after
- * all: for another round elsewhere, or a pause.
- */
-static bool run_directly(struct halo_loop *loop, struct halo_op *op)
-{
-    enum halo_step step;
-
-    op->now = op->row;
-    loop->stats.direct++;
-    do
-        step = digest(loop, op, op->row->block(op));
-    while (step == HALO_STEP_AGAIN && !op->pool_only && !atomic_load(&loop->interrupted));
-    if (step == HALO_STEP_LATER)
-        pause_op(loop, op);
-    else if (step == HALO_STEP_AGAIN)
-        issue_or_queue(loop, op);
-    return step == HALO_STEP_DONE;
-}
-
-/* Runs it where it can say by itself that it would wait. What is left is the engine's to do. */
-static bool attempt(struct halo_loop *loop, struct halo_op *op)
-{
-    enum halo_step step = HALO_STEP_AGAIN;
-
-    op->now = op->row;
-    while (step == HALO_STEP_AGAIN) {
-        int64_t result = op->row->attempt(op);
-        if (result == -EAGAIN) {
-            halo_policy_missed(&loop->policy, halo_op_kind(op));
-            issue_or_queue(loop, op);
-            return false;
-        }
-        step = digest(loop, op, result);
-    }
-    loop->stats.direct++;
-    return true;
-}
-
-static bool try_directly(struct halo_loop *loop, struct halo_op *op)
-{
-    /* A read that would wait says so: it need not be watched. */
-    if (halo_op_is(op, HALO_OP_READ)) {
-        bool done = attempt(loop, op);
-        if (done)
-            halo_policy_took(&loop->policy, HALO_OP_READ, HALO_READ_NS(op->done));
-        return done;
-    }
-    uint64_t start_ns = halo_now_ns();
-    bool done = op->row->attempt ? attempt(loop, op) : run_directly(loop, op);
-    if (done || !op->row->attempt)
-        halo_policy_took(&loop->policy, halo_op_kind(op), halo_now_ns() - start_ns);
-    return done;
-}
-
-/* Takes the way that the policy says. Returns true when the operation is done already. */
-static bool set_out(struct halo_loop *loop, struct halo_op *op, unsigned flags)
-{
-    switch (halo_policy_choose(loop, op, flags)) {
-    case HALO_WAY_DIRECT:
-        return run_directly(loop, op);
-    case HALO_WAY_TRY:
-        return try_directly(loop, op);
-    default:
-        issue_or_queue(loop, op);
-        return false;
-    }
-}
-
-void halo_loop_start(struct halo_loop *loop, struct halo_op *op)
-{
-    if (set_out(loop, op, 0))
-        hand_on(loop, op);
-}
-
-/* ---- operations, for the caller ------------------------------------------------------------ */
-
-struct halo_op *halo_op_new(struct halo_loop *loop, enum halo_op_code code)
-{
-    struct halo_op *op = halo_slab_acquire(&loop->slab);
-    if (op) {
-        op->row = &halo_op_table[code];
-        op->offset = HALO_POSITION;
-        op->fd = -1;
-    }
-    return op;
-}
-
-char *halo_op_storage(struct halo_op *op, size_t size)
-{
-    if (size <= op->stored)
-        return op->storage;
-    size_t path2_at = op->path2 ? (size_t)(op->path2 - op->storage) : 0;
-    char *storage = realloc(op->storage, size);
-    if (!storage)
-        return NULL;
-    op->storage = storage;
-    op->stored = size;
-    if (op->path)
-        op->path = storage;
-    if (op->path2)
-        op->path2 = storage + path2_at;
-    return storage;
-}
-
-int halo_op_set_paths(struct halo_op *op, const char *path, size_t path_length, const char *path2,
-                      size_t path2_length)
-{
-    size_t size = path_length + 1 + (path2 ? path2_length + 1 : 0);
-    char *storage = halo_op_storage(op, size);
-    if (!storage)
-        return -ENOMEM;
-    memcpy(storage, path, path_length);
-    storage[path_length] = '\0';
-    op->path = storage;
-    op->path2 = NULL;
-    if (path2) {
-        memcpy(storage + path_length + 1, path2, path2_length);
-        storage[size - 1] = '\0';
-        op->path2 = storage + path_length + 1;
-    }
+    if (!config->max_files)
+        config->max_files = HALO_MAX_FILES_DEFAULT;
+    if (!config->max_in_flight)
+        config->max_in_flight = HALO_MAX_IN_FLIGHT_DEFAULT;
+    if (!config->pool_threads)
+        config->pool_threads = HALO_POOL_THREADS_DEFAULT;
+    if (config->max_files > HALO_FILES_LIMIT || config->max_in_flight > HALO_MAX_IN_FLIGHT_LIMIT)
+        return -EINVAL;
     return 0;
 }
 
-bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
+static void explain(int error, const char *what, char *text, size_t size)
 {
-    HALO_CHECK(op->state == HALO_OP_FILLING, "an operation was submitted twice");
-    loop->stats.submitted++;
+    int code = error < 0 ? -error : error;
+    const char *cause = "the kernel gives no further reason";
 
-    int begun = halo_loop_enter_files(loop, op);
-    if (begun == 0 && op->row->begin)
-        begun = op->row->begin(loop, op);
-    if (begun == 0 && !halo_loop_take_turn(op)) {
-        op->state = HALO_OP_WAITING;
-        return true;
+    if (code == EPERM || code == EACCES)
+        cause = "forbidden here: kernel.io_uring_disabled is set (sysctl), or a seccomp filter or "
+                "container policy denies it";
+    else if (code == ENOSYS)
+        cause = "this kernel lacks it or is too old (5.11 is needed), or a seccomp filter or "
+                "container policy hides it";
+    else if (code == ENOMEM)
+        cause = "memory is out, or RLIMIT_MEMLOCK is too low (ulimit -l)";
+    else if (code == EMFILE || code == ENFILE)
+        cause = "no descriptor is left: RLIMIT_NOFILE is too low (ulimit -n)";
+    else if (code == EINVAL)
+        cause = "a limit is out of range";
+    snprintf(text, size, "%s: %s: %s", what, halo_error_name(code), cause);
+}
+
+void halo_loop_explain(int error, const struct halo_config *config, char *text, size_t size)
+{
+    explain(error, config->engine == HALO_ENGINE_RING ? "io_uring" : "cannot start", text, size);
+}
+
+/* The engine's descriptors come to lie above the standard ones, whichever of those are closed. */
+static void fill_standard_fds(int held[HALO_FD_FIRST])
+{
+    for (int i = 0; i < HALO_FD_FIRST; i++) {
+        held[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (held[i] >= HALO_FD_FIRST) {
+            close(held[i]);
+            held[i] = -1;
+        }
     }
-    if (begun < 0) {
-        loop->policy.spent_ns += REFUSAL_NS;
-        op->result = begun;
-        retire(loop, op);
-        return false;
+}
+
+static void free_standard_fds(const int held[HALO_FD_FIRST])
+{
+    for (int i = 0; i < HALO_FD_FIRST; i++)
+        if (held[i] >= 0)
+            close(held[i]);
+}
+
+static int open_engine(struct halo_loop *loop)
+{
+    int error = 0;
+
+    if (loop->config.engine == HALO_ENGINE_POOL) {
+        snprintf(loop->reason, sizeof(loop->reason), "asked for");
+    } else {
+        loop->engine = &halo_engine_ring;
+        error = loop->engine->open(loop, &loop->engine_state);
+        snprintf(loop->reason, sizeof(loop->reason), "%s",
+                 loop->config.engine == HALO_ENGINE_RING ? "asked for" : "io_uring works here");
+        if (!error || loop->config.engine == HALO_ENGINE_RING)
+            return error;
+        explain(error, "io_uring", loop->reason, sizeof(loop->reason));
     }
-    if (!set_out(loop, op, flags))
-        return true;
-    retire(loop, op);
-    return false;
+    loop->engine = &halo_engine_pool;
+    return loop->engine->open(loop, &loop->engine_state);
 }
 
-void halo_op_cancel(struct halo_loop *loop, struct halo_op *op)
+static int mark_process(struct halo_loop *loop)
 {
-    /* A close is never cancelled: its descriptor would stay open with nobody to close it. */
-    if (op->cancelled || halo_op_is(op, HALO_OP_CLOSE))
-        return;
-    __atomic_store_n(&op->cancelled, true, __ATOMIC_RELAXED); /* a worker may look */
-    switch (op->state) {
-    case HALO_OP_RUNNING:
-        loop->engine->cancel(loop->engine_state, op);
-        return;
-    case HALO_OP_BACKLOG:
-        loop->stats.queued--;
-        halo_list_remove(&loop->backlog, op);
-        break;
-    case HALO_OP_PAUSED:
-        halo_list_remove(&loop->paused, op);
-        if (!loop->paused.first)
-            halo_timers_stop(&loop->timers, &loop->pause_timer);
-        break;
-    case HALO_OP_WAITING:
-        halo_loop_leave_queue(op);
-        break;
-    default:
-        return;
+    void *page = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return -ENOMEM;
+    loop->unforked = page;
+    *loop->unforked = 1;
+    madvise(page, 1, MADV_WIPEONFORK); /* without it (before Linux 4.14) fork() goes unnoticed */
+    return 0;
+}
+
+int halo_loop_create(struct halo_loop **out, const struct halo_config *config)
+{
+    struct halo_loop *loop = calloc(1, sizeof(*loop));
+    int held[HALO_FD_FIRST], error = -ENOMEM;
+
+    if (!loop)
+        return error;
+    loop->wake_fd = -1;
+    if (config)
+        loop->config = *config;
+    error = settle_config(&loop->config);
+    if (error)
+        goto fail;
+    error = halo_slab_init(&loop->slab);
+    if (error)
+        goto fail;
+    error = mark_process(loop);
+    if (error)
+        goto fail;
+    loop->wake_fd = halo_fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (loop->wake_fd < 0) {
+        error = -errno;
+        goto fail;
     }
-    enum halo_step step = digest(loop, op, -ECANCELED);
-    HALO_CHECK(step == HALO_STEP_DONE, "a cancelled operation wants to go on");
-    hand_on(loop, op);
-}
+    fill_standard_fds(held);
+    error = open_engine(loop);
+    free_standard_fds(held);
+    if (error)
+        goto fail;
+    *out = loop;
+    return 0;
 
-void halo_op_abandon(struct halo_loop *loop, struct halo_op *op)
-{
-    op->abandoned = true;
-    halo_op_cancel(loop, op);
-}
-
-void halo_op_wait(struct halo_loop *loop, struct halo_op *op)
-{
-    while (op->state != HALO_OP_DONE) {
-        if (atomic_load(&loop->interrupted))
-            halo_op_cancel(loop, op);
-        if (op->state != HALO_OP_DONE)
-            halo_loop_collect(loop, -1);
-    }
-    halo_list_remove(&loop->completed, op);
-}
-
-void halo_op_release(struct halo_loop *loop, struct halo_op *op)
-{
-    HALO_CHECK(op->state == HALO_OP_DONE || op->state == HALO_OP_FILLING,
-               "an operation was released while the kernel may still use it");
-    if (op->abandoned && halo_op_is(op, HALO_OP_OPEN) && op->result == 0)
-        halo_file_drop(loop, op->file);
-    halo_slab_release(&loop->slab, op);
-}
-
-bool halo_op_has_ended(const struct halo_op *op)
-{
-    return op->state == HALO_OP_DONE;
-}
-
-enum halo_op_code halo_op_kind(const struct halo_op *op)
-{
-    return (enum halo_op_code)(op->row - halo_op_table);
-}
-
-const char *halo_op_name(const struct halo_op *op)
-{
-    return op->row->name;
+fail:
+    if (loop->wake_fd >= 0)
+        close(loop->wake_fd);
+    if (loop->unforked)
+        munmap(loop->unforked, 1);
+    halo_slab_free(&loop->slab);
+    free(loop);
+    return error;
 }
 
 /* ---- turns --------------------------------------------------------------------------------- */
-
-uint64_t halo_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static int64_t until_first_timer(const struct halo_loop *loop)
 {
@@ -389,25 +164,60 @@ static int64_t until_first_timer(const struct halo_loop *loop)
 
 int64_t halo_loop_timeout_ns(const struct halo_loop *loop)
 {
-    if (loop->completed.first || loop->files.dropped || loop->engine->pending(loop->engine_state))
+    if (loop->completed.first || loop->answered.first || loop->files.dropped ||
+        loop->engine->pending(loop->engine_state))
         return 0;
     return until_first_timer(loop);
 }
 
-void halo_loop_collect(struct halo_loop *loop, int64_t timeout_ns)
+/* Starts the close of the files that halo_file_drop() left to the loop. */
+static void close_dropped(struct halo_loop *loop)
 {
-    HALO_CHECK(*loop->unforked, "a loop cannot be used after fork(): create another one");
+    while (loop->files.dropped) {
+        struct halo_file *file = loop->files.dropped;
+        struct halo_op *op = halo_op_new(loop, HALO_OP_CLOSE);
+        if (!op)
+            return; /* no memory now; the next turn tries again */
+        loop->files.dropped = file->next;
+        file->dropped = false;
+        op->user = loop;
+        op->file = halo_file_handle(file);
+        if (!halo_op_submit(loop, op, 0))
+            halo_op_release(loop, op);
+    }
+}
+
+/* What is answered meanwhile is left to the next turn. */
+static void work_off(struct halo_loop *loop)
+{
+    const struct halo_op *last = loop->answered.last;
+    struct halo_op *op;
+
+    do {
+        op = halo_list_take(&loop->answered);
+        if (op)
+            halo_op_complete(loop, op);
+    } while (op && op != last);
+    halo_dispatch_queued(loop);
+}
+
+/* Collects what has ended; timers and the interrupt are left to whoever runs the loop. */
+static void collect(struct halo_loop *loop, int64_t timeout_ns)
+{
+    HALO_CHECK(!halo_loop_has_forked(loop),
+               "a loop cannot be used after fork(): create another one");
     loop->stats.turns++;
+    loop->files.mounts.fresh = false;
     halo_policy_turn(&loop->policy);
     if (loop->files.dropped)
-        halo_loop_close_dropped(loop);
-    if (loop->pause_timer.index && (timeout_ns < 0 || timeout_ns > PAUSE_NS))
-        timeout_ns = PAUSE_NS;
-    loop->engine->wait(loop->engine_state, timeout_ns);
-    if (loop->pause_timer.index && loop->pause_timer.deadline_ns <= halo_now_ns()) {
-        halo_timers_stop(&loop->timers, &loop->pause_timer);
-        end_pause(loop);
-    }
+        close_dropped(loop);
+    int64_t pause_ns = loop->pause_timer.index ? until_first_timer(loop) : -1;
+    if (pause_ns >= 0 && (timeout_ns < 0 || timeout_ns > pause_ns))
+        timeout_ns = pause_ns;
+    loop->engine->wait(loop->engine_state, loop->answered.first ? 0 : timeout_ns);
+    work_off(loop);
+    if (loop->pause_timer.index && loop->pause_timer.deadline_ns <= halo_now_ns())
+        halo_dispatch_end_pause(loop);
 }
 
 int halo_loop_turn(struct halo_loop *loop, int64_t timeout_ns)
@@ -417,7 +227,7 @@ int halo_loop_turn(struct halo_loop *loop, int64_t timeout_ns)
         timeout_ns = until_timer;
     if (loop->completed.first || atomic_load(&loop->interrupted))
         timeout_ns = 0;
-    halo_loop_collect(loop, timeout_ns);
+    collect(loop, timeout_ns);
     return atomic_exchange(&loop->interrupted, false) ? -EINTR : 0;
 }
 
@@ -425,10 +235,25 @@ struct halo_op *halo_loop_next(struct halo_loop *loop)
 {
     for (;;) {
         struct halo_op *op = halo_list_take(&loop->completed);
-        if (!op || op->user != loop)
+        if (!op)
+            return NULL;
+        halo_op_settle(loop, op);
+        if (op->user != loop)
             return op;
-        halo_op_release(loop, op); /* the loop's own: the close of a file that was dropped */
+        halo_op_release(loop, op); /* the loop's own: what was dropped, or is taken back */
     }
+}
+
+void halo_op_wait(struct halo_loop *loop, struct halo_op *op)
+{
+    while (op->state != HALO_OP_DONE) {
+        if (atomic_load(&loop->interrupted))
+            halo_op_cancel(loop, op);
+        if (op->state != HALO_OP_DONE)
+            collect(loop, -1);
+    }
+    halo_list_remove(op);
+    halo_op_settle(loop, op);
 }
 
 struct halo_timer *halo_loop_next_timer(struct halo_loop *loop)
@@ -452,7 +277,7 @@ void halo_timer_stop(struct halo_loop *loop, struct halo_timer *timer)
 
 void halo_loop_moved(struct halo_loop *loop)
 {
-    loop->policy.refreshed = false;
+    loop->files.mounts.fresh = false;
 }
 
 bool halo_loop_is_due(const struct halo_loop *loop)
@@ -483,23 +308,13 @@ int halo_loop_fd(const struct halo_loop *loop)
 
 bool halo_loop_is_forked(const struct halo_loop *loop)
 {
-    return !*loop->unforked;
+    return halo_loop_has_forked(loop);
 }
 
 void halo_loop_interrupt(struct halo_loop *loop)
 {
-    uint64_t one = 1;
     atomic_store(&loop->interrupted, true);
-    /* The wake descriptor cannot be full, and there is nobody to tell if it were. */
-    ssize_t written = write(loop->wake_fd, &one, sizeof(one));
-    (void)written;
-}
-
-void halo_loop_clear_wake(struct halo_loop *loop)
-{
-    uint64_t count;
-    ssize_t got = read(loop->wake_fd, &count, sizeof(count));
-    HALO_CHECK(got == sizeof(count) || errno == EAGAIN, "the wake descriptor is broken");
+    halo_event_set(loop->wake_fd);
 }
 
 void halo_loop_stats(const struct halo_loop *loop, struct halo_stats *stats)
@@ -518,4 +333,74 @@ const char *halo_loop_engine(const struct halo_loop *loop)
 const char *halo_loop_engine_reason(const struct halo_loop *loop)
 {
     return loop->reason;
+}
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+static unsigned count_under_way(const struct halo_loop *loop)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i <= loop->slab.mask; i++)
+        count += halo_op_is_under_way(loop->slab.table[i]);
+    return count;
+}
+
+/* What may wait to be closed is closed by the workers, within the deadline. */
+static void drop_remote(struct halo_file *file, void *context)
+{
+    if (file->state == HALO_FILE_OPEN && !file->local && !file->borrowed)
+        halo_file_drop(context, halo_file_handle(file));
+}
+
+/* Nothing may take effect after the close: cancel, then wait until the kernel has let go. */
+static unsigned drain(struct halo_loop *loop, uint64_t deadline_ms)
+{
+    uint64_t deadline_ns = halo_now_ns() + deadline_ms * 1000000;
+    struct halo_op *op;
+
+    for (size_t i = 0; i <= loop->slab.mask; i++) {
+        op = loop->slab.table[i];
+        if (halo_op_is_under_way(op) && op->user != loop)
+            halo_op_abandon(loop, op);
+    }
+    halo_files_each(&loop->files, drop_remote, loop);
+    close_dropped(loop);
+    for (;;) {
+        while ((op = halo_loop_next(loop)))
+            halo_op_release(loop, op);
+        unsigned left = count_under_way(loop);
+        uint64_t now_ns = halo_now_ns();
+        if (left == 0 || now_ns >= deadline_ns)
+            return left;
+        collect(loop, (int64_t)(deadline_ns - now_ns));
+    }
+}
+
+/* A file that an operation still uses stays open: its number must not become another file's. */
+static void close_file(struct halo_file *file, void *context)
+{
+    (void)context;
+    if (file->fd >= 0 && file->in_flight == 0 && !file->borrowed && file->state == HALO_FILE_OPEN)
+        close(file->fd);
+}
+
+unsigned halo_loop_close(struct halo_loop *loop, uint64_t deadline_ms)
+{
+    bool forked = halo_loop_has_forked(loop);
+    unsigned left =
+        forked ? 0 : drain(loop, deadline_ms < DEADLINE_MAX_MS ? deadline_ms : DEADLINE_MAX_MS);
+
+    halo_files_each(&loop->files, close_file, NULL);
+    if (!forked)
+        loop->engine->close(loop->engine_state);
+    close(loop->wake_fd);
+    halo_mounts_close(&loop->files.mounts);
+    munmap(loop->unforked, 1);
+    halo_timers_free(&loop->timers);
+    if (left > 0 || forked)
+        return left; /* the records, and what they point to, belong to the kernel for ever */
+    halo_slab_free(&loop->slab);
+    halo_files_free(&loop->files);
+    free(loop);
+    return 0;
 }

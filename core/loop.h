@@ -1,8 +1,9 @@
 /*
- * loop.h: the one struct that owns all state, and the core's inner functions on it.
+ * loop.h: the one struct that owns all state.
  *
- * An operation goes submit -> begin (its row looks at the file) -> issue (to the engine, or to the
- * backlog when max_in_flight are there) -> answer (its row decides: done, or once more) -> retire.
+ * A turn asks the engine to hand over what is queued and to append what has ended to `answered`;
+ * then it works that off, operation by operation, see op.h. Whatever waits stands in one of the
+ * queues here or at its file, and nothing is done from within the engine.
  */
 #ifndef HALO_LOOP_H
 #define HALO_LOOP_H
@@ -16,16 +17,26 @@
 #include "slab.h"
 #include "timers.h"
 
+/* A file system that may be slow has a share of the engine, and never all of it. */
+struct halo_share {
+    uint32_t running;
+    struct halo_list waiting;
+};
+
 struct halo_loop {
     struct halo_config config;
     struct halo_stats stats;
 
     /* Operations. */
     struct halo_slab slab;
-    struct halo_list backlog;   /* waiting for room in the engine, in order */
-    struct halo_list completed; /* ended, to be handed on */
-    struct halo_list paused;    /* to be tried again when the pause timer runs out */
-    uint32_t running;           /* with the engine; never above config.max_in_flight */
+    struct halo_list answered;             /* by the engine, to be worked off */
+    struct halo_list backlog;              /* waiting for room in the engine, in order */
+    struct halo_list paused;               /* to be tried again when the pause timer runs out */
+    struct halo_list completed;            /* ended, to be handed on */
+    uint32_t running;                      /* with the engine, polls excepted */
+    uint32_t slow_running;                 /* of those, on places that may be slow, */
+    uint32_t slow_waiting;                 /* and such that wait for their share */
+    struct halo_share shares[HALO_PLACES]; /* by places */
 
     struct halo_files files;
     struct halo_policy policy;
@@ -41,34 +52,20 @@ struct halo_loop {
     char reason[192];
 };
 
-/* The engine's answer to an operation: the system call's result, or -errno. */
-void halo_loop_answer(struct halo_loop *loop, struct halo_op *op, int64_t result);
+/* What halo_loop_is_forked() is within the core, where it must cost nothing. */
+static inline bool halo_loop_has_forked(const struct halo_loop *loop)
+{
+    return !*loop->unforked;
+}
 
-/* Empties the wake descriptor, which has been seen readable. */
-void halo_loop_clear_wake(struct halo_loop *loop);
-
-/* Collects answers; timers and the interruption are left to whoever runs the loop. */
-void halo_loop_collect(struct halo_loop *loop, int64_t timeout_ns);
-
-/* Starts an operation that waited for its turn or for its file. */
-void halo_loop_start(struct halo_loop *loop, struct halo_op *op);
-
-/* ---- file_ops.c ---------------------------------------------------------------------------- */
-
-/* The open file behind a handle, or NULL. */
-struct halo_file *halo_loop_find_open(struct halo_loop *loop, uint64_t handle);
-/* Counts an operation on its files. Returns 0, or -EBADF for a handle that is closed. */
-int halo_loop_enter_files(struct halo_loop *loop, struct halo_op *op);
 /*
- * Waits for the turn at the file's position, where the operation goes by that, or for the file to
- * be idle, where it is the close. Returns false when it was queued: halo_loop_start() comes later.
+ * True when nothing could use the time that the caller waits for an operation: it says so by
+ * HALO_ALONE, and nothing is under way but its own operations.
  */
-bool halo_loop_take_turn(struct halo_op *op);
-/* Takes an operation out of the queue that take_turn() put it in. */
-void halo_loop_leave_queue(struct halo_op *op);
-/* Ends an operation on its files, and starts what waited for that. */
-void halo_loop_leave_files(struct halo_loop *loop, struct halo_op *op);
-/* Starts the close of the files that halo_file_drop() left to the loop. */
-void halo_loop_close_dropped(struct halo_loop *loop);
+static inline bool halo_loop_is_alone(const struct halo_loop *loop, unsigned flags, unsigned own)
+{
+    return (flags & HALO_ALONE) && loop->stats.submitted - loop->stats.retired == own &&
+           !loop->completed.first && loop->timers.count == 0;
+}
 
 #endif

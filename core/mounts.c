@@ -2,13 +2,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fd.h"
+
 #define MNT_ID_UNIQUE 0x4000u /* STATX_MNT_ID_UNIQUE, of Linux 6.8 */
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20 /* of Linux 5.12 */
+#endif
 
 static const char *const local_types[] = {
     "ext2",   "ext3",      "ext4",     "xfs",      "btrfs",      "f2fs",        "overlay",
@@ -46,17 +54,6 @@ static bool parse_line(const char *line, uint64_t *mount_id, bool *local, char *
     return true;
 }
 
-static void add_remote(struct halo_mounts *mounts, const char *point)
-{
-    mounts->all_local = false;
-    /* A backslash stands for a byte in octal: then the point does not compare with paths. */
-    if (mounts->remote_count == HALO_MOUNTS_REMOTE_MAX || strchr(point, '\\') ||
-        strlen(point) >= HALO_MOUNT_POINT_MAX)
-        mounts->all_listed = false;
-    else
-        strcpy(mounts->remote[mounts->remote_count++], point);
-}
-
 /* The kernel reuses the numbers of mounts that are gone, so that all is learnt anew. */
 static void learn(struct halo_mounts *mounts)
 {
@@ -65,9 +62,8 @@ static void learn(struct halo_mounts *mounts)
     bool local;
 
     memset(mounts->cache, 0, sizeof(mounts->cache));
-    mounts->remote_count = 0;
     FILE *file = fopen("/proc/self/mountinfo", "re");
-    mounts->all_local = mounts->all_listed = file != NULL;
+    mounts->all_local = file != NULL;
     if (!file)
         return;
     while (fgets(line, sizeof(line), file)) {
@@ -77,60 +73,31 @@ static void learn(struct halo_mounts *mounts)
         mounts->cache[i].mount_id = mount_id;
         mounts->cache[i].local = local;
         mounts->cache[i].known = true;
-        if (!local)
-            add_remote(mounts, point);
+        mounts->all_local &= local;
     }
     fclose(file);
 }
 
 void halo_mounts_close(struct halo_mounts *mounts)
 {
-    if (mounts->watch_fd > 0)
-        close(mounts->watch_fd - 1);
-    mounts->watch_fd = 0;
-}
-
-static bool is_below(const char *path, const char *point)
-{
-    size_t length = strlen(point);
-    return strncmp(path, point, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}
-
-static bool is_outside(const struct halo_mounts *mounts, const char *path)
-{
-    for (uint32_t i = 0; i < mounts->remote_count; i++)
-        if (is_below(path, mounts->remote[i]))
-            return false;
-    return true;
-}
-
-static void look_at_cwd(struct halo_mounts *mounts)
-{
-    char path[POINT_BYTES];
-    mounts->cwd_local = getcwd(path, sizeof(path)) && is_outside(mounts, path);
-}
-
-bool halo_path_is_local(const struct halo_mounts *mounts, const char *path)
-{
-    if (mounts->all_local)
-        return true;
-    /* Only a path in its plain form compares with the mount points. */
-    if (!mounts->all_listed || strstr(path, "..") || strstr(path, "//") || strstr(path, "/./"))
-        return false;
-    return path[0] == '/' ? is_outside(mounts, path) : mounts->cwd_local;
+    if (mounts->watch_fd_plus_one > 0)
+        close(mounts->watch_fd_plus_one - 1);
+    mounts->watch_fd_plus_one = 0;
 }
 
 void halo_mounts_refresh(struct halo_mounts *mounts)
 {
-    if (mounts->watch_fd == 0) {
-        mounts->watch_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) + 1;
+    if (mounts->fresh)
+        return;
+    mounts->fresh = true;
+    if (mounts->watch_fd_plus_one == 0) {
+        int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+        mounts->watch_fd_plus_one = halo_fd_move_up(fd) + 1;
         learn(mounts);
     }
-    struct pollfd polled = {.fd = mounts->watch_fd - 1, .events = POLLPRI};
+    struct pollfd polled = {.fd = mounts->watch_fd_plus_one - 1, .events = POLLPRI};
     if (poll(&polled, 1, 0) > 0)
         learn(mounts);
-    if (!mounts->all_local)
-        look_at_cwd(mounts);
 }
 
 /* Finds a mount that has been pushed out of the few that are remembered. */
@@ -186,16 +153,98 @@ static bool is_local_by_unique_id(struct halo_mounts *mounts, int fd, uint64_t u
     return true;
 }
 
-int halo_mount_inspect(struct halo_mounts *mounts, int fd, struct statx *statx_now, bool *local)
+static uint8_t slow_place(const struct statx *statx_now)
 {
+    unsigned device = statx_now->stx_dev_major * 31 + statx_now->stx_dev_minor;
+    return (uint8_t)(1 + device % (HALO_PLACE_UNKNOWN - 1));
+}
+
+int halo_mounts_inspect(struct halo_mounts *mounts, int fd, struct statx *statx_now, uint8_t *place)
+{
+    bool local = false;
     int result = statx_fd(fd, STATX_TYPE | STATX_MNT_ID | MNT_ID_UNIQUE, statx_now);
 
-    *local = false;
+    *place = HALO_PLACE_UNKNOWN;
     if (result < 0)
         return result;
     if (statx_now->stx_mask & MNT_ID_UNIQUE)
-        *local = is_local_by_unique_id(mounts, fd, statx_now->stx_mnt_id);
+        local = is_local_by_unique_id(mounts, fd, statx_now->stx_mnt_id);
     else if (statx_now->stx_mask & STATX_MNT_ID)
-        *local = is_local_by_table(mounts, statx_now->stx_mnt_id);
+        local = is_local_by_table(mounts, statx_now->stx_mnt_id);
+    *place = local ? 0 : slow_place(statx_now);
     return 0;
+}
+
+/* ---- paths --------------------------------------------------------------------------------- */
+
+static int open_cached(int base_fd, const char *path, int flags)
+{
+    struct open_how how = {
+        .flags = (uint64_t)(flags | O_PATH | O_CLOEXEC),
+        .resolve = RESOLVE_CACHED,
+    };
+    return (int)syscall(SYS_openat2, base_fd, path, &how, sizeof(how));
+}
+
+/* Cuts the last component off: of "a" the directory ".", of "/a" the root. False at the end. */
+static bool cut(char *path)
+{
+    size_t length = strlen(path);
+
+    if (strcmp(path, ".") == 0 || strcmp(path, "/") == 0)
+        return false;
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    while (length > 0 && path[length - 1] != '/')
+        length--;
+    if (length == 0)
+        strcpy(path, ".");
+    else
+        path[length > 1 ? length - 1 : 1] = '\0';
+    return true;
+}
+
+static uint8_t place_of(struct halo_mounts *mounts, int fd)
+{
+    struct statx statx_now;
+    uint8_t place;
+    halo_mounts_inspect(mounts, fd, &statx_now, &place);
+    close(fd);
+    return place;
+}
+
+/* The place of the innermost directory above that the cache knows. direct: it is the first one. */
+static uint8_t locate_above(struct halo_mounts *mounts, int base_fd, const char *path, bool *direct)
+{
+    char above[PATH_MAX];
+
+    strcpy(above, path);
+    for (*direct = true; cut(above); *direct = false) {
+        int fd = open_cached(base_fd, above, O_DIRECTORY);
+        if (fd >= 0)
+            return place_of(mounts, fd);
+    }
+    return HALO_PLACE_UNKNOWN;
+}
+
+uint8_t halo_mounts_locate(struct halo_mounts *mounts, int base_fd, const char *path, bool follow,
+                           bool *resolved)
+{
+    bool direct;
+
+    halo_mounts_refresh(mounts);
+    *resolved = mounts->all_local;
+    if (mounts->all_local)
+        return 0;
+    if (strlen(path) >= PATH_MAX)
+        return HALO_PLACE_UNKNOWN;
+    int fd = open_cached(base_fd, path, follow ? 0 : O_NOFOLLOW);
+    *resolved = fd >= 0;
+    if (fd >= 0)
+        return place_of(mounts, fd);
+    /* A name that is not there, or not known yet and not followed, is its directory's business. */
+    bool settled = errno == ENOENT || (errno == EAGAIN && !follow);
+    uint8_t place = locate_above(mounts, base_fd, path, &direct);
+    *resolved = settled && direct;
+    return place;
 }

@@ -12,17 +12,19 @@ struct statx;
 
 #define HALO_MOUNTS_REMEMBERED  16
 #define HALO_MOUNTS_LOCAL_SLOTS 16
-#define HALO_MOUNTS_REMOTE_MAX  16 /* more, or longer ones, are too many to keep apart */
-#define HALO_MOUNT_POINT_MAX    128
+
+/*
+ * A place is 0 where only this kernel is asked, else a small number for the file system that may be
+ * slow. Two of them may share a number.
+ */
+#define HALO_PLACES        16
+#define HALO_PLACE_UNKNOWN (HALO_PLACES - 1)
 
 /* What /proc/self/mountinfo says; the kernel tells when that changes. Zeroed at first. */
 struct halo_mounts {
-    int watch_fd;    /* the descriptor plus one; 0 before the first look */
-    bool all_local;  /* nothing but local file systems is mounted */
-    bool all_listed; /* those that are not stand in remote */
-    bool cwd_local;  /* the working directory is outside of them */
-    uint32_t remote_count;
-    char remote[HALO_MOUNTS_REMOTE_MAX][HALO_MOUNT_POINT_MAX];
+    int watch_fd_plus_one; /* 0 before the first look */
+    bool all_local;        /* nothing but local file systems is mounted */
+    bool fresh;            /* it has been looked at in this turn */
     struct {
         uint64_t mount_id;
         bool known, local;
@@ -36,15 +38,15 @@ void halo_mounts_close(struct halo_mounts *mounts);
 void halo_mounts_refresh(struct halo_mounts *mounts);
 
 /*
- * True where a path does not lead to a mount that is not local, as far as its words tell: where
- * it goes by a symbolic link is only seen by going there.
+ * The place that a path leads to from a directory, as the kernel says it out of its cache, without
+ * waiting. Links are followed, but for the last component where follow is false. Where the cache
+ * does not have all of the path, resolved is false, and the place is that of what it has.
  */
-bool halo_path_is_local(const struct halo_mounts *mounts, const char *path);
+uint8_t halo_mounts_locate(struct halo_mounts *mounts, int base_fd, const char *path, bool follow,
+                           bool *resolved);
 
-/*
- * Tells a descriptor's type in statx_now, and in local whether it is known to be on a local file
- * system, without waiting. Returns 0 or -errno.
- */
-int halo_mount_inspect(struct halo_mounts *mounts, int fd, struct statx *statx_now, bool *local);
+/* Tells a descriptor's type in statx_now, and its place, without waiting. Returns 0 or -errno. */
+int halo_mounts_inspect(struct halo_mounts *mounts, int fd, struct statx *statx_now,
+                        uint8_t *place);
 
 #endif

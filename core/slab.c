@@ -1,5 +1,6 @@
 #include "slab.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ int halo_slab_init(struct halo_slab *slab)
     slab->next_seq = HALO_SEQ_FIRST;
     slab->mask = TABLE_FIRST - 1;
     slab->table = calloc(TABLE_FIRST, sizeof(*slab->table));
-    return slab->table ? 0 : -1;
+    return slab->table ? 0 : -ENOMEM;
 }
 
 void halo_slab_free(struct halo_slab *slab)
@@ -117,4 +118,42 @@ void halo_slab_release(struct halo_slab *slab, struct halo_op *op)
     op->state = HALO_OP_FREE;
     op->next = slab->free;
     slab->free = op;
+}
+
+/* ---- a record's memory --------------------------------------------------------------------- */
+
+char *halo_op_storage(struct halo_op *op, size_t size)
+{
+    if (size <= op->stored)
+        return op->storage;
+    size_t path2_at = op->path2 ? (size_t)(op->path2 - op->storage) : 0;
+    char *storage = realloc(op->storage, size);
+    if (!storage)
+        return NULL;
+    op->storage = storage;
+    op->stored = size;
+    if (op->path)
+        op->path = storage;
+    if (op->path2)
+        op->path2 = storage + path2_at;
+    return storage;
+}
+
+int halo_op_set_paths(struct halo_op *op, const char *path, size_t path_length, const char *path2,
+                      size_t path2_length)
+{
+    size_t size = path_length + 1 + (path2 ? path2_length + 1 : 0);
+    char *storage = halo_op_storage(op, size);
+    if (!storage)
+        return -ENOMEM;
+    memcpy(storage, path, path_length);
+    storage[path_length] = '\0';
+    op->path = storage;
+    op->path2 = NULL;
+    if (path2) {
+        memcpy(storage + path_length + 1, path2, path2_length);
+        storage[size - 1] = '\0';
+        op->path2 = storage + path_length + 1;
+    }
+    return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * slab.h: from a sequence number to its operation's record.
+ * slab.h: the records of operations, their memory, and the way to one from its sequence number.
  *
  * Sequence numbers are a plain 64-bit counter and never reused, so a completion that comes too
  * late can only be unknown, never reach another waiter. The record of number n stands at
@@ -15,13 +15,14 @@
 #define HALO_STORAGE_KEPT (16u << 10)
 
 enum halo_op_state {
-    HALO_OP_FREE,    /* in the slab */
-    HALO_OP_FILLING, /* with the caller, not submitted */
-    HALO_OP_WAITING, /* for its turn on the file, or for the file to be idle */
-    HALO_OP_BACKLOG, /* for room in the engine */
-    HALO_OP_RUNNING, /* with the engine */
-    HALO_OP_PAUSED,  /* on the loop's retry timer */
-    HALO_OP_DONE     /* ended */
+    HALO_OP_FREE,     /* in the slab */
+    HALO_OP_FILLING,  /* with the caller, not submitted */
+    HALO_OP_WAITING,  /* for its turn on the file, or for the file to be idle */
+    HALO_OP_QUEUED,   /* for room in the engine */
+    HALO_OP_RUNNING,  /* with the engine */
+    HALO_OP_ANSWERED, /* by the engine; the loop has yet to look at the answer */
+    HALO_OP_PAUSED,   /* on the loop's retry timer */
+    HALO_OP_DONE      /* ended */
 };
 
 struct halo_slab {
@@ -33,6 +34,7 @@ struct halo_slab {
     struct halo_slab_chunk *chunks;
 };
 
+/* Returns 0 or -ENOMEM. */
 int halo_slab_init(struct halo_slab *slab);
 /* Frees every record, and their storage with them. */
 void halo_slab_free(struct halo_slab *slab);

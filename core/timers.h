@@ -1,6 +1,7 @@
 /*
- * timers.h: a binary heap of the timers that are armed. A timer knows its place in the heap, so
- * that stopping one costs no search; equal deadlines run out in the order they were started.
+ * timers.h: the clock, and a binary heap of the timers that are armed. A timer knows its place in
+ * the heap, so that stopping one costs no search; equal deadlines run out in the order they were
+ * started.
  */
 #ifndef HALO_TIMERS_H
 #define HALO_TIMERS_H

@@ -157,8 +157,8 @@ describe("a script", function()
   end)
 
   for _, unusable in ipairs {
-    { "that is missing", "nope.lua", "cannot open nope.lua" },
-    { "that is a directory", ".", "cannot open ." },
+    { "that is missing", "nope.lua", "cannot open nope.lua: No such file or directory" },
+    { "that is a directory", ".", "cannot read .: Is a directory" },
     { "that is no Lua", "script.lua", "script.lua:1: unexpected symbol near '='" },
   } do
     it(unusable[1] .. " is told in one line, with status 1", function()
@@ -471,7 +471,18 @@ describe("SIGINT", function()
     assert.equal(130, status)
   end)
 
+  ---TSAN keeps a signal back until its program calls something that it knows.
+  local function is_deaf()
+    if (os.getenv "SANITIZE" or ""):find("thread", 1, true) then
+      pending "TSAN delivers no signal to a loop that computes"
+      return true
+    end
+  end
+
   it("ends a loop that computes", function()
+    if is_deaf() then
+      return
+    end
     local process = start "jit.off() ready() while true do end"
     process:signal("INT")
     local stdout, _, status = process:finish()
@@ -479,6 +490,9 @@ describe("SIGINT", function()
   end)
 
   it("ends a loop that is compiled when it comes again", function()
+    if is_deaf() then
+      return
+    end
     local process = start [[
       local n = 0
       for i = 1, 1e5 do n = n + i % 7 end

@@ -1,7 +1,9 @@
 -- Metadata, nodes and attributes: each call's effect, and the refusals that can be provoked.
 
+local command = require "spec.support.command"
 local fs = require "halo.fs"
 local temp = require "spec.support.temp"
+require "spec.support.assertions"
 
 local function code_of(...)
   return (select(3, ...))
@@ -57,6 +59,38 @@ describe("metadata", function()
     assert.has_error(function() fs.utime(name, "then", 1) end)
   end)
 
+  it("takes a time that is next to a whole second, before or after 1970", function()
+    for _, case in ipairs {
+      { -1e-20, 0, 0 },
+      { -1e-9, -1, 999999999 },
+      { -1e-10, -1, 999999999 },
+      { 5 - 2 ^ -50, 4, 999999999 },
+      { 1e-10, 0, 0 },
+      { -2.5, -3, 500000000 },
+      { 2 ^ 31 - 2 ^ -22, 2 ^ 31 - 1, 999999761 },
+      { { -3, 999999999 }, -3, 999999999 },
+    } do
+      local set, seconds, nanoseconds = unpack(case)
+      for _, way in ipairs { fs.utime, fs.lutime } do
+        assert.is_true(way(name, set, 1))
+        local stat = fs.stat(name)
+        assert.same({ seconds, nanoseconds }, { stat.atime, stat.atime_nsec })
+      end
+      assert.is_true(file:utime(1, set))
+      assert.same({ seconds, nanoseconds }, { fs.stat(name, "mtime"), fs.stat(name, "mtime_nsec") })
+    end
+  end)
+
+  it("refuses what is no time, and a fraction where a whole number is meant", function()
+    local whole = "(the seconds of {seconds, nanoseconds} are a whole number)"
+    assert.misuse("bad argument #2 to 'utime' " .. whole,
+      function() fs.utime(name, { 1.5, 0 }) end)
+    assert.misuse("bad argument #3 to 'lutime' " .. whole,
+      function() fs.lutime(name, nil, { -0.5 }) end)
+    assert.misuse("bad argument #2 to 'futime' " .. whole,
+      function() fs.futime(file, { 1e-20, 5 }) end)
+  end)
+
   it("has attributes, by path and by file", function()
     local ok, _, code = fs.setxattr(name, "user.note", "a\0b")
     if code == "EOPNOTSUPP" then
@@ -81,6 +115,12 @@ describe("metadata", function()
   it("tells of the file system", function()
     local status = assert(fs.statfs(name))
     assert.is_true(status.blocks >= status.bfree and status.bsize > 0)
+    for _, path in ipairs { name, "/", "/proc", "/dev/shm" } do -- proc has no block size of its own
+      local expected = command.run("stat -f -c '%S %s' " .. command.quote(path))
+      status = assert(fs.statfs(path))
+      assert.equal(expected, ("%d %d\n"):format(status.frsize, status.bsize))
+    end
+    status = assert(fs.statfs(name))
     assert.equal(status.type, file:statfs().type)
     assert.equal("ENOENT", code_of(fs.statfs(dir:path "nope")))
     assert.is_true(fs.sync())

@@ -4,38 +4,16 @@
 local busted = require "busted"
 local halo = require "halo"
 local command = require "spec.support.command"
-local temp = require "spec.support.temp"
+local fuse = require "spec.support.fuse"
 
 local fs = halo.fs
-local quote, run = command.quote, command.run
+local run = command.run
 
 local SLOW_MS = 500
 local MEASURE_S = 1.2 -- long enough for each hanging call to begin more than once
 local P99_S = 0.020
 local ATTEMPTS = 3 -- a machine that is busy with other things may need more than one
 local TIMEOUT_S, LATE_S = 0.05, 0.2
-
----Builds spec/support/slow_fuse.c, the first time. Nil and a reason where that is not possible.
-local function slow_fuse_program()
-  local program, source = command.build_dir .. "/slow_fuse", "spec/support/slow_fuse.c"
-  local compiler = command.exists("cc") and "cc" or command.exists("gcc") and "gcc"
-  if not compiler then
-    return nil, "there is no C compiler"
-  elseif run("test -w /dev/fuse && echo yes") ~= "yes\n" then
-    return nil, "there is no /dev/fuse to write to"
-  elseif select(3, run("pkg-config --exists fuse3")) ~= 0 then
-    return nil, "libfuse3-dev is not installed"
-  elseif not command.exists("fusermount3") then
-    return nil, "fuse3 is not installed, which has fusermount3"
-  end
-  local flags = "-Wall -Wextra -D_GNU_SOURCE $(pkg-config --cflags --libs fuse3)"
-  local _, stderr, status = run(("test %s -nt %s || %s -o %s %s %s"):format(quote(program), source,
-    compiler, quote(program), source, flags))
-  assert(status == 0, stderr)
-  return program
-end
-
-local program, why_not = slow_fuse_program()
 
 ---What a task can hang in; each is called with the path of a file there, and with an open one.
 local hanging = {
@@ -61,37 +39,18 @@ local hanging = {
 }
 
 describe("a file system that takes half a second for each call #slow", function()
-  if not program then
+  local mount, dir = fuse.mount(SLOW_MS)
+  if not mount then
     it("holds up nobody", function()
-      pending(why_not)
+      pending(dir)
     end)
     return
   end
 
-  local mount, path
-
-  busted.after_each(function() -- before the directory around it is removed
-    run(quote("fusermount3", "-u", "-z", mount))
-  end)
-
-  local dir = temp.dir()
-
-  local function is_mounted()
-    return run(quote("mountpoint", "-q", mount) .. " && echo yes") == "yes\n"
-  end
+  local path
 
   busted.before_each(function()
-    mount = dir:path("slow")
-    path = mount .. "/file"
-    assert(fs.mkdir(mount))
-    os.execute(("%s >/dev/null 2>&1 &"):format(quote(program, mount, tostring(SLOW_MS))))
-    for _ = 1, 100 do
-      if is_mounted() then
-        return
-      end
-      halo.sleep(0.05)
-    end
-    error("the file system was not mounted in time")
+    path = mount.path .. "/file"
   end)
 
   ---Tasks that go on hanging, two in each of the calls, until stop() is called.
@@ -113,15 +72,6 @@ describe("a file system that takes half a second for each call #slow", function(
         task:join()
       end
       file:close()
-    end
-  end
-
-  ---What was cancelled holds its record until the file system has answered, one call after the
-  ---other where they lock a directory.
-  local function await_answers(in_flight)
-    local deadline = halo.now() + 15
-    while halo.stats().in_flight > in_flight and halo.now() < deadline do
-      halo.sleep(0.05)
     end
   end
 
@@ -197,7 +147,7 @@ describe("a file system that takes half a second for each call #slow", function(
     end
     halo.map(together, check)
     file:close()
-    await_answers(in_flight)
+    fuse.await_answers(in_flight)
     assert.same({}, late)
   end)
 

@@ -143,7 +143,11 @@ static struct timespec check_time(lua_State *L, int arg, const char *name)
     }
     if (lua_istable(L, arg)) {
         lua_rawgeti(L, arg, 1);
-        time.tv_sec = (time_t)check_seconds(L, -1, arg, name);
+        double seconds = check_seconds(L, -1, arg, name);
+        if (seconds != floor(seconds))
+            halo_arg_error(L, arg, name,
+                           "the seconds of {seconds, nanoseconds} are a whole number");
+        time.tv_sec = (time_t)seconds;
         lua_rawgeti(L, arg, 2);
         time.tv_nsec = check_nanoseconds(L, arg, name);
         lua_pop(L, 2);
@@ -151,8 +155,10 @@ static struct timespec check_time(lua_State *L, int arg, const char *name)
     }
     double seconds = check_seconds(L, arg, arg, name);
     double whole = floor(seconds);
-    time.tv_sec = (time_t)whole;
-    time.tv_nsec = (long)((seconds - whole) * 1e9);
+    long nsec = (long)((seconds - whole) * 1e9);
+    bool carry = nsec >= 1000000000; /* as of a number just below a whole one */
+    time.tv_sec = (time_t)whole + carry;
+    time.tv_nsec = carry ? 0 : nsec;
     return time;
 }
 

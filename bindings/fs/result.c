@@ -187,9 +187,10 @@ static int push_statfs(lua_State *L, const struct halo_op *op)
 {
     struct statfs status;
     memcpy(&status, op->data, sizeof(status));
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 9);
     set_number(L, "type", (double)(unsigned long)status.f_type);
     set_number(L, "bsize", (double)status.f_bsize);
+    set_number(L, "frsize", (double)(status.f_frsize ? status.f_frsize : status.f_bsize));
     set_number(L, "blocks", (double)status.f_blocks);
     set_number(L, "bfree", (double)status.f_bfree);
     set_number(L, "bavail", (double)status.f_bavail);

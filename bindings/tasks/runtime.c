@@ -184,7 +184,7 @@ static int engine(lua_State *L)
  */
 static int park(lua_State *L)
 {
-    static const char *const known[] = {"channel", "semaphore", "scope", "select",
+    static const char *const known[] = {"channel", "semaphore", "map", "select",
                                         "lock",    "require",   NULL};
     struct halo_lua *lua = halo_lua_self(L);
     int what = luaL_checkoption(L, 1, NULL, known);

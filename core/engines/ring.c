@@ -4,14 +4,17 @@
  * answers EINVAL where the plain system call then succeeds is not asked again.
  *
  * Submissions gather in the queue until wait() hands them over together. One function, emit(),
- * takes an SQE, and it fills it in at once. At most max_in_flight operations and one cancel for
- * each of them are in the ring, so that a completion queue of twice that never overflows.
+ * takes an SQE and counts it until its completion has been seen. At most max_in_flight operations,
+ * half as many polls and one cancel for each of them are in the ring, so that the completion queue
+ * never overflows; further polls go to an epoll instance, which is itself polled.
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <liburing.h>
@@ -19,22 +22,33 @@
 #include "check.h"
 #include "loop.h"
 #include "ops/ops.h"
+#include "engines/poller.h"
 #include "engines/workers.h"
+#include "fd.h"
 
 /* Sequence numbers below HALO_SEQ_FIRST are the ring's own submissions. */
 #define SEQ_WAKE   1
 #define SEQ_CANCEL 2
 #define SEQ_NOP    3
+#define SEQ_POLLER 4
 
 #define SQ_ENTRIES_MAX 1024u
 #define KERNEL_WORKERS 64u /* a few that hang must not keep the others from working */
+#define SUBMIT_TRIES   1000
+#define PAUSE_NS       1000000 /* between two of them */
 
 struct ring {
     struct io_uring uring;
     struct halo_loop *loop;
     struct halo_workers *workers;
-    struct halo_list answered;
-    int event_fd; /* for a host that polls, or -1 */
+    struct halo_poller poller;
+    unsigned held;     /* submissions whose completion has not been seen */
+    unsigned polls;    /* of those, the polls of operations */
+    bool wake_armed;   /* the loop's wake descriptor is polled, */
+    bool poller_armed; /* and the epoll instance */
+    bool cancels_owed; /* for some cancel there was no room */
+    bool tells_work;   /* a flag says when the kernel has completions to post */
+    int event_fd;      /* for a host that polls, or -1 */
     bool has_opcode[HALO_OP_COUNT];
 };
 
@@ -43,8 +57,9 @@ struct ring {
 static int set_up(struct ring *ring, const struct halo_config *config)
 {
     static const unsigned tries[] = {
-        IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, /* 6.1 */
-        IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN, /* 5.19 */
+        IORING_SETUP_SUBMIT_ALL | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SINGLE_ISSUER |
+            IORING_SETUP_DEFER_TASKRUN,                                                  /* 6.1 */
+        IORING_SETUP_SUBMIT_ALL | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_COOP_TASKRUN, /* 5.19 */
         0,
     };
     unsigned entries = config->max_in_flight;
@@ -55,9 +70,10 @@ static int set_up(struct ring *ring, const struct halo_config *config)
     for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
         struct io_uring_params params = {
             .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | tries[i],
-            .cq_entries = 2 * config->max_in_flight + 1,
+            .cq_entries = 3 * config->max_in_flight + 3,
         };
         error = io_uring_queue_init_params(entries, &ring->uring, &params);
+        ring->tells_work = tries[i] & IORING_SETUP_TASKRUN_FLAG;
         if (error != -EINVAL)
             break;
     }
@@ -80,10 +96,9 @@ static int try_nop(struct ring *ring)
     HALO_CHECK(sqe, "a new ring has no room");
     io_uring_prep_nop(sqe);
     sqe->user_data = SEQ_NOP;
-    int submitted;
-    do
+    int submitted = -EINTR;
+    for (int tries = 0; tries < SUBMIT_TRIES && submitted == -EINTR; tries++)
         submitted = io_uring_submit_and_wait(&ring->uring, 1);
-    while (submitted == -EINTR);
     if (submitted < 0)
         return submitted;
     int error = io_uring_wait_cqe(&ring->uring, &cqe);
@@ -98,46 +113,14 @@ static int probe(struct ring *ring)
     if (!probe)
         return -ENOMEM;
     for (int i = 0; i < HALO_OP_COUNT; i++) {
-        int opcode = halo_op_table[i].opcode;
+        int opcode = halo_op_table[i]->opcode;
         ring->has_opcode[i] = opcode != HALO_NO_OPCODE && io_uring_opcode_supported(probe, opcode);
     }
     io_uring_free_probe(probe);
     return 0;
 }
 
-/* ---- submission ---------------------------------------------------------------------------- */
-
-/* What cannot be submitted now (EAGAIN, EBUSY, ENOMEM, EINTR) stays queued for the next time. */
-static void check_submitted(int result)
-{
-    HALO_CHECK(result >= 0 || result == -EAGAIN || result == -EBUSY || result == -ENOMEM ||
-                   result == -EINTR || result == -ETIME,
-               strerror(-result));
-}
-
-static struct io_uring_sqe *emit(struct ring *ring, uint64_t seq)
-{
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
-    while (!sqe) {
-        check_submitted(io_uring_submit(&ring->uring));
-        sqe = io_uring_get_sqe(&ring->uring);
-    }
-    memset(sqe, 0, sizeof(*sqe));
-    sqe->user_data = seq;
-    return sqe;
-}
-
-static void set_user_data(struct io_uring_sqe *sqe, uint64_t seq)
-{
-    sqe->user_data = seq; /* the prepare functions of older libraries clear it */
-}
-
-static void arm_wake(struct ring *ring)
-{
-    struct io_uring_sqe *sqe = emit(ring, SEQ_WAKE);
-    io_uring_prep_poll_add(sqe, ring->loop->wake_fd, POLLIN);
-    set_user_data(sqe, SEQ_WAKE);
-}
+/* ---- completion ---------------------------------------------------------------------------- */
 
 static void to_workers(struct ring *ring, struct halo_op *op)
 {
@@ -145,38 +128,6 @@ static void to_workers(struct ring *ring, struct halo_op *op)
     op->in_pool = true;
     halo_workers_submit(ring->workers, op);
 }
-
-static void ring_submit(void *state, struct halo_op *op)
-{
-    struct ring *ring = state;
-    bool poll = op->now == &halo_op_table[HALO_OP_POLL];
-
-    op->in_pool = false;
-    if (!ring->has_opcode[op->now - halo_op_table] || (op->pool_only && !poll)) {
-        to_workers(ring, op);
-        return;
-    }
-    ring->loop->stats.ring++;
-    struct io_uring_sqe *sqe = emit(ring, op->seq);
-    op->now->prepare(sqe, op);
-    set_user_data(sqe, op->seq);
-}
-
-static void ring_cancel(void *state, struct halo_op *op)
-{
-    struct ring *ring = state;
-
-    if (!op->in_pool) {
-        struct io_uring_sqe *sqe = emit(ring, SEQ_CANCEL);
-        io_uring_prep_cancel64(sqe, op->seq, 0);
-        set_user_data(sqe, SEQ_CANCEL);
-    } else if (halo_workers_withdraw(ring->workers, op)) {
-        op->result = -ECANCELED;
-        halo_list_append(&ring->answered, op);
-    }
-}
-
-/* ---- completion ---------------------------------------------------------------------------- */
 
 static void complete(struct ring *ring, uint64_t seq, int result)
 {
@@ -186,26 +137,27 @@ static void complete(struct ring *ring, uint64_t seq, int result)
         return;
     }
     HALO_CHECK(op->state == HALO_OP_RUNNING, "a completion for an operation that was not running");
+    bool polls = halo_op_polls(op);
+    ring->polls -= polls;
     /*
      * The ring may know the opcode and not what is asked of it; and it cancels by itself where it
      * can start no worker. In both cases nothing has happened yet, and the plain call decides. It
      * does as well where a file lacks the right to write and the offsets to do it at (EBADF).
      */
     bool invalid = result == -EINVAL || result == -EOPNOTSUPP || result == -EBADF;
-    if (!op->cancelled && (invalid || result == -ECANCELED) &&
-        op->now != &halo_op_table[HALO_OP_POLL]) {
+    if (!op->cancelled && (invalid || result == -ECANCELED) && !polls) {
         op->pool_only = true;
         op->refused = invalid;
         to_workers(ring, op);
         return;
     }
-    halo_loop_answer(ring->loop, op, result);
+    halo_engine_answer(&ring->loop->answered, op, result);
 }
 
-static bool reap(struct ring *ring)
+/* Appends what has completed. Safe at any time: it calls nobody. */
+static void reap(struct ring *ring)
 {
     struct io_uring_cqe *cqe;
-    bool woken = false;
 
     for (unsigned left = io_uring_cq_ready(&ring->uring); left > 0; left--) {
         if (io_uring_peek_cqe(&ring->uring, &cqe) != 0)
@@ -213,24 +165,159 @@ static bool reap(struct ring *ring)
         uint64_t seq = cqe->user_data;
         int result = cqe->res;
         io_uring_cqe_seen(&ring->uring, cqe);
+        HALO_CHECK(ring->held > 0, "more completions than submissions");
+        ring->held--;
         if (seq >= HALO_SEQ_FIRST)
             complete(ring, seq, result);
-        else if (seq == SEQ_WAKE)
-            woken = true;
+        ring->wake_armed &= seq != SEQ_WAKE;
+        ring->poller_armed &= seq != SEQ_POLLER;
     }
-    return woken;
 }
 
 static void collect_workers(struct ring *ring)
 {
-    for (struct halo_op *op = halo_workers_collect(ring->workers); op;) {
-        struct halo_op *next = op->next;
+    struct halo_list *answered = &ring->loop->answered;
+    struct halo_op *last = answered->last;
+
+    halo_workers_collect(ring->workers, answered);
+    for (struct halo_op *op = last ? last->next : answered->first; op; op = op->next)
         if (op->refused && op->result >= 0)
-            ring->has_opcode[op->row - halo_op_table] = false;
-        halo_loop_answer(ring->loop, op, op->result);
-        op = next;
+            ring->has_opcode[op->row->code] = false;
+}
+
+/* ---- submission ---------------------------------------------------------------------------- */
+
+/* What cannot be submitted now stays queued; what has completed may be in its way. */
+static void check_submitted(struct ring *ring, int result)
+{
+    static const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    bool refused = result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
+    unsigned held = ring->held;
+
+    HALO_CHECK(result >= 0 || refused || result == -EINTR || result == -ETIME, strerror(-result));
+    if (!refused)
+        return;
+    reap(ring);
+    if (ring->held == held)
+        nanosleep(&pause, NULL);
+}
+
+static struct io_uring_sqe *take_sqe(struct ring *ring)
+{
+    bool room = ring->held < ring->uring.cq.ring_entries;
+    return room ? io_uring_get_sqe(&ring->uring) : NULL;
+}
+
+/* Takes an SQE for a submission of that number; NULL where the kernel takes no more, for long. */
+static struct io_uring_sqe *emit(struct ring *ring, uint64_t seq)
+{
+    struct io_uring_sqe *sqe = take_sqe(ring);
+
+    for (int tries = 0; !sqe; tries++) {
+        if (tries > 1 && (tries == SUBMIT_TRIES || atomic_load(&ring->loop->interrupted)))
+            return NULL;
+        check_submitted(ring, io_uring_submit(&ring->uring));
+        reap(ring);
+        sqe = take_sqe(ring);
+    }
+    memset(sqe, 0, sizeof(*sqe));
+    sqe->user_data = seq;
+    ring->held++;
+    return sqe;
+}
+
+static void set_user_data(struct io_uring_sqe *sqe, uint64_t seq)
+{
+    sqe->user_data = seq; /* the prepare functions of older libraries clear it */
+}
+
+static bool arm(struct ring *ring, uint64_t seq, int fd)
+{
+    struct io_uring_sqe *sqe = emit(ring, seq);
+    if (!sqe)
+        return false;
+    io_uring_prep_poll_add(sqe, fd, POLLIN);
+    set_user_data(sqe, seq);
+    return true;
+}
+
+/* Polls that the completion queue has no room for. */
+static void to_poller(struct ring *ring, struct halo_op *op)
+{
+    int error = 0;
+    if (!halo_poller_is_open(&ring->poller))
+        error = halo_poller_open(&ring->poller, -1);
+    if (error)
+        halo_engine_answer(&ring->loop->answered, op, error);
+    else
+        halo_poller_submit(&ring->poller, op, &ring->loop->answered);
+}
+
+static struct io_uring_sqe *emit_op(struct ring *ring, const struct halo_op *op, bool polls)
+{
+    if (!ring->has_opcode[op->now->code] || (op->pool_only && !polls))
+        return NULL;
+    if (polls && ring->polls >= ring->loop->config.max_in_flight / 2)
+        return NULL;
+    return emit(ring, op->seq);
+}
+
+static void ring_submit(void *state, struct halo_op *op)
+{
+    struct ring *ring = state;
+    bool polls = halo_op_polls(op);
+    struct io_uring_sqe *sqe = emit_op(ring, op, polls);
+
+    op->in_pool = false;
+    if (sqe) {
+        ring->loop->stats.ring++;
+        ring->polls += polls;
+        op->now->prepare(sqe, op);
+        set_user_data(sqe, op->seq);
+    } else if (polls) {
+        to_poller(ring, op);
+    } else {
+        to_workers(ring, op);
     }
 }
+
+static void cancel_in_ring(struct ring *ring, const struct halo_op *op)
+{
+    struct io_uring_sqe *sqe = emit(ring, SEQ_CANCEL);
+    /* Room may have been made by this very operation. */
+    if (!sqe) {
+        ring->cancels_owed = true;
+        return;
+    }
+    io_uring_prep_cancel64(sqe, op->seq, 0);
+    set_user_data(sqe, SEQ_CANCEL);
+}
+
+static void ring_cancel(void *state, struct halo_op *op)
+{
+    struct ring *ring = state;
+
+    if (op->in_poller)
+        halo_poller_cancel(&ring->poller, op, &ring->loop->answered);
+    else if (op->in_pool)
+        halo_workers_cancel(ring->workers, op, &ring->loop->answered);
+    else
+        cancel_in_ring(ring, op);
+}
+
+static void cancel_owed(struct ring *ring)
+{
+    const struct halo_slab *slab = &ring->loop->slab;
+
+    ring->cancels_owed = false;
+    for (size_t i = 0; i <= slab->mask && !ring->cancels_owed; i++) {
+        const struct halo_op *op = slab->table[i];
+        if (op && op->cancelled && op->state == HALO_OP_RUNNING && !op->in_pool && !op->in_poller)
+            cancel_in_ring(ring, op);
+    }
+}
+
+/* ---- turns --------------------------------------------------------------------------------- */
 
 static void enter(struct ring *ring, int64_t timeout_ns)
 {
@@ -246,19 +333,27 @@ static void enter(struct ring *ring, int64_t timeout_ns)
         result = io_uring_submit_and_wait(&ring->uring, 1);
     else
         result = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, &timeout, NULL);
-    check_submitted(result);
+    check_submitted(ring, result);
 }
 
-static void flush(struct ring *ring)
+static bool has_submissions(const struct ring *ring)
 {
-    if (io_uring_sq_ready(&ring->uring) > 0)
-        check_submitted(io_uring_submit(&ring->uring));
+    return io_uring_sq_ready(&ring->uring) > 0;
+}
+
+/* A turn that does not wait need not enter the kernel where that has nothing to say. */
+static bool has_work(const struct ring *ring)
+{
+    if (has_submissions(ring) || ring->event_fd >= 0)
+        return true;
+    if (!ring->tells_work)
+        return ring->held > (unsigned)ring->wake_armed + ring->poller_armed;
+    return IO_URING_READ_ONCE(*ring->uring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
 static bool ring_pending(void *state)
 {
-    const struct ring *ring = state;
-    return ring->answered.first || io_uring_sq_ready(&ring->uring) > 0;
+    return has_submissions(state);
 }
 
 /*
@@ -270,7 +365,7 @@ static int ring_fd(void *state)
     struct ring *ring = state;
     if (ring->event_fd >= 0)
         return ring->event_fd;
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int fd = halo_fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (fd < 0)
         return -errno;
     if (io_uring_register_eventfd(&ring->uring, fd) < 0) {
@@ -279,44 +374,41 @@ static int ring_fd(void *state)
     }
     ring->event_fd = fd;
     /* What has ended before the descriptor was known it would not tell. */
-    check_submitted(io_uring_submit_and_get_events(&ring->uring));
-    uint64_t one = 1;
-    if (io_uring_cq_ready(&ring->uring) > 0 && write(fd, &one, sizeof(one)) < 0)
-        HALO_CHECK(errno == EAGAIN, "a new eventfd cannot be written");
+    check_submitted(ring, io_uring_submit_and_get_events(&ring->uring));
+    if (io_uring_cq_ready(&ring->uring) > 0)
+        halo_event_set(fd);
     return fd;
 }
 
-static void clear_event(struct ring *ring)
+static void arm_all(struct ring *ring)
 {
-    uint64_t count;
-    ssize_t got = read(ring->event_fd, &count, sizeof(count));
-    (void)got; /* EAGAIN: nothing has happened since */
+    if (!ring->wake_armed)
+        ring->wake_armed = arm(ring, SEQ_WAKE, ring->loop->wake_fd);
+    if (!ring->poller_armed && halo_poller_is_open(&ring->poller))
+        ring->poller_armed = arm(ring, SEQ_POLLER, halo_poller_fd(&ring->poller));
 }
 
 static void ring_wait(void *state, int64_t timeout_ns)
 {
     struct ring *ring = state;
-    struct halo_op *op;
 
-    if (ring->answered.first)
-        timeout_ns = 0;
     if (ring->event_fd >= 0)
-        clear_event(ring);
-    bool idle =
-        ring->event_fd < 0 && ring->loop->running == 0 && io_uring_sq_ready(&ring->uring) == 0;
-    if (timeout_ns != 0 || !idle)
-        enter(ring, timeout_ns);
-    bool woken = reap(ring);
-    while ((op = halo_list_take(&ring->answered)))
-        halo_loop_answer(ring->loop, op, op->result);
-    if (woken) {
-        halo_loop_clear_wake(ring->loop);
-        arm_wake(ring);
-        collect_workers(ring);
-    }
-    /* A host goes to its own poll from here: what the answers have started must be under way. */
-    if (ring->event_fd >= 0)
-        flush(ring);
+        halo_event_clear(ring->event_fd);
+    if (ring->cancels_owed)
+        cancel_owed(ring);
+    arm_all(ring);
+    if (timeout_ns != 0 || has_work(ring))
+        enter(ring, halo_workers_bound_wait(ring->workers, timeout_ns));
+    reap(ring);
+    if (!ring->wake_armed)
+        halo_event_clear(ring->loop->wake_fd);
+    if (!ring->poller_armed && halo_poller_is_open(&ring->poller))
+        halo_poller_collect(&ring->poller, &ring->loop->answered);
+    collect_workers(ring);
+    arm_all(ring);
+    /* A host goes to its own poll from here: what wakes it must be with the kernel. */
+    if (ring->event_fd >= 0 && has_submissions(ring))
+        check_submitted(ring, io_uring_submit(&ring->uring));
 }
 
 /* ---- open and close ------------------------------------------------------------------------ */
@@ -326,6 +418,7 @@ static void ring_close(void *state)
     struct ring *ring = state;
     if (ring->workers)
         halo_workers_close(ring->workers);
+    halo_poller_close(&ring->poller);
     io_uring_queue_exit(&ring->uring);
     if (ring->event_fd >= 0)
         close(ring->event_fd);
@@ -357,7 +450,7 @@ static int ring_open(struct halo_loop *loop, void **state)
     unsigned kernel_workers[2] = {KERNEL_WORKERS, KERNEL_WORKERS};
     io_uring_register_iowq_max_workers(&ring->uring, kernel_workers);
     io_uring_ring_dontfork(&ring->uring);
-    arm_wake(ring);
+    ring->wake_armed = arm(ring, SEQ_WAKE, loop->wake_fd);
     *state = ring;
     return 0;
 }

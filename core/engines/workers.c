@@ -12,15 +12,17 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "check.h"
-#include "list.h"
+#include "engines/engine.h"
+#include "fd.h"
 #include "ops/ops.h"
 
 #define STACK_BYTES (256u << 10)
+#define LOOK_NS     1000000000 /* between two looks for answers that could not be announced */
 
 struct halo_workers {
     pthread_mutex_t lock;
@@ -28,12 +30,15 @@ struct halo_workers {
     pthread_cond_t thread_ended;
     struct halo_list jobs;
     struct halo_list answers;
-    uint32_t queued; /* jobs */
+    _Atomic bool answered; /* a look at this spares the loop the lock */
+    uint32_t queued;       /* jobs */
+    uint32_t outstanding;  /* submitted and not collected; the loop's own count */
     uint32_t threads;
     uint32_t idle;
     uint32_t max_threads;
     int wake_fd;
     bool closing;
+    bool unannounced; /* the latest write to wake_fd has failed: the next answer tries again */
 };
 
 struct halo_workers *halo_workers_create(uint32_t max_threads, int wake_fd)
@@ -53,21 +58,14 @@ struct halo_workers *halo_workers_create(uint32_t max_threads, int wake_fd)
     return workers;
 }
 
-static void announce(int wake_fd)
-{
-    uint64_t one = 1;
-    ssize_t written = write(wake_fd, &one, sizeof(one));
-    /* EAGAIN says that the counter is full, and the loop awake long since. */
-    HALO_CHECK(written == sizeof(one) || errno == EAGAIN, "a worker could not wake the loop");
-}
-
 /* Called with the lock held. After close() nobody listens, and the descriptor may be another's. */
 static void answer(struct halo_workers *workers, struct halo_op *op)
 {
-    bool first = !workers->answers.first;
+    bool first = !workers->answers.first || workers->unannounced;
     halo_list_append(&workers->answers, op);
+    atomic_store_explicit(&workers->answered, true, memory_order_release);
     if (first && !workers->closing)
-        announce(workers->wake_fd);
+        workers->unannounced = !halo_event_set(workers->wake_fd);
 }
 
 static void *work(void *context)
@@ -118,6 +116,7 @@ static int start_thread(struct halo_workers *workers)
 
 void halo_workers_submit(struct halo_workers *workers, struct halo_op *op)
 {
+    workers->outstanding++;
     pthread_mutex_lock(&workers->lock);
     bool more = workers->queued >= workers->idle && workers->threads < workers->max_threads;
     /* With no thread at all (RLIMIT_NPROC) the job still has to be done by somebody: here. */
@@ -132,28 +131,41 @@ void halo_workers_submit(struct halo_workers *workers, struct halo_op *op)
     pthread_mutex_unlock(&workers->lock);
 }
 
-bool halo_workers_withdraw(struct halo_workers *workers, struct halo_op *op)
+void halo_workers_cancel(struct halo_workers *workers, struct halo_op *op,
+                         struct halo_list *answered)
 {
-    bool found = false;
-
     pthread_mutex_lock(&workers->lock);
-    for (struct halo_op *job = workers->jobs.first; job && !found; job = job->next)
-        found = job == op;
+    bool found = op->queue == &workers->jobs;
     if (found) {
-        halo_list_remove(&workers->jobs, op);
+        halo_list_remove(op);
         workers->queued--;
     }
     pthread_mutex_unlock(&workers->lock);
-    return found;
+    if (!found)
+        return;
+    workers->outstanding--;
+    halo_engine_answer(answered, op, -ECANCELED);
 }
 
-struct halo_op *halo_workers_collect(struct halo_workers *workers)
+void halo_workers_collect(struct halo_workers *workers, struct halo_list *answered)
 {
+    struct halo_op *op;
+
+    if (!atomic_load_explicit(&workers->answered, memory_order_acquire))
+        return;
     pthread_mutex_lock(&workers->lock);
-    struct halo_op *answers = workers->answers.first;
-    workers->answers = (struct halo_list){0};
+    atomic_store_explicit(&workers->answered, false, memory_order_relaxed);
+    while ((op = halo_list_take(&workers->answers))) {
+        workers->outstanding--;
+        halo_engine_answer(answered, op, op->result);
+    }
     pthread_mutex_unlock(&workers->lock);
-    return answers;
+}
+
+int64_t halo_workers_bound_wait(const struct halo_workers *workers, int64_t timeout_ns)
+{
+    bool longer = timeout_ns < 0 || timeout_ns > LOOK_NS;
+    return longer && workers->outstanding > 0 ? LOOK_NS : timeout_ns;
 }
 
 void halo_workers_close(struct halo_workers *workers)

@@ -5,7 +5,7 @@
 #ifndef HALO_WORKERS_H
 #define HALO_WORKERS_H
 
-#include "halo.h"
+#include "list.h"
 
 struct halo_workers;
 
@@ -16,9 +16,12 @@ void halo_workers_close(struct halo_workers *workers);
 
 /* Queues an operation. A thread is started where none is idle and fewer than the most run. */
 void halo_workers_submit(struct halo_workers *workers, struct halo_op *op);
-/* Takes an operation back that no thread has begun; false where it is too late. */
-bool halo_workers_withdraw(struct halo_workers *workers, struct halo_op *op);
-/* The operations that have been run since the last call, with op->result set, linked by next. */
-struct halo_op *halo_workers_collect(struct halo_workers *workers);
+/* Answers an operation -ECANCELED that no thread has begun; nothing where it is too late. */
+void halo_workers_cancel(struct halo_workers *workers, struct halo_op *op,
+                         struct halo_list *answered);
+/* Moves those that have been run since the last call, with op->result set, to a list. */
+void halo_workers_collect(struct halo_workers *workers, struct halo_list *answered);
+/* How long to wait for answers at most: a wake that failed is made good for by a look. */
+int64_t halo_workers_bound_wait(const struct halo_workers *workers, int64_t timeout_ns);
 
 #endif

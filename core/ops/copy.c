@@ -16,47 +16,75 @@
 #include <linux/magic.h>
 
 #include "loop.h"
-#include "ops/op_functions.h"
+#include "ops/shared.h"
 
 #define PIECE_BYTES     (16u << 20)  /* between two looks */
 #define BUFFER_BYTES    (256u << 10) /* for what the kernel does not copy by itself */
 #define SMALL_BYTES     (64u << 10)  /* quicker by a buffer, and soon done */
+#define TRIES_MAX       1000         /* of a call that is interrupted, or moves nothing */
 #define BLOCK_BYTES_MAX (64u << 10)  /* of a file system that shares data: a page, at the most */
-#define READ_FIRST      16384u       /* bytes that most files fit into */
-
-static bool is_cancelled(const struct halo_op *op)
-{
-    return __atomic_load_n(&op->cancelled, __ATOMIC_RELAXED);
-}
 
 /* ---- copying data -------------------------------------------------------------------------- */
 
-static int64_t copy_through_buffer(int from, int to, off_t at, size_t length)
+/* Whether a call that has moved nothing should be made again: a signal came, and not for ever. */
+static bool comes_again(const struct halo_op *op, ssize_t moved, unsigned *tries)
+{
+    bool interrupted = moved < 0 && errno == EINTR;
+    return (interrupted || moved == 0) && ++*tries < TRIES_MAX && !halo_op_is_cancelled(op);
+}
+
+/* Writes all of it. Returns 0 or -errno; what is written again and again as nothing is EIO. */
+static int64_t write_piece(const struct halo_op *op, int to, const char *data, size_t length,
+                           off_t at)
+{
+    unsigned tries = 0;
+
+    while (length > 0) {
+        ssize_t written = pwrite(to, data, length, at);
+        if (written <= 0 && !comes_again(op, written, &tries))
+            return written < 0 ? -errno : halo_op_is_cancelled(op) ? -ECANCELED : -EIO;
+        if (written > 0) {
+            data += written;
+            length -= (size_t)written;
+            at += written;
+        }
+    }
+    return 0;
+}
+
+static ssize_t read_piece(const struct halo_op *op, int from, char *data, size_t length, off_t at)
+{
+    unsigned tries = 0;
+    ssize_t got;
+
+    do
+        got = pread(from, data, length, at);
+    while (got < 0 && comes_again(op, got, &tries));
+    return got < 0 ? -errno : got;
+}
+
+/* Returns the bytes copied, fewer where the old file ends, or -errno. */
+static int64_t copy_through_buffer(const struct halo_op *op, int from, int to, off_t at,
+                                   size_t length)
 {
     size_t done = 0, room = length < BUFFER_BYTES ? length : BUFFER_BYTES;
+    int64_t result = 1;
     char *buffer = malloc(room);
+
     if (!buffer)
         return -ENOMEM;
-    while (done < length) {
+    while (result > 0 && done < length) {
         size_t want = length - done < room ? length - done : room;
-        ssize_t got = pread(from, buffer, want, at + (off_t)done);
-        if (got <= 0) {
-            free(buffer);
-            return got < 0 ? -errno : (int64_t)done;
+        off_t place = at + (off_t)done;
+        result = read_piece(op, from, buffer, want, place);
+        if (result > 0) {
+            int64_t error = write_piece(op, to, buffer, (size_t)result, place);
+            done += error ? 0 : (size_t)result;
+            result = error ? error : result;
         }
-        for (ssize_t put = 0; put < got;) {
-            ssize_t written = pwrite(to, buffer + put, (size_t)(got - put), at + (off_t)done + put);
-            if (written < 0) {
-                int error = errno;
-                free(buffer);
-                return -error;
-            }
-            put += written;
-        }
-        done += (size_t)got;
     }
     free(buffer);
-    return (int64_t)done;
+    return result < 0 ? result : (int64_t)done;
 }
 
 /* Not all pairs of file systems let the kernel copy between them. */
@@ -66,17 +94,21 @@ static bool needs_buffer(int error)
            error == EBADF || error == EPERM;
 }
 
-static int64_t copy_piece(int from, int to, off_t at, size_t length)
+static int64_t copy_piece(const struct halo_op *op, int from, int to, off_t at, size_t length)
 {
     off_t in = at, out = at;
     if (length <= SMALL_BYTES)
-        return copy_through_buffer(from, to, at, length);
-    ssize_t copied = copy_file_range(from, &in, to, &out, length, 0);
+        return copy_through_buffer(op, from, to, at, length);
+    unsigned tries = 0;
+    ssize_t copied;
+    do
+        copied = copy_file_range(from, &in, to, &out, length, 0);
+    while (copied < 0 && comes_again(op, copied, &tries));
     if (copied > 0)
         return copied;
     /* Files of /proc and its like answer 0, with data to read all the same. */
     if (copied == 0 || needs_buffer(errno))
-        return copy_through_buffer(from, to, at, length);
+        return copy_through_buffer(op, from, to, at, length);
     return -errno;
 }
 
@@ -85,15 +117,14 @@ static int64_t copy_extent(const struct halo_op *op, int from, int to, off_t at,
 {
     while (at < end) {
         size_t length = end - at < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES;
-        if (is_cancelled(op))
+        if (halo_op_is_cancelled(op))
             return -ECANCELED;
-        int64_t copied = copy_piece(from, to, at, length);
-        if (copied < 0 && copied != -EINTR)
+        int64_t copied = copy_piece(op, from, to, at, length);
+        if (copied < 0)
             return copied;
         if (copied == 0)
             break;
-        if (copied > 0)
-            at += copied;
+        at += copied;
     }
     return 0;
 }
@@ -131,9 +162,9 @@ static int64_t copy_unsized(const struct halo_op *op, int from, int to)
 {
     int64_t total = 0, copied;
     do {
-        if (is_cancelled(op))
+        if (halo_op_is_cancelled(op))
             return -ECANCELED;
-        copied = copy_through_buffer(from, to, total, PIECE_BYTES);
+        copied = copy_through_buffer(op, from, to, total, PIECE_BYTES);
         total += copied > 0 ? copied : 0;
     } while (copied > 0);
     return copied;
@@ -160,18 +191,19 @@ static int64_t copy_attributes(const struct halo_op *op, int to, const struct st
     return 0;
 }
 
-/* Opens the new file, or -1. Whether it is made by this only matters where it may be taken away. */
+/* Opens the new file, or -errno. Whether it is made by this only matters where it may be taken
+ * away. */
 static int open_target(const struct halo_op *op, mode_t mode, bool *created)
 {
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK;
+    int flags = O_WRONLY | O_CREAT;
     *created = false;
     if (op->flags & (HALO_COPY_EXCLUSIVE | HALO_COPY_REFLINK)) {
-        int fd = openat(op->base_fd, op->path2, flags | O_EXCL, mode);
+        int fd = halo_open_at(op->base_fd, op->path2, flags | O_EXCL, mode, false);
         *created = fd >= 0;
-        if (fd >= 0 || errno != EEXIST || (op->flags & HALO_COPY_EXCLUSIVE))
+        if (fd != -EEXIST || (op->flags & HALO_COPY_EXCLUSIVE))
             return fd;
     }
-    return openat(op->base_fd, op->path2, flags, mode);
+    return halo_open_at(op->base_fd, op->path2, flags, mode, false);
 }
 
 struct copy {
@@ -182,13 +214,14 @@ struct copy {
     bool created;
 };
 
-static int64_t open_source(struct copy *copy)
+static int64_t open_source(struct copy *copy, bool at_once)
 {
-    int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
-    if (copy->op->flags & HALO_COPY_NO_FOLLOW)
-        flags |= O_NOFOLLOW;
-    copy->from = openat(copy->op->base_fd, copy->op->path, flags);
-    if (copy->from < 0 || fstat(copy->from, &copy->source) < 0)
+    const struct halo_op *op = copy->op;
+    int flags = O_RDONLY | (op->flags & HALO_COPY_NO_FOLLOW ? O_NOFOLLOW : 0);
+    copy->from = halo_open_at(op->base_fd, op->path, flags, 0, at_once);
+    if (copy->from < 0)
+        return copy->from;
+    if (fstat(copy->from, &copy->source) < 0)
         return -errno;
     if (!S_ISREG(copy->source.st_mode))
         return S_ISDIR(copy->source.st_mode) ? -EISDIR : -EINVAL;
@@ -222,7 +255,9 @@ static int empty_target(const struct copy *copy)
 static int64_t open_copy(struct copy *copy)
 {
     copy->to = open_target(copy->op, copy->source.st_mode & 0777, &copy->created);
-    if (copy->to < 0 || fstat(copy->to, &copy->target) < 0)
+    if (copy->to < 0)
+        return copy->to;
+    if (fstat(copy->to, &copy->target) < 0)
         return -errno;
     if (copy->target.st_dev == copy->source.st_dev && copy->target.st_ino == copy->source.st_ino)
         return -EINVAL;
@@ -286,7 +321,7 @@ static int64_t copy_all(const struct copy *copy)
 static int64_t copy_file(struct halo_op *op, bool at_once)
 {
     struct copy copy = {.op = op, .from = -1, .to = -1};
-    int64_t result = open_source(&copy);
+    int64_t result = open_source(&copy, at_once);
 
     if (!result && at_once && !(is_short(&copy) && leads_to_file(op)))
         result = -EAGAIN;
@@ -301,126 +336,25 @@ static int64_t copy_file(struct halo_op *op, bool at_once)
     return result;
 }
 
-int64_t halo_copyfile_block(struct halo_op *op)
+static int64_t copyfile_block(struct halo_op *op)
 {
     return copy_file(op, false);
 }
 
-int64_t halo_copyfile_attempt(struct halo_op *op)
+static int64_t copyfile_attempt(struct halo_op *op)
 {
     return copy_file(op, true);
 }
 
-/* ---- reading all --------------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------------- */
 
-static int64_t read_all(struct halo_op *op, int fd, size_t room)
-{
-    size_t used = 0;
-
-    op->path = op->path2 = NULL;
-    for (;;) {
-        if (used + 1 >= room)
-            room *= 2;
-        if (!halo_op_storage(op, room))
-            return -ENOMEM;
-        if (is_cancelled(op))
-            return -ECANCELED;
-        size_t want = room - used < PIECE_BYTES ? room - used : PIECE_BYTES;
-        ssize_t got = read(fd, op->storage + used, want);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        used += (size_t)got;
-        if (op->length && used > op->length)
-            return -EFBIG;
-        if (got == 0)
-            return (int64_t)used;
-    }
-}
-
-/* All of a file into the caller's memory, and a look whether that is all. */
-static int64_t read_given(struct halo_op *op, int fd)
-{
-    size_t used = 0;
-    uint8_t more;
-
-    for (;;) {
-        if (is_cancelled(op))
-            return -ECANCELED;
-        size_t want = op->length - used < PIECE_BYTES ? op->length - used : PIECE_BYTES;
-        ssize_t got = want > 0 ? read(fd, op->data + used, want) : read(fd, &more, 1);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            return (int64_t)used;
-        if (want == 0)
-            return -EFBIG;
-        used += (size_t)got;
-    }
-}
-
-/* Files of /sys say that they have a page, and are shorter. */
-static bool is_too_big(const struct halo_op *op, int fd, const struct stat *status)
-{
-    uint8_t byte;
-    return (op->length > 0 || !op->own_data) && status->st_size > (off_t)op->length &&
-           pread(fd, &byte, 1, (off_t)op->length) == 1;
-}
-
-static int64_t read_contents(struct halo_op *op, int fd, const struct stat *status)
-{
-    if (!op->own_data)
-        return read_given(op, fd);
-    int64_t result =
-        read_all(op, fd, status->st_size > 0 ? (size_t)status->st_size + 1 : READ_FIRST);
-    op->data = (uint8_t *)op->storage;
-    return result;
-}
-
-static int64_t check_type(const struct stat *status)
-{
-    if (S_ISREG(status->st_mode))
-        return 0;
-    return S_ISDIR(status->st_mode) ? -EISDIR : -ESPIPE;
-}
-
-/*
- * A stream is refused: to wait for its end could hold up a worker for ever. It is not even opened,
- * since a writer that waits for a FIFO's reader would lose what it writes once that is closed.
- */
-static int64_t read_file(struct halo_op *op, bool at_once)
-{
-    struct stat status;
-
-    op->own_data |= !op->data;
-    if (fstatat(op->base_fd, op->path, &status, 0) < 0)
-        return -errno;
-    int64_t result = check_type(&status);
-    if (result)
-        return result;
-    int fd = openat(op->base_fd, op->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return -errno;
-    result = fstat(fd, &status) < 0 ? -errno : check_type(&status);
-    if (!result && is_too_big(op, fd, &status))
-        result = -EFBIG;
-    if (!result && at_once && status.st_size > HALO_TRY_BYTES_MAX)
-        result = -EAGAIN;
-    if (!result)
-        result = read_contents(op, fd, &status);
-    close(fd);
-    return result;
-}
-
-int64_t halo_readfile_block(struct halo_op *op)
-{
-    return read_file(op, false);
-}
-
-int64_t halo_readfile_attempt(struct halo_op *op)
-{
-    return read_file(op, true);
-}
+const struct halo_op_row halo_copyfile_row = {
+    .code = HALO_OP_COPYFILE,
+    .name = "copyfile",
+    .opcode = HALO_NO_OPCODE,
+    .lookup = HALO_LOOKUP_BOTH,
+    .quick = true,
+    .lengthy = true,
+    .attempt = copyfile_attempt,
+    .block = copyfile_block,
+};

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <limits.h>
+#include <poll.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -12,20 +14,26 @@
 #include <liburing.h>
 
 #include "loop.h"
-#include "ops/op_functions.h"
+#include "ops/shared.h"
 
-#define READ_FIRST  (1u << 20) /* bytes of memory a long read starts with, where it owns it */
-#define RETRIES_MAX 8
+#define READ_FIRST       (1u << 20) /* bytes of memory a long read starts with, where it owns it */
+#define STREAM_BYTES_MAX (1u << 20) /* at once of a stream; no pipe has more */
+#define RETRIES_MAX      8
+#define APPEND_BYTES_MAX (1u << 30)
 
 /* ---- read and write ------------------------------------------------------------------------ */
 
 static unsigned chunk_length(const struct halo_op *op)
 {
     size_t end = op->length;
-    if (op->own_data && end > op->stored)
+    /* What is appended by one call stands together, whoever else appends. */
+    bool appends = op->slot->flags & O_APPEND && halo_op_is(op, HALO_OP_WRITE);
+    size_t most = appends ? APPEND_BYTES_MAX : HALO_CHUNK_MAX;
+
+    if (op->own_data && !op->headed && end > op->stored)
         end = op->stored;
     size_t length = end - op->done;
-    return length < HALO_CHUNK_MAX ? (unsigned)length : HALO_CHUNK_MAX;
+    return (unsigned)(length < most ? length : most);
 }
 
 /* A stream has no offset; the kernel ignores the 0 that it gets. */
@@ -43,7 +51,7 @@ static int transfer_begin(struct halo_op *op)
     return 0;
 }
 
-void halo_read_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void read_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_read(sqe, op->fd, op->data + op->done, chunk_length(op), chunk_offset(op));
 }
@@ -65,7 +73,7 @@ static int64_t stream_block(const struct halo_op *op, bool write_it)
     return halo_result_of(read(op->fd, part.iov_base, part.iov_len));
 }
 
-int64_t halo_read_block(struct halo_op *op)
+static int64_t read_block(struct halo_op *op)
 {
     uint8_t *to = op->data + op->done;
     if (op->slot->stream)
@@ -73,30 +81,54 @@ int64_t halo_read_block(struct halo_op *op)
     return halo_result_of(pread(op->fd, to, chunk_length(op), (off_t)chunk_offset(op)));
 }
 
-/* A file system that cannot say whether it would wait (tmpfs) is local here, and in memory. */
-ssize_t halo_read_cached(int fd, void *data, size_t length, off_t offset)
+/* Where a file system cannot say whether it would wait, somebody has to look at the clock. */
+int64_t halo_read_cached(struct halo_file *file, void *data, size_t length, off_t offset)
 {
     struct iovec part = {data, length};
-    ssize_t got = preadv2(fd, &part, 1, offset, RWF_NOWAIT);
-    return got < 0 && errno == EOPNOTSUPP ? pread(fd, data, length, offset) : got;
+
+    if (!file->blind) {
+        ssize_t got = preadv2(file->fd, &part, 1, offset, RWF_NOWAIT);
+        if (got >= 0 || errno != EOPNOTSUPP)
+            return halo_result_of(got);
+        file->blind = true;
+    }
+    return halo_result_of(pread(file->fd, data, length, offset));
 }
 
-int64_t halo_read_attempt(struct halo_op *op)
+static int64_t read_attempt(struct halo_op *op)
 {
-    return halo_result_of(
-        halo_read_cached(op->fd, op->data + op->done, chunk_length(op), (off_t)chunk_offset(op)));
+    return halo_read_cached(op->slot, op->data + op->done, chunk_length(op),
+                            (off_t)chunk_offset(op));
 }
 
-int halo_read_begin(struct halo_loop *loop, struct halo_op *op)
+/*
+ * What a stream gives is read into memory of the operation's own, behind the head that it needs
+ * where nobody takes it: then it goes to the front of the file.
+ */
+static bool own_stream_data(struct halo_op *op)
+{
+    if (op->length > STREAM_BYTES_MAX)
+        op->length = STREAM_BYTES_MAX;
+    op->into = op->data;
+    op->own_data = op->headed = true;
+    char *storage = halo_op_storage(op, sizeof(struct halo_kept) + op->length + 1);
+    op->data = storage ? (uint8_t *)storage + sizeof(struct halo_kept) : NULL;
+    return op->data != NULL;
+}
+
+static bool own_data(struct halo_op *op)
+{
+    size_t size = op->length < READ_FIRST ? op->length : READ_FIRST;
+    op->data = (uint8_t *)halo_op_storage(op, size + 1);
+    op->own_data = true;
+    return op->data != NULL;
+}
+
+static int read_begin(struct halo_loop *loop, struct halo_op *op)
 {
     (void)loop;
-    if (!op->data) {
-        size_t size = op->length < READ_FIRST ? op->length : READ_FIRST;
-        op->data = (uint8_t *)halo_op_storage(op, size + 1);
-        op->own_data = true;
-        if (!op->data)
-            return -ENOMEM;
-    }
+    if (op->slot->stream ? !own_stream_data(op) : !op->data && !own_data(op))
+        return -ENOMEM;
     return transfer_begin(op);
 }
 
@@ -111,7 +143,7 @@ static bool read_grow(struct halo_op *op)
 }
 
 /* Only an empty read says that a file has ended: a short one may have been cut by a signal. */
-enum halo_step halo_read_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
+static enum halo_step read_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
     (void)loop;
     if (result > 0) {
@@ -124,15 +156,19 @@ enum halo_step halo_read_finish(struct halo_loop *loop, struct halo_op *op, int6
         }
     }
     op->result = op->done > 0 && result != -ENOMEM ? (int64_t)op->done : result;
+    if (op->into) {
+        memcpy(op->into, op->data, op->done);
+        op->data = op->into;
+    }
     return HALO_STEP_DONE;
 }
 
-void halo_write_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void write_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_write(sqe, op->fd, op->data + op->done, chunk_length(op), chunk_offset(op));
 }
 
-int64_t halo_write_block(struct halo_op *op)
+static int64_t write_block(struct halo_op *op)
 {
     const uint8_t *from = op->data + op->done;
     if (op->slot->stream)
@@ -141,7 +177,7 @@ int64_t halo_write_block(struct halo_op *op)
 }
 
 /* With O_APPEND the kernel ignores an offset, so that a caller's would be silently wrong. */
-int halo_write_begin(struct halo_loop *loop, struct halo_op *op)
+static int write_begin(struct halo_loop *loop, struct halo_op *op)
 {
     (void)loop;
     if (op->offset != HALO_POSITION && (op->slot->flags & O_APPEND))
@@ -149,9 +185,25 @@ int halo_write_begin(struct halo_loop *loop, struct halo_op *op)
     return transfer_begin(op);
 }
 
-enum halo_step halo_write_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
+/* Not every answer says something of the data. */
+static bool tells_of_loss(int64_t result)
+{
+    return result < 0 && result != -ECANCELED && result != -EINTR && result != -EINVAL &&
+           result != -ESPIPE && result != -EBADF;
+}
+
+/* The kernel tells of lost data once, to whoever asks first. */
+static void remember_failure(struct halo_op *op, int64_t result)
+{
+    if (tells_of_loss(result) && !op->slot->sync_error)
+        op->slot->sync_error = (int)result;
+}
+
+static enum halo_step write_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
     (void)loop;
+    if (result == -EIO && (op->slot->flags & O_DSYNC))
+        remember_failure(op, result);
     if (result > 0) {
         op->done += (size_t)result;
         op->slot->written += (uint64_t)result;
@@ -166,22 +218,22 @@ enum halo_step halo_write_finish(struct halo_loop *loop, struct halo_op *op, int
 
 /* ---- fsync --------------------------------------------------------------------------------- */
 
-void halo_fsync_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void fsync_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_fsync(sqe, op->fd, 0);
 }
 
-void halo_fdatasync_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void fdatasync_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_fsync(sqe, op->fd, IORING_FSYNC_DATASYNC);
 }
 
-int64_t halo_fsync_block(struct halo_op *op)
+static int64_t fsync_block(struct halo_op *op)
 {
     return halo_result_of(fsync(op->fd));
 }
 
-int64_t halo_fdatasync_block(struct halo_op *op)
+static int64_t fdatasync_block(struct halo_op *op)
 {
     return halo_result_of(fdatasync(op->fd));
 }
@@ -190,96 +242,250 @@ int64_t halo_fdatasync_block(struct halo_op *op)
  * After a failed fsync the kernel marks the pages clean and the next fsync succeeds, though the
  * data is lost. So the first failure is the answer to every later fsync of this file.
  */
-int halo_fsync_begin(struct halo_loop *loop, struct halo_op *op)
+static int fsync_begin(struct halo_loop *loop, struct halo_op *op)
 {
     (void)loop;
     return op->slot->sync_error;
 }
 
-enum halo_step halo_fsync_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
+static enum halo_step fsync_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
     (void)loop;
-    if (result < 0 && result != -ECANCELED)
-        op->slot->sync_error = (int)result;
-    op->result = result;
+    remember_failure(op, result);
+    /* Of two at once the other one has taken the kernel's word. */
+    op->result = result == 0 ? op->slot->sync_error : result;
     return HALO_STEP_DONE;
 }
 
 /* ---- size and layout ----------------------------------------------------------------------- */
 
-void halo_ftruncate_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void ftruncate_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_rw(OPCODE_FTRUNCATE, sqe, op->fd, NULL, 0, op->offset);
 }
 
-int64_t halo_ftruncate_block(struct halo_op *op)
+static int64_t ftruncate_block(struct halo_op *op)
 {
     return halo_result_of(ftruncate(op->fd, (off_t)op->offset));
 }
 
-int64_t halo_truncate_block(struct halo_op *op)
+static int64_t truncate_block(struct halo_op *op)
 {
     return halo_result_of(truncate(op->path, (off_t)op->offset));
 }
 
-void halo_fallocate_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void fallocate_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_fallocate(sqe, op->fd, (int)op->flags, (off_t)op->offset, (off_t)op->length);
 }
 
-int64_t halo_fallocate_block(struct halo_op *op)
+static int64_t fallocate_block(struct halo_op *op)
 {
     return halo_result_of(fallocate(op->fd, (int)op->flags, (off_t)op->offset, (off_t)op->length));
 }
 
 /* The opcode takes 32 bits of length; what is longer goes by the system call. */
-int halo_fadvise_begin(struct halo_loop *loop, struct halo_op *op)
+static int fadvise_begin(struct halo_loop *loop, struct halo_op *op)
 {
     (void)loop;
     op->pool_only = op->length > UINT32_MAX;
     return 0;
 }
 
-void halo_fadvise_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void fadvise_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_fadvise(sqe, op->fd, op->offset, (off_t)op->length, (int)op->flags);
 }
 
 /* posix_fadvise() returns its error. */
-int64_t halo_fadvise_block(struct halo_op *op)
+static int64_t fadvise_block(struct halo_op *op)
 {
     return -posix_fadvise(op->fd, (off_t)op->offset, (off_t)op->length, (int)op->flags);
 }
 
-void halo_sync_range_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void sync_range_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_sync_file_range(sqe, op->fd, (unsigned)op->length, op->offset, (int)op->flags);
 }
 
-int64_t halo_sync_range_block(struct halo_op *op)
+static int64_t sync_range_block(struct halo_op *op)
 {
     return halo_result_of(sync_file_range(op->fd, (off_t)op->offset, (off_t)op->length, op->flags));
 }
 
-/* The descriptor's own offset moves, which nobody here reads or writes by. */
-int64_t halo_seek_block(struct halo_op *op)
+static int sync_range_begin(struct halo_loop *loop, struct halo_op *op)
 {
-    return halo_result_of(lseek(op->fd, (off_t)op->offset, (int)op->flags));
+    fadvise_begin(loop, op);
+    return op->slot->sync_error;
+}
+
+/* Moves nothing: an offset that others have, too, is put back. */
+static int64_t seek_block(struct halo_op *op)
+{
+    off_t before = op->slot->shares_offset ? lseek(op->fd, 0, SEEK_CUR) : -1;
+    int64_t found = halo_result_of(lseek(op->fd, (off_t)op->offset, (int)op->flags));
+
+    if (before >= 0)
+        lseek(op->fd, before, SEEK_SET);
+    return found;
 }
 
 /* ---- locks --------------------------------------------------------------------------------- */
 
 /* Never waits: a worker that did could wait for ever. */
-int64_t halo_lock_block(struct halo_op *op)
+static int64_t lock_block(struct halo_op *op)
 {
     return halo_result_of(flock(op->fd, (int)op->flags | LOCK_NB));
 }
 
-enum halo_step halo_lock_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
+static enum halo_step lock_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
     (void)loop;
     if (result == -EWOULDBLOCK && !op->cancelled && !(op->flags & LOCK_NB))
         return HALO_STEP_LATER;
+    uint8_t held = op->slot->lock;
+    if (result == 0)
+        op->slot->lock = op->flags & (LOCK_SH | LOCK_EX);
+    op->offset = held;
     op->result = result;
     return HALO_STEP_DONE;
 }
+
+/* Back to what the handle held before, if anything. */
+static bool lock_undo(struct halo_loop *loop, struct halo_op *op)
+{
+    (void)loop;
+    if (op->flags & LOCK_UN)
+        return false;
+    op->flags = op->offset ? (uint32_t)op->offset : LOCK_UN;
+    return true;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+const struct halo_op_row halo_read_row = {
+    .code = HALO_OP_READ,
+    .name = "read",
+    .opcode = IORING_OP_READ,
+    .poll_events = POLLIN,
+    .unclaimed = HALO_UNCLAIMED_KEEP,
+    .on_file = true,
+    .in_turn = true,
+    .quick = true,
+    .begin = read_begin,
+    .prepare = read_prepare,
+    .attempt = read_attempt,
+    .block = read_block,
+    .finish = read_finish,
+};
+
+const struct halo_op_row halo_write_row = {
+    .code = HALO_OP_WRITE,
+    .name = "write",
+    .opcode = IORING_OP_WRITE,
+    .poll_events = POLLOUT,
+    .on_file = true,
+    .in_turn = true,
+    .after_writes = true,
+    .quick = true,
+    .begin = write_begin,
+    .prepare = write_prepare,
+    .block = write_block,
+    .finish = write_finish,
+};
+
+const struct halo_op_row halo_fsync_row = {
+    .code = HALO_OP_FSYNC,
+    .name = "fsync",
+    .opcode = IORING_OP_FSYNC,
+    .on_file = true,
+    .after_writes = true,
+    .begin = fsync_begin,
+    .prepare = fsync_prepare,
+    .block = fsync_block,
+    .finish = fsync_finish,
+};
+
+const struct halo_op_row halo_fdatasync_row = {
+    .code = HALO_OP_FDATASYNC,
+    .name = "fdatasync",
+    .opcode = IORING_OP_FSYNC,
+    .on_file = true,
+    .after_writes = true,
+    .begin = fsync_begin,
+    .prepare = fdatasync_prepare,
+    .block = fdatasync_block,
+    .finish = fsync_finish,
+};
+
+const struct halo_op_row halo_ftruncate_row = {
+    .code = HALO_OP_FTRUNCATE,
+    .name = "ftruncate",
+    .opcode = OPCODE_FTRUNCATE,
+    .on_file = true,
+    .after_writes = true,
+    .quick = true,
+    .prepare = ftruncate_prepare,
+    .block = ftruncate_block,
+};
+
+const struct halo_op_row halo_fallocate_row = {
+    .code = HALO_OP_FALLOCATE,
+    .name = "fallocate",
+    .opcode = IORING_OP_FALLOCATE,
+    .on_file = true,
+    .after_writes = true,
+    .prepare = fallocate_prepare,
+    .block = fallocate_block,
+};
+
+const struct halo_op_row halo_fadvise_row = {
+    .code = HALO_OP_FADVISE,
+    .name = "fadvise",
+    .opcode = IORING_OP_FADVISE,
+    .on_file = true,
+    .begin = fadvise_begin,
+    .prepare = fadvise_prepare,
+    .block = fadvise_block,
+};
+
+const struct halo_op_row halo_sync_range_row = {
+    .code = HALO_OP_SYNC_RANGE,
+    .name = "sync_range",
+    .opcode = IORING_OP_SYNC_FILE_RANGE,
+    .on_file = true,
+    .after_writes = true,
+    .begin = sync_range_begin,
+    .prepare = sync_range_prepare,
+    .block = sync_range_block,
+    .finish = fsync_finish,
+};
+
+const struct halo_op_row halo_seek_row = {
+    .code = HALO_OP_SEEK,
+    .name = "seek",
+    .opcode = HALO_NO_OPCODE,
+    .on_file = true,
+    .quick = true,
+    .block = seek_block,
+};
+
+const struct halo_op_row halo_lock_row = {
+    .code = HALO_OP_LOCK,
+    .name = "lock",
+    .opcode = HALO_NO_OPCODE,
+    .on_file = true,
+    .unclaimed = HALO_UNCLAIMED_UNDO,
+    .block = lock_block,
+    .finish = lock_finish,
+    .undo = lock_undo,
+};
+
+const struct halo_op_row halo_truncate_row = {
+    .code = HALO_OP_TRUNCATE,
+    .name = "truncate",
+    .opcode = HALO_NO_OPCODE,
+    .no_base = true,
+    .quick = true,
+    .block = truncate_block,
+};

@@ -17,11 +17,13 @@
 #include <liburing.h>
 
 #include "loop.h"
-#include "ops/op_functions.h"
+#include "ops/shared.h"
 
-#define TRY_BATCHES_MAX 4
-#define TRY_LOOKS_MAX   512   /* at entries, one by one */
-#define BATCH_BYTES     32768 /* of entries in one system call */
+#define TRY_BATCHES_MAX   4
+#define TRY_LOOKS_MAX     512 /* at entries, one by one */
+#define ALONE_BATCHES_MAX 256 /* the same where nobody else waits */
+#define ALONE_LOOKS_MAX   16384
+#define BATCH_BYTES       32768 /* of entries in one system call */
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
@@ -194,7 +196,7 @@ static int64_t add_batch(struct listing *listing)
 
     if (listing->batches_left-- == 0)
         return -EAGAIN;
-    if (__atomic_load_n(&listing->op->cancelled, __ATOMIC_RELAXED))
+    if (halo_op_is_cancelled(listing->op))
         return -ECANCELED;
     ssize_t got = getdents64(listing->fd, batch, sizeof(batch));
     if (got < 0)
@@ -212,10 +214,10 @@ static int64_t add_batch(struct listing *listing)
 /* ---- the operations ------------------------------------------------------------------------ */
 
 /* To look at an entry that a network's file system is mounted on may take long, as may a link. */
-int halo_readdir_begin(struct halo_loop *loop, struct halo_op *op)
+static int readdir_begin(struct halo_loop *loop, struct halo_op *op)
 {
     bool looks = op->flags & (HALO_READDIR_STAT | HALO_READDIR_FOLLOW);
-    op->punt = looks && !loop->files.mounts.all_local;
+    op->no_try = looks && !op->alone && !loop->files.mounts.all_local;
     return 0;
 }
 
@@ -247,28 +249,70 @@ static int64_t open_and_list(struct listing *listing, bool try)
     return result;
 }
 
-int64_t halo_readdir_block(struct halo_op *op)
+static int64_t readdir_block(struct halo_op *op)
 {
     struct listing all = {.op = op, .batches_left = UINT_MAX, .looks_left = UINT_MAX};
     return open_and_list(&all, false);
 }
 
-int64_t halo_readdir_attempt(struct halo_op *op)
+static int64_t readdir_attempt(struct halo_op *op)
 {
-    struct listing few = {.op = op, .batches_left = TRY_BATCHES_MAX, .looks_left = TRY_LOOKS_MAX};
-    return op->punt ? -EAGAIN : open_and_list(&few, true);
+    struct listing few = {
+        .op = op,
+        .batches_left = op->alone ? ALONE_BATCHES_MAX : TRY_BATCHES_MAX,
+        .looks_left = op->alone ? ALONE_LOOKS_MAX : TRY_LOOKS_MAX,
+    };
+    return open_and_list(&few, !op->alone);
+}
+
+/* Entries that nobody takes go to the front of the file, and need a head for that. */
+static int getdents_begin(struct halo_loop *loop, struct halo_op *op)
+{
+    (void)loop;
+    op->headed = true;
+    return halo_op_storage(op, sizeof(struct halo_kept)) ? 0 : -ENOMEM;
 }
 
 /* An open directory's next entries. A batch of nothing but "." and ".." is not yet the end. */
-int64_t halo_getdents_block(struct halo_op *op)
+static int64_t getdents_block(struct halo_op *op)
 {
     struct listing next = {
-        .op = op, .fd = op->fd, .batches_left = UINT_MAX, .looks_left = UINT_MAX};
+        .op = op,
+        .fd = op->fd,
+        .used = sizeof(struct halo_kept),
+        .batches_left = UINT_MAX,
+        .looks_left = UINT_MAX,
+    };
     int64_t got;
 
     do
         got = add_batch(&next);
     while (got > 0 && next.count == 0);
-    op->data = (uint8_t *)op->storage;
+    op->data = (uint8_t *)op->storage + sizeof(struct halo_kept);
     return got < 0 ? got : next.count;
 }
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+const struct halo_op_row halo_readdir_row = {
+    .code = HALO_OP_READDIR,
+    .name = "readdir",
+    .opcode = HALO_NO_OPCODE,
+    .quick = true,
+    .lengthy = true,
+    .begin = readdir_begin,
+    .attempt = readdir_attempt,
+    .block = readdir_block,
+};
+
+const struct halo_op_row halo_getdents_row = {
+    .code = HALO_OP_GETDENTS,
+    .name = "getdents",
+    .opcode = HALO_NO_OPCODE,
+    .unclaimed = HALO_UNCLAIMED_KEEP,
+    .on_file = true,
+    .in_turn = true,
+    .quick = true,
+    .begin = getdents_begin,
+    .block = getdents_block,
+};

@@ -13,78 +13,78 @@
 #include <liburing.h>
 
 #include "loop.h"
-#include "ops/op_functions.h"
+#include "ops/shared.h"
 
 /* ---- names --------------------------------------------------------------------------------- */
 
 /* io_uring looks at both names before it follows the first. */
-int halo_names_begin(struct halo_loop *loop, struct halo_op *op)
+static int names_begin(struct halo_loop *loop, struct halo_op *op)
 {
     (void)loop;
     op->pool_only = halo_path_is_refused(op->path2);
     return 0;
 }
 
-void halo_rename_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void rename_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_renameat(sqe, op->base_fd, op->path, op->base_fd, op->path2, op->flags);
 }
 
-int64_t halo_rename_block(struct halo_op *op)
+static int64_t rename_block(struct halo_op *op)
 {
     if (op->flags == 0)
         return halo_result_of(renameat(op->base_fd, op->path, op->base_fd, op->path2));
     return halo_result_of(renameat2(op->base_fd, op->path, op->base_fd, op->path2, op->flags));
 }
 
-void halo_remove_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void remove_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_unlinkat(sqe, op->base_fd, op->path, 0);
 }
 
-int64_t halo_remove_block(struct halo_op *op)
+static int64_t remove_block(struct halo_op *op)
 {
     return halo_result_of(unlinkat(op->base_fd, op->path, 0));
 }
 
-void halo_mkdir_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void mkdir_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_mkdirat(sqe, op->base_fd, op->path, op->mode);
 }
 
-int64_t halo_mkdir_block(struct halo_op *op)
+static int64_t mkdir_block(struct halo_op *op)
 {
     return halo_result_of(mkdirat(op->base_fd, op->path, op->mode));
 }
 
-void halo_rmdir_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void rmdir_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_unlinkat(sqe, op->base_fd, op->path, AT_REMOVEDIR);
 }
 
-int64_t halo_rmdir_block(struct halo_op *op)
+static int64_t rmdir_block(struct halo_op *op)
 {
     return halo_result_of(unlinkat(op->base_fd, op->path, AT_REMOVEDIR));
 }
 
 /* ---- links --------------------------------------------------------------------------------- */
 
-void halo_link_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void link_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_linkat(sqe, op->base_fd, op->path, op->base_fd, op->path2, 0);
 }
 
-int64_t halo_link_block(struct halo_op *op)
+static int64_t link_block(struct halo_op *op)
 {
     return halo_result_of(linkat(op->base_fd, op->path, op->base_fd, op->path2, 0));
 }
 
-void halo_symlink_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void symlink_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_symlinkat(sqe, op->path, op->base_fd, op->path2);
 }
 
-int64_t halo_symlink_block(struct halo_op *op)
+static int64_t symlink_block(struct halo_op *op)
 {
     return halo_result_of(symlinkat(op->path, op->base_fd, op->path2));
 }
@@ -100,14 +100,14 @@ static int64_t give_text(struct halo_op *op, const char *text, size_t length)
     return (int64_t)length;
 }
 
-int64_t halo_readlink_block(struct halo_op *op)
+static int64_t readlink_block(struct halo_op *op)
 {
     char target[PATH_MAX];
     ssize_t length = readlinkat(op->base_fd, op->path, target, sizeof(target));
     return length < 0 ? -errno : give_text(op, target, (size_t)length);
 }
 
-int64_t halo_realpath_block(struct halo_op *op)
+static int64_t realpath_block(struct halo_op *op)
 {
     char resolved[PATH_MAX];
     if (!realpath(op->path, resolved))
@@ -115,7 +115,101 @@ int64_t halo_realpath_block(struct halo_op *op)
     return give_text(op, resolved, strlen(resolved));
 }
 
-int64_t halo_mknod_block(struct halo_op *op)
+static int64_t mknod_block(struct halo_op *op)
 {
     return halo_result_of(mknodat(op->base_fd, op->path, op->mode, (dev_t)op->offset));
 }
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+const struct halo_op_row halo_rename_row = {
+    .code = HALO_OP_RENAME,
+    .name = "rename",
+    .opcode = IORING_OP_RENAMEAT,
+    .lookup = HALO_LOOKUP_BOTH,
+    .no_follow = true,
+    .quick = true,
+    .begin = names_begin,
+    .prepare = rename_prepare,
+    .block = rename_block,
+};
+
+const struct halo_op_row halo_remove_row = {
+    .code = HALO_OP_REMOVE,
+    .name = "remove",
+    .opcode = IORING_OP_UNLINKAT,
+    .no_follow = true,
+    .quick = true,
+    .prepare = remove_prepare,
+    .block = remove_block,
+};
+
+const struct halo_op_row halo_mkdir_row = {
+    .code = HALO_OP_MKDIR,
+    .name = "mkdir",
+    .opcode = IORING_OP_MKDIRAT,
+    .no_follow = true,
+    .quick = true,
+    .prepare = mkdir_prepare,
+    .block = mkdir_block,
+};
+
+const struct halo_op_row halo_rmdir_row = {
+    .code = HALO_OP_RMDIR,
+    .name = "rmdir",
+    .opcode = IORING_OP_UNLINKAT,
+    .no_follow = true,
+    .quick = true,
+    .prepare = rmdir_prepare,
+    .block = rmdir_block,
+};
+
+const struct halo_op_row halo_link_row = {
+    .code = HALO_OP_LINK,
+    .name = "link",
+    .opcode = IORING_OP_LINKAT,
+    .lookup = HALO_LOOKUP_BOTH,
+    .no_follow = true,
+    .quick = true,
+    .begin = names_begin,
+    .prepare = link_prepare,
+    .block = link_block,
+};
+
+const struct halo_op_row halo_symlink_row = {
+    .code = HALO_OP_SYMLINK,
+    .name = "symlink",
+    .opcode = IORING_OP_SYMLINKAT,
+    .lookup = HALO_LOOKUP_PATH2,
+    .no_follow = true,
+    .quick = true,
+    .prepare = symlink_prepare,
+    .block = symlink_block,
+};
+
+const struct halo_op_row halo_readlink_row = {
+    .code = HALO_OP_READLINK,
+    .name = "readlink",
+    .opcode = HALO_NO_OPCODE,
+    .no_follow = true,
+    .quick = true,
+    .block = readlink_block,
+};
+
+const struct halo_op_row halo_realpath_row = {
+    .code = HALO_OP_REALPATH,
+    .name = "realpath",
+    .opcode = HALO_NO_OPCODE,
+    .no_base = true,
+    .quick = true,
+    .block = realpath_block,
+};
+
+const struct halo_op_row halo_mknod_row = {
+    .code = HALO_OP_MKNOD,
+    .name = "mknod",
+    .opcode = HALO_NO_OPCODE,
+    .no_follow = true,
+    .quick = true,
+    .block = mknod_block,
+};

@@ -8,36 +8,50 @@
 
 #include <liburing.h>
 
+#include "fd.h"
 #include "loop.h"
-#include "ops/op_functions.h"
+#include "ops/shared.h"
 
 /* ---- open ---------------------------------------------------------------------------------- */
 
-/*
- * O_NONBLOCK keeps an open of a FIFO from waiting in a kernel worker for its other end. A file
- * under a lease answers EAGAIN to it; the second try then goes without.
- */
-static int open_flags(const struct halo_op *op)
+static int first_flags(int flags)
 {
-    int flags = (int)op->flags | O_CLOEXEC;
-    if (op->retries == 0 && !(flags & O_PATH))
-        flags |= O_NONBLOCK;
-    return flags;
+    return flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK);
 }
 
-void halo_open_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+int halo_open_at(int base_fd, const char *path, int flags, mode_t mode, bool at_once)
 {
-    io_uring_prep_openat(sqe, op->base_fd, op->path, open_flags(op), op->mode);
-    if (op->punt)
+    int fd = openat(base_fd, path, first_flags(flags), mode);
+    if (fd < 0 && errno == EAGAIN && !at_once && !(flags & O_NONBLOCK))
+        fd = openat(base_fd, path, flags | O_CLOEXEC, mode);
+    return fd < 0 ? -errno : fd;
+}
+
+static void open_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+{
+    io_uring_prep_openat(sqe, op->base_fd, op->path, first_flags((int)op->flags), op->mode);
+    /* The ring tries an open at once, and a file system like FUSE then waits for its daemon. */
+    if (op->place != 0)
         sqe->flags |= IOSQE_ASYNC;
 }
 
-int64_t halo_open_block(struct halo_op *op)
+/* A FIFO opened for writing answers ENXIO as long as nobody reads from it. */
+static bool may_lack_reader(const struct halo_op *op)
 {
-    return halo_result_of(openat(op->base_fd, op->path, open_flags(op), op->mode));
+    return (op->flags & O_ACCMODE) == O_WRONLY && !(op->flags & O_NONBLOCK);
 }
 
-int halo_open_begin(struct halo_loop *loop, struct halo_op *op)
+static int64_t open_block(struct halo_op *op)
+{
+    struct stat status;
+    int fd = halo_open_at(op->base_fd, op->path, (int)op->flags, op->mode, false);
+
+    if (fd == -ENXIO && may_lack_reader(op))
+        op->no_reader = fstatat(op->base_fd, op->path, &status, 0) == 0 && S_ISFIFO(status.st_mode);
+    return fd;
+}
+
+static int open_begin(struct halo_loop *loop, struct halo_op *op)
 {
     int error = halo_files_reserve(&loop->files, loop->config.max_files, &op->slot);
     if (error)
@@ -45,54 +59,84 @@ int halo_open_begin(struct halo_loop *loop, struct halo_op *op)
     op->slot->flags = op->flags;
     /* io_uring looks at the path before it looks at the flags. */
     op->pool_only = halo_path_is_refused(op->path);
-    /* The ring tries an open at once, and a file system like FUSE then waits for its daemon. */
-    op->punt = loop->files.seen_remote;
     return 0;
 }
 
-/* A FIFO opened for writing answers ENXIO as long as nobody reads from it. */
-static bool lacks_reader(const struct halo_op *op)
+/* The ring's answer says too little of a file under a lease, and of a FIFO: the plain call knows.
+ */
+static bool asks_plain_call(const struct halo_op *op, int64_t result)
 {
-    struct stat status;
-    return (op->flags & O_ACCMODE) == O_WRONLY && !(op->flags & O_NONBLOCK) &&
-           fstatat(op->base_fd, op->path, &status, 0) == 0 && S_ISFIFO(status.st_mode);
+    bool leased = result == -EAGAIN && !(op->flags & O_NONBLOCK);
+    return !op->pool_only && (leased || (result == -ENXIO && may_lack_reader(op)));
 }
 
-enum halo_step halo_open_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
+static void fill_slot(struct halo_files *files, struct halo_file *file, int fd)
+{
+    file->fd = fd;
+    file->state = HALO_FILE_OPEN;
+    halo_file_inspect(files, file);
+}
+
+static enum halo_step open_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
     struct halo_file *file = op->slot;
+    bool lacks_reader = op->no_reader;
 
-    if (!op->cancelled && result == -ENXIO && lacks_reader(op))
+    op->no_reader = false;
+    if (!op->cancelled && lacks_reader)
         return HALO_STEP_LATER;
-    if (!op->cancelled && result == -EAGAIN && op->retries++ == 0) {
+    if (!op->cancelled && asks_plain_call(op, result)) {
         op->pool_only = true;
         return HALO_STEP_AGAIN;
     }
+    if (result >= 0 && (result = halo_fd_move_up((int)result)) < 0)
+        result = -errno;
     op->slot = NULL;
     if (result < 0) {
         halo_files_vacate(&loop->files, file);
         op->result = result;
         return HALO_STEP_DONE;
     }
-    file->fd = (int)result;
-    file->state = HALO_FILE_OPEN;
-    halo_file_inspect(&loop->files, file);
+    fill_slot(&loop->files, file, (int)result);
     op->file = halo_file_handle(file);
     op->result = 0;
     return HALO_STEP_DONE;
 }
 
+/* A file that nobody takes is closed, and its name removed where this operation has made it. */
+static bool open_undo(struct halo_loop *loop, struct halo_op *op)
+{
+    if (!(op->flags & O_CREAT) || !(op->flags & O_EXCL)) {
+        halo_file_drop(loop, op->file);
+        return false;
+    }
+    op->row = &halo_close_row;
+    return true;
+}
+
 /* ---- close --------------------------------------------------------------------------------- */
 
-/* Linux frees the descriptor whatever close(2) answers, so that EINTR is no failure. */
-int64_t halo_close_block(struct halo_op *op)
+/* Takes the file's name away, unless it is another file's by now. */
+static void remove_name(const struct halo_op *op)
 {
+    struct stat opened, named;
+    if (fstat(op->fd, &opened) == 0 &&
+        fstatat(op->base_fd, op->path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        opened.st_dev == named.st_dev && opened.st_ino == named.st_ino)
+        unlinkat(op->base_fd, op->path, 0);
+}
+
+/* Linux frees the descriptor whatever close(2) answers, so that EINTR is no failure. */
+static int64_t close_block(struct halo_op *op)
+{
+    if (op->path)
+        remove_name(op);
     if (op->slot->borrowed || close(op->fd) == 0 || errno == EINTR)
         return 0;
     return -errno;
 }
 
-enum halo_step halo_close_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
+static enum halo_step close_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
     struct halo_file *file = op->slot;
     op->slot = NULL;
@@ -100,3 +144,26 @@ enum halo_step halo_close_finish(struct halo_loop *loop, struct halo_op *op, int
     op->result = result;
     return HALO_STEP_DONE;
 }
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+const struct halo_op_row halo_open_row = {
+    .code = HALO_OP_OPEN,
+    .name = "open",
+    .opcode = IORING_OP_OPENAT,
+    .unclaimed = HALO_UNCLAIMED_UNDO,
+    .quick = true,
+    .begin = open_begin,
+    .prepare = open_prepare,
+    .block = open_block,
+    .finish = open_finish,
+    .undo = open_undo,
+};
+
+const struct halo_op_row halo_close_row = {
+    .code = HALO_OP_CLOSE,
+    .name = "close",
+    .opcode = HALO_NO_OPCODE,
+    .block = close_block,
+    .finish = close_finish,
+};

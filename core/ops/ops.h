@@ -1,6 +1,7 @@
 /*
- * ops.h: the one table of operations. A row says everything that sets an operation apart; to add
- * one is to add a row and its blocking twin in ops_*.c, and a line in the bindings.
+ * ops.h: what sets one operation apart from another: its row. The rows stand in the files of this
+ * folder, by topic, beside the functions that they name. To add an operation is to add its code
+ * to halo.h, its row with its functions, its entry in the list below, and its line in the bindings.
  */
 #ifndef HALO_OPS_H
 #define HALO_OPS_H
@@ -12,32 +13,123 @@
 
 struct io_uring_sqe;
 
-enum halo_step { HALO_STEP_DONE, HALO_STEP_AGAIN, HALO_STEP_LATER };
+enum halo_step {
+    HALO_STEP_DONE,
+    HALO_STEP_AGAIN, /* another round at once */
+    HALO_STEP_LATER  /* after a pause: there is nothing to wait for */
+};
+
+/* Which of the paths lead to what the operation works on. */
+enum halo_lookup {
+    HALO_LOOKUP_PATH,
+    HALO_LOOKUP_BOTH,
+    HALO_LOOKUP_PATH2 /* path is only a text */
+};
+
+/* What becomes of a result that nobody takes. */
+enum halo_unclaimed {
+    HALO_UNCLAIMED_NOTHING,
+    HALO_UNCLAIMED_UNDO, /* row->undo says how */
+    HALO_UNCLAIMED_KEEP  /* it goes to the front of the file, for the next who asks */
+};
 
 struct halo_op_row {
+    enum halo_op_code code;
     const char *name;
     uint8_t opcode;      /* IORING_OP_*, or HALO_NO_OPCODE: always the pool */
     uint8_t poll_events; /* what to poll a stream for before, or 0 */
+    uint8_t lookup;      /* enum halo_lookup; where it is not on a file */
+    uint8_t unclaimed;   /* enum halo_unclaimed */
     bool on_file;        /* it counts on op->file */
+    bool in_turn;        /* one after the other where they go by the file's own position */
+    bool after_writes;   /* it follows a write that goes on although nobody waits for it */
     bool no_base;        /* there is no system call for it that takes a directory */
+    bool no_follow;      /* a symbolic link as the last component is not followed */
+    bool quick;          /* mostly short: may be tried on the loop's thread, see policy.h */
+    bool lengthy;        /* may be long: an attempt tells, even where nothing else is going on */
+    /* Before the start, or NULL: returns 0, or -errno to end the operation at once. */
+    int (*begin)(struct halo_loop *loop, struct halo_op *op);
     /* Fills in the rest of a zeroed SQE. */
     void (*prepare)(struct io_uring_sqe *sqe, const struct halo_op *op);
-    bool quick; /* mostly short: may be tried on the loop's thread, see policy.h */
     /* As the twin, but -EAGAIN where it would wait or be long; NULL where that cannot be told. */
     int64_t (*attempt)(struct halo_op *op);
     /* The blocking twin: the plain system call. Returns its result or -errno. */
     int64_t (*block)(struct halo_op *op);
-    /* Before the start, or NULL: returns 0, or -errno to end the operation at once. */
-    int (*begin)(struct halo_loop *loop, struct halo_op *op);
     /* At the answer, or NULL: sets op->result and returns DONE, or wants another round. */
     enum halo_step (*finish)(struct halo_loop *loop, struct halo_op *op, int64_t result);
+    /* Makes the record one that takes the result back; false where there is nothing to take. */
+    bool (*undo)(struct halo_loop *loop, struct halo_op *op);
 };
 
-extern const struct halo_op_row halo_op_table[HALO_OP_COUNT];
+#define HALO_OP_ROWS(X)                                                                            \
+    X(HALO_OP_OPEN, halo_open_row)                                                                 \
+    X(HALO_OP_CLOSE, halo_close_row)                                                               \
+    X(HALO_OP_READ, halo_read_row)                                                                 \
+    X(HALO_OP_WRITE, halo_write_row)                                                               \
+    X(HALO_OP_FSYNC, halo_fsync_row)                                                               \
+    X(HALO_OP_FDATASYNC, halo_fdatasync_row)                                                       \
+    X(HALO_OP_FTRUNCATE, halo_ftruncate_row)                                                       \
+    X(HALO_OP_FALLOCATE, halo_fallocate_row)                                                       \
+    X(HALO_OP_FADVISE, halo_fadvise_row)                                                           \
+    X(HALO_OP_SYNC_RANGE, halo_sync_range_row)                                                     \
+    X(HALO_OP_SEEK, halo_seek_row)                                                                 \
+    X(HALO_OP_LOCK, halo_lock_row)                                                                 \
+    X(HALO_OP_STAT, halo_stat_row)                                                                 \
+    X(HALO_OP_LSTAT, halo_lstat_row)                                                               \
+    X(HALO_OP_FSTAT, halo_fstat_row)                                                               \
+    X(HALO_OP_ACCESS, halo_access_row)                                                             \
+    X(HALO_OP_CHMOD, halo_chmod_row)                                                               \
+    X(HALO_OP_FCHMOD, halo_fchmod_row)                                                             \
+    X(HALO_OP_CHOWN, halo_chown_row)                                                               \
+    X(HALO_OP_LCHOWN, halo_lchown_row)                                                             \
+    X(HALO_OP_FCHOWN, halo_fchown_row)                                                             \
+    X(HALO_OP_UTIME, halo_utime_row)                                                               \
+    X(HALO_OP_LUTIME, halo_lutime_row)                                                             \
+    X(HALO_OP_FUTIME, halo_futime_row)                                                             \
+    X(HALO_OP_TRUNCATE, halo_truncate_row)                                                         \
+    X(HALO_OP_STATFS, halo_statfs_row)                                                             \
+    X(HALO_OP_FSTATFS, halo_fstatfs_row)                                                           \
+    X(HALO_OP_RENAME, halo_rename_row)                                                             \
+    X(HALO_OP_REMOVE, halo_remove_row)                                                             \
+    X(HALO_OP_MKDIR, halo_mkdir_row)                                                               \
+    X(HALO_OP_RMDIR, halo_rmdir_row)                                                               \
+    X(HALO_OP_LINK, halo_link_row)                                                                 \
+    X(HALO_OP_SYMLINK, halo_symlink_row)                                                           \
+    X(HALO_OP_READLINK, halo_readlink_row)                                                         \
+    X(HALO_OP_REALPATH, halo_realpath_row)                                                         \
+    X(HALO_OP_MKNOD, halo_mknod_row)                                                               \
+    X(HALO_OP_READDIR, halo_readdir_row)                                                           \
+    X(HALO_OP_GETDENTS, halo_getdents_row)                                                         \
+    X(HALO_OP_GETXATTR, halo_getxattr_row)                                                         \
+    X(HALO_OP_FGETXATTR, halo_fgetxattr_row)                                                       \
+    X(HALO_OP_SETXATTR, halo_setxattr_row)                                                         \
+    X(HALO_OP_FSETXATTR, halo_fsetxattr_row)                                                       \
+    X(HALO_OP_LISTXATTR, halo_listxattr_row)                                                       \
+    X(HALO_OP_FLISTXATTR, halo_flistxattr_row)                                                     \
+    X(HALO_OP_REMOVEXATTR, halo_removexattr_row)                                                   \
+    X(HALO_OP_FREMOVEXATTR, halo_fremovexattr_row)                                                 \
+    X(HALO_OP_COPYFILE, halo_copyfile_row)                                                         \
+    X(HALO_OP_READFILE, halo_readfile_row)                                                         \
+    X(HALO_OP_WATCH, halo_watch_row)                                                               \
+    X(HALO_OP_UNWATCH, halo_unwatch_row)                                                           \
+    X(HALO_OP_SYNC, halo_sync_row)                                                                 \
+    X(HALO_OP_POLL, halo_poll_row)
+
+#define HALO_DECLARE_ROW(code, row) extern const struct halo_op_row row;
+HALO_OP_ROWS(HALO_DECLARE_ROW)
+
+/* The rows by the operations' codes. */
+extern const struct halo_op_row *const halo_op_table[HALO_OP_COUNT];
 
 static inline bool halo_op_is(const struct halo_op *op, enum halo_op_code code)
 {
-    return op->row == &halo_op_table[code];
+    return op->row->code == code;
+}
+
+/* Whether what the engine does for it now is a poll. */
+static inline bool halo_op_polls(const struct halo_op *op)
+{
+    return op->now->code == HALO_OP_POLL;
 }
 
 /* What a poll of this operation waits for: POLL* bits. */

@@ -11,11 +11,11 @@
 #include <liburing.h>
 
 #include "loop.h"
-#include "ops/op_functions.h"
+#include "ops/shared.h"
 
 #define VALUE_MAX 65536 /* XATTR_SIZE_MAX and XATTR_LIST_MAX of linux/limits.h */
 
-int halo_getxattr_begin(struct halo_loop *loop, struct halo_op *op)
+static int getxattr_begin(struct halo_loop *loop, struct halo_op *op)
 {
     (void)loop;
     size_t paths = (size_t)(op->path2 - op->storage) + strlen(op->path2) + 1;
@@ -25,49 +25,49 @@ int halo_getxattr_begin(struct halo_loop *loop, struct halo_op *op)
     return 0;
 }
 
-void halo_getxattr_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void getxattr_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_getxattr(sqe, op->path2, (char *)op->data, op->path, VALUE_MAX);
 }
 
-int64_t halo_getxattr_block(struct halo_op *op)
+static int64_t getxattr_block(struct halo_op *op)
 {
     return halo_result_of(getxattr(op->path, op->path2, op->data, VALUE_MAX));
 }
 
-void halo_fgetxattr_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void fgetxattr_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_fgetxattr(sqe, op->fd, op->path2, (char *)op->data, VALUE_MAX);
 }
 
-int64_t halo_fgetxattr_block(struct halo_op *op)
+static int64_t fgetxattr_block(struct halo_op *op)
 {
     return halo_result_of(fgetxattr(op->fd, op->path2, op->data, VALUE_MAX));
 }
 
-void halo_setxattr_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void setxattr_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_setxattr(sqe, op->path2, (const char *)op->data, op->path, (int)op->flags,
                            (unsigned)op->length);
 }
 
-int64_t halo_setxattr_block(struct halo_op *op)
+static int64_t setxattr_block(struct halo_op *op)
 {
     return halo_result_of(setxattr(op->path, op->path2, op->data, op->length, (int)op->flags));
 }
 
-void halo_fsetxattr_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
+static void fsetxattr_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_fsetxattr(sqe, op->fd, op->path2, (const char *)op->data, (int)op->flags,
                             (unsigned)op->length);
 }
 
-int64_t halo_fsetxattr_block(struct halo_op *op)
+static int64_t fsetxattr_block(struct halo_op *op)
 {
     return halo_result_of(fsetxattr(op->fd, op->path2, op->data, op->length, (int)op->flags));
 }
 
-int halo_listxattr_begin(struct halo_loop *loop, struct halo_op *op)
+static int listxattr_begin(struct halo_loop *loop, struct halo_op *op)
 {
     size_t path = op->path ? strlen(op->path) + 1 : 0;
     (void)loop;
@@ -77,22 +77,104 @@ int halo_listxattr_begin(struct halo_loop *loop, struct halo_op *op)
     return 0;
 }
 
-int64_t halo_listxattr_block(struct halo_op *op)
+static int64_t listxattr_block(struct halo_op *op)
 {
     return halo_result_of(listxattr(op->path, (char *)op->data, VALUE_MAX));
 }
 
-int64_t halo_flistxattr_block(struct halo_op *op)
+static int64_t flistxattr_block(struct halo_op *op)
 {
     return halo_result_of(flistxattr(op->fd, (char *)op->data, VALUE_MAX));
 }
 
-int64_t halo_removexattr_block(struct halo_op *op)
+static int64_t removexattr_block(struct halo_op *op)
 {
     return halo_result_of(removexattr(op->path, op->path2));
 }
 
-int64_t halo_fremovexattr_block(struct halo_op *op)
+static int64_t fremovexattr_block(struct halo_op *op)
 {
     return halo_result_of(fremovexattr(op->fd, op->path2));
 }
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+const struct halo_op_row halo_getxattr_row = {
+    .code = HALO_OP_GETXATTR,
+    .name = "getxattr",
+    .opcode = IORING_OP_GETXATTR,
+    .no_base = true,
+    .quick = true,
+    .begin = getxattr_begin,
+    .prepare = getxattr_prepare,
+    .block = getxattr_block,
+};
+
+const struct halo_op_row halo_fgetxattr_row = {
+    .code = HALO_OP_FGETXATTR,
+    .name = "fgetxattr",
+    .opcode = IORING_OP_FGETXATTR,
+    .on_file = true,
+    .quick = true,
+    .begin = getxattr_begin,
+    .prepare = fgetxattr_prepare,
+    .block = fgetxattr_block,
+};
+
+const struct halo_op_row halo_setxattr_row = {
+    .code = HALO_OP_SETXATTR,
+    .name = "setxattr",
+    .opcode = IORING_OP_SETXATTR,
+    .no_base = true,
+    .quick = true,
+    .prepare = setxattr_prepare,
+    .block = setxattr_block,
+};
+
+const struct halo_op_row halo_fsetxattr_row = {
+    .code = HALO_OP_FSETXATTR,
+    .name = "fsetxattr",
+    .opcode = IORING_OP_FSETXATTR,
+    .on_file = true,
+    .quick = true,
+    .prepare = fsetxattr_prepare,
+    .block = fsetxattr_block,
+};
+
+const struct halo_op_row halo_listxattr_row = {
+    .code = HALO_OP_LISTXATTR,
+    .name = "listxattr",
+    .opcode = HALO_NO_OPCODE,
+    .no_base = true,
+    .quick = true,
+    .begin = listxattr_begin,
+    .block = listxattr_block,
+};
+
+const struct halo_op_row halo_flistxattr_row = {
+    .code = HALO_OP_FLISTXATTR,
+    .name = "flistxattr",
+    .opcode = HALO_NO_OPCODE,
+    .on_file = true,
+    .quick = true,
+    .begin = listxattr_begin,
+    .block = flistxattr_block,
+};
+
+const struct halo_op_row halo_removexattr_row = {
+    .code = HALO_OP_REMOVEXATTR,
+    .name = "removexattr",
+    .opcode = HALO_NO_OPCODE,
+    .no_base = true,
+    .quick = true,
+    .block = removexattr_block,
+};
+
+const struct halo_op_row halo_fremovexattr_row = {
+    .code = HALO_OP_FREMOVEXATTR,
+    .name = "fremovexattr",
+    .opcode = HALO_NO_OPCODE,
+    .on_file = true,
+    .quick = true,
+    .block = fremovexattr_block,
+};

@@ -1,38 +1,57 @@
 -- Channels: values from task to task, in order.
 --
--- A task that cannot go on leaves a waiter in the channel: who it is and, for a sender, what it
--- brings. A select leaves the same waiter in several channels; the first that serves it marks it
--- served, and it is taken out of the others when its task goes on.
+-- A task that cannot go on leaves an entry in the channel: who it is, and for a sender what it
+-- brings; who serves a receiver puts the value there. A select leaves an entry in each of its
+-- channels, and the first that is served settles the others: they are passed over, and taken out
+-- when the task goes on. An entry that has been served is the task's: what it was given is given,
+-- whatever becomes of the task.
 
 local core = require "halo.core"
 local Queue = require "halo.queue"
+local waiters = require "halo.waiters"
+
+local current, error, park, wake = core.current, error, core.park, core.wake
+local push, remove = waiters.push, waiters.remove
 
 local channel = {}
 
 ---@class halo.Channel
 ---@field private capacity integer
 ---@field private buffer halo.Queue
----@field private senders halo.Queue
----@field private receivers halo.Queue
+---@field private senders halo.Waiters
+---@field private receivers halo.Waiters
 ---@field private closed boolean
 local Channel = {}
 Channel.__index = Channel
 
 local CLOSED = "send on a channel that is closed"
 
----Lets the first waiter go on that can: one that another channel has served, or that has been
----cancelled and does not know it yet, is passed over.
----@return table? entry
-local function serve(queue, value, closed)
-  local entry = queue:pop()
-  while entry do
-    local waiter = entry.waiter
-    if not waiter.served and core.wake(waiter.task, entry.index, value, closed) then
-      waiter.served = true
-      return entry
-    end
-    entry = queue:pop()
+---@class halo.channel.Entry
+---@field task halo.Task
+---@field value any what a sender brings, or a receiver has been given
+---@field closed boolean? the channel was closed meanwhile
+---@field choice { served: halo.channel.Entry? }? of a select, shared by its entries
+---@field index integer? of the select's case
+---@field sends boolean? whether that is one to send
+
+---Lets the first go on that waits: one that another channel has served, or that has been cancelled
+---and does not know it yet, is passed over. (By a tail call, since it is rare: a loop that is left
+---the first time round is something LuaJIT does not compile.)
+---@return halo.channel.Entry?
+local function serve(list)
+  local entry = list.next
+  if entry == list then
+    return nil
   end
+  local choice = entry.choice
+  local served = not (choice and choice.served) and wake(entry.task)
+  remove(entry)
+  if not served then
+    return serve(list)
+  elseif choice then
+    choice.served = entry
+  end
+  return entry
 end
 
 ---@return boolean sent
@@ -40,7 +59,9 @@ local function try_send(self, value)
   if self.closed then
     core.raise(CLOSED)
   end
-  if serve(self.receivers, value) then
+  local receiver = serve(self.receivers)
+  if receiver then
+    receiver.value = value
     return true
   end
   if self.buffer:size() < self.capacity then
@@ -53,8 +74,8 @@ end
 ---@return boolean received, any value nil once the channel is closed and empty
 local function try_recv(self)
   if self.buffer:size() > 0 then
-    local value = self.buffer:pop()
     local sender = serve(self.senders)
+    local value = self.buffer:pop()
     if sender then
       self.buffer:push(sender.value)
     end
@@ -67,25 +88,18 @@ local function try_recv(self)
   return self.closed, nil
 end
 
----Waits until one of the entries is served: each is { channel, queue, value }.
+---Waits until the entry is served.
 ---@async
-local function wait(what, entries)
-  local waiter = { task = core.current(), served = false }
-  for i, entry in ipairs(entries) do
-    entry.waiter, entry.index = waiter, i
-    entry.queue:push(entry)
-  end
-  local ok, index, value, closed = core.park(what)
-  waiter.served = true
-  for i, entry in ipairs(entries) do
-    if i ~= index then
-      entry.queue:remove(entry)
-    end
-  end
+---@return halo.channel.Entry
+local function wait(list, value)
+  local entry = { task = current(), value = value, next = false, prev = false }
+  push(list, entry)
+  local ok, err = park "channel"
   if not ok then
-    error(index, 0)
+    remove(entry)
+    error(err, 0)
   end
-  return index, value, closed
+  return entry
 end
 
 ---Sends a value, waiting until it is received or the buffer has room for it.
@@ -96,11 +110,8 @@ function Channel:send(value)
   if value == nil then
     core.raise("bad argument #1 to 'send' "
       .. "(nil cannot be sent: it means that the channel is closed)")
-  elseif not try_send(self, value) then
-    local _, _, closed = wait("channel", { { queue = self.senders, value = value } })
-    if closed then
-      core.raise(CLOSED)
-    end
+  elseif not try_send(self, value) and wait(self.senders, value).closed then
+    core.raise(CLOSED)
   end
   return true
 end
@@ -113,8 +124,7 @@ function Channel:recv()
   if received then
     return value
   end
-  local _, sent = wait("channel", { { queue = self.receivers } })
-  return sent
+  return wait(self.receivers).value
 end
 
 Channel.__call = Channel.recv
@@ -126,8 +136,11 @@ function Channel:close()
     core.raise("this channel is closed already")
   end
   self.closed = true
-  for _, queue in ipairs { self.receivers, self.senders } do
-    while serve(queue, nil, true) do
+  for _, list in ipairs { self.receivers, self.senders } do
+    local entry = serve(list)
+    while entry do
+      entry.closed = true
+      entry = serve(list)
     end
   end
   return true
@@ -149,8 +162,8 @@ function channel.channel(capacity)
   return setmetatable({
     capacity = capacity,
     buffer = Queue.new(),
-    senders = Queue.new(),
-    receivers = Queue.new(),
+    senders = waiters.new(),
+    receivers = waiters.new(),
     closed = false,
   }, Channel)
 end
@@ -160,18 +173,65 @@ local function is_channel(value)
   return type(value) == "table" and getmetatable(value) == Channel
 end
 
----The case as an entry: a channel to receive from, or { channel, value } to send.
-local function to_entry(case, i)
-  if is_channel(case) then
-    return { channel = case, queue = case.receivers }
-  elseif type(case) == "table" and is_channel(case[1]) and case[2] ~= nil then
-    return { channel = case[1], queue = case[1].senders, value = case[2] }
+---@alias halo.Case halo.Channel|{ [1]: halo.Channel, [2]: any } to receive from, or to send to
+
+---@return integer count
+local function check_cases(cases)
+  if type(cases) ~= "table" then
+    local problem = "bad argument #1 to 'select' (array of cases expected, got %s)"
+    core.raise(problem:format(type(cases)))
   end
-  local problem = "bad argument #1 to 'select' (case %d is no channel and no {channel, value})"
-  core.raise(problem:format(i))
+  local i, case = 1, cases[1]
+  while case ~= nil do
+    if not is_channel(case)
+      and not (type(case) == "table" and is_channel(case[1]) and case[2] ~= nil) then
+      local problem = "bad argument #1 to 'select' (case %d is no channel and no {channel, value})"
+      core.raise(problem:format(i))
+    end
+    i = i + 1
+    case = cases[i]
+  end
+  if i == 1 then
+    core.raise("bad argument #1 to 'select' (no channel to wait for)")
+  end
+  return i - 1
 end
 
----@alias halo.Case halo.Channel|{ [1]: halo.Channel, [2]: any } to receive from, or to send to
+---Waits until one of the cases is served, which have been checked.
+---@async
+---@return integer index
+---@return halo.channel.Entry
+local function wait_for_one(cases, count)
+  local task, choice, entries = current(), {}, {}
+  for i = 1, count do
+    local case = cases[i]
+    local sends, value = not is_channel(case), nil
+    if sends then
+      value = case[2]
+    end
+    local entry = {
+      task = task,
+      choice = choice,
+      index = i,
+      sends = sends,
+      value = value,
+      next = false,
+      prev = false,
+    }
+    entries[i] = entry
+    push(sends and case[1].senders or case.receivers, entry)
+  end
+  local ok, err = park "select"
+  local served = choice.served
+  choice.served = served or true -- those that are left cannot be
+  for i = 1, count do
+    remove(entries[i])
+  end
+  if not ok then
+    error(err, 0)
+  end
+  return served.index, served
+end
 
 ---Waits until one of several channels is ready and serves that one alone.
 ---@async
@@ -179,32 +239,25 @@ end
 ---@return integer index of the case
 ---@return any value what was received; nil from a channel that is closed
 function channel.select(cases)
-  if type(cases) ~= "table" then
-    local problem = "bad argument #1 to 'select' (array of cases expected, got %s)"
-    core.raise(problem:format(type(cases)))
-  end
-  local entries = {}
-  for i, case in ipairs(cases) do
-    entries[i] = to_entry(case, i)
-  end
-  if #entries == 0 then
-    core.raise("bad argument #1 to 'select' (no channel to wait for)")
-  end
-  for i, entry in ipairs(entries) do
-    if entry.value == nil then
-      local received, value = try_recv(entry.channel)
+  local count = check_cases(cases)
+  for i = 1, count do
+    local case = cases[i]
+    if is_channel(case) then
+      local received, value = try_recv(case)
       if received then
         return i, value
       end
-    elseif try_send(entry.channel, entry.value) then
+    elseif try_send(case[1], case[2]) then
       return i
     end
   end
-  local index, value, closed = wait("select", entries)
-  if closed and entries[index].value ~= nil then
+  local index, served = wait_for_one(cases, count)
+  if not served.sends then
+    return index, served.value
+  elseif served.closed then
     core.raise(CLOSED)
   end
-  return index, value
+  return index
 end
 
 return channel

@@ -127,7 +127,7 @@ local function run_all(options, argv)
     set_globals()
   end
   for _, code in ipairs(options.chunks) do
-    local chunk, message = loadstring(code, "=(command line)")
+    local chunk, message = load(code, "=(command line)", "t")
     if not run(chunk, message) then
       return false
     end
@@ -138,7 +138,7 @@ local function run_all(options, argv)
   end
   local arg = set_arg(argv, options.script)
   local path = script ~= "-" and script or nil
-  local chunk, message = loader.loadfile(path, "t")
+  local chunk, message = loader.loadfile(path)
   core.configurable()
   return run(chunk, message, unpack(arg))
 end

@@ -3,6 +3,7 @@
 local core = require "halo.core"
 local channel = require "halo.channel"
 local coroutines = require "halo.coroutines"
+local map = require "halo.map"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 
@@ -37,9 +38,9 @@ function halo.spawn(fn, ...)
 end
 
 halo.scope = scope.scope
-halo.map = scope.map
-halo.all = scope.all
-halo.race = scope.race
+halo.map = map.map
+halo.all = map.all
+halo.race = map.race
 halo.timeout = scope.timeout
 halo.shield = scope.shield
 halo.is_cancelled = scope.is_cancelled

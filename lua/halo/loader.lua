@@ -5,26 +5,60 @@
 local core = require "halo.core"
 local fs = require "halo.fs"
 local guard = require("halo.wait").guard
+local waiters = require "halo.waiters"
 
 local loader = {}
 
 ---@class halo.Loading
 ---@field task halo.Task? the task that loads
----@field waiting halo.Task[] those that wait for it
+---@field waiting halo.Waiters those that wait for it
+---@field ok boolean? once it is over
+---@field value any of the module, or the error
 
 ---@type table<string, halo.Loading> by the module's name
 local loading = {}
----@type table<halo.Task, string> the module that a task waits for
+---@type table<halo.Task, halo.Loading> what a task waits for
 local waits_for = {}
 
+-- As for the standard ones, it is the tables of the start that count.
+local package, loaded = package, package.loaded
+local getinfo, metatable_of = debug.getinfo, debug.getmetatable
+-- In the place of a module that is being run, or has failed.
+local sentinel = newproxy()
+
 local READ_BYTES = 1048576
+local WRONG_MODE = "attempt to load chunk with wrong mode"
+local REFUSED = "cannot load %s: it is bytecode, which only loadfile(path, 'b') loads"
+
+---What the standard functions take for a string: also a number, and where it is optional also nil.
+---To be called by the function that was called with these arguments, for one of them.
+---@return string?
+local function check_string(position, optional, ...)
+  local value = select(position, ...)
+  if type(value) == "number" then
+    return tostring(value)
+  elseif optional and value == nil or type(value) == "string" and not value:find "%z" then
+    return value
+  end
+  local got = select("#", ...) < position and "no value" or type(value)
+  local problem = type(value) == "string" and "it contains a NUL byte"
+    or "string expected, got " .. got
+  local name = getinfo(2, "n").name or "?"
+  error(("bad argument #%d to '%s' (%s)"):format(position, name, problem), 3)
+end
+
+---The system's words for an error as the standard functions say them: without the code.
+local function words_of(message)
+  local text = message:match "^%w+: (.-): " or message
+  return text:sub(1, 1):upper() .. text:sub(2)
+end
 
 ---@return string? source
 ---@return string? message
 local function read_source(path)
   local file, message = fs.open(path)
   if not file then
-    return nil, message
+    return nil, ("cannot open %s: %s"):format(path, words_of(message))
   end
   local pieces = {}
   repeat
@@ -34,74 +68,94 @@ local function read_source(path)
   until not data or data == ""
   file:close()
   if message then
-    return nil, message
+    return nil, ("cannot read %s: %s"):format(path, words_of(message))
   end
-  -- A line for the shell stays as an empty one, so that the others keep their numbers.
-  return (table.concat(pieces):gsub("^#[^\n]*", ""))
+  return table.concat(pieces)
 end
 
 local standard_loadfile = loadfile
 
----As the standard loadfile.
+---Loads a file; bytecode only where the mode says so.
+---@return function? chunk
+---@return string? message
+local function load_file(path, mode, env)
+  local chunk, source, message
+  if path == nil then
+    chunk, message = standard_loadfile(nil, mode or "t", env)
+  else
+    source, message = read_source(path)
+    if source then
+      chunk, message = load(source, "@" .. path, mode or "t")
+    end
+  end
+  if not chunk then
+    local refused = message == WRONG_MODE and mode == nil
+    return nil, refused and REFUSED:format(path or "standard input") or message
+  elseif type(env) == "table" then
+    setfenv(chunk, env)
+  end
+  return chunk
+end
+
+---As the standard loadfile, but bytecode is only loaded where the mode says so.
 ---@async
 ---@param path string? standard input without
----@param mode string? "t" for text, "b" for binary chunks
+---@param mode string? "t" for text, the default; "b" for bytecode, "bt" for either
 ---@param env table?
 ---@return function? chunk
 ---@return string? message
 function loader.loadfile(path, mode, env)
-  if path == nil then
-    return standard_loadfile(path, mode, env)
-  end
-  local source, message = read_source(path)
-  if not source then
-    return nil, ("cannot open %s (%s)"):format(path, message)
-  end
-  local chunk
-  chunk, message = load(source, "@" .. path, mode)
-  if chunk and env then
-    setfenv(chunk, env)
-  end
-  return chunk, message
+  path, mode = check_string(1, true, path), check_string(2, true, path, mode)
+  return load_file(path, mode, env)
 end
 
----As the standard dofile.
+---As the standard dofile, for text alone.
 ---@async
 ---@param path string? standard input without
 ---@return ... # what the chunk returns
 function loader.dofile(path)
-  local chunk, message = loader.loadfile(path)
+  path = check_string(1, true, path)
+  local chunk, message = load_file(path)
   if not chunk then
-    core.raise(message)
+    error(message, 0)
   end
   return chunk()
 end
 
 ---Finds a module's file along package.path; in the place of the standard one in package.loaders.
 local function search_lua(name)
-  local path, message = package.searchpath(name, package.path)
+  local templates = package.path
+  if type(templates) ~= "string" and type(templates) ~= "number" then
+    error("'package.path' must be a string", 0)
+  end
+  local path, message = package.searchpath(name, templates)
   if not path then
     return message
   end
   local chunk
-  chunk, message = loader.loadfile(path)
+  chunk, message = load_file(path)
   if not chunk then
     error(("error loading module '%s' from file '%s':\n\t%s"):format(name, path, message), 0)
   end
   return chunk
 end
 
+---@return function? chunk
+---@return string? tried where there is none
 local function find(name)
-  local tried = {}
+  local tried = ""
   for _, search in ipairs(package.loaders) do
+    if type(search) ~= "function" and not (metatable_of(search) or {}).__call then
+      error(("attempt to call a %s value"):format(type(search)), 0)
+    end
     local found = search(name)
     if type(found) == "function" then
       return found
-    elseif type(found) == "string" then
-      tried[#tried + 1] = found
+    elseif type(found) == "string" or type(found) == "number" then
+      tried = tried .. found
     end
   end
-  core.raise(("module '%s' not found:%s"):format(name, table.concat(tried)))
+  return nil, tried
 end
 
 ---Whether the task that loads a module waits, over others, for this one.
@@ -110,71 +164,105 @@ local function waits_for_me(task, me)
     if task == me then
       return true
     end
-    local name = waits_for[task]
-    task = name and loading[name] and loading[name].task
+    local entry = waits_for[task]
+    task = entry and entry.task
   end
   return false
 end
 
-local function wait_for(name, me)
-  local entry = loading[name]
-  if not me or waits_for_me(entry.task, me) then
-    core.raise(("loop or previous error loading module '%s'"):format(name))
-  end
-  table.insert(entry.waiting, me)
-  waits_for[me] = name
+---@async
+local function wait_for(loading_entry, me)
+  local entry = { task = me, next = false, prev = false }
+  waiters.push(loading_entry.waiting, entry)
+  waits_for[me] = loading_entry
   local ok, err = core.park "require"
   waits_for[me] = nil
   if not ok then
-    for i, task in ipairs(entry.waiting) do
-      if task == me then
-        table.remove(entry.waiting, i)
-        break
-      end
-    end
+    waiters.remove(entry)
     error(err, 0)
   end
 end
 
+---The module of that name where somebody else loads it just now: true and its value.
+---@async
+local function join_loading(name, me)
+  local entry = loading[name]
+  while entry and me and not waits_for_me(entry.task, me) do
+    wait_for(entry, me)
+    if entry.ok then
+      return true, entry.value
+    elseif entry.value ~= core.cancelled then
+      error(entry.value, 0)
+    end
+    entry = loading[name] -- that task was cancelled: it is another's turn
+  end
+  return false
+end
+
 local function finish(name, entry, ok, value)
+  if not ok and value == core.cancelled then
+    loaded[name] = nil -- which says nothing about the module
+  elseif ok and value ~= nil then
+    loaded[name] = value
+  elseif ok and loaded[name] == sentinel then
+    loaded[name] = true
+  end
+  entry.ok, entry.value = ok, value
+  if ok then
+    entry.value = loaded[name]
+  end
   loading[name] = nil
-  for _, task in ipairs(entry.waiting) do
-    core.wake(task)
+  local waiter = waiters.pop(entry.waiting)
+  while waiter do
+    core.wake(waiter.task)
+    waiter = waiters.pop(entry.waiting)
   end
-  if not ok then
-    error(value, 0)
+end
+
+---Finds and runs a module.
+---@async
+---@return boolean ok
+---@return any value or what to raise
+---@return string? tried where it was not found
+local function load_module(name, me)
+  local entry = { task = me, waiting = waiters.new() }
+  loading[name] = entry
+  local ok, chunk, tried = guard(find, name)
+  local value = chunk
+  if chunk == nil and ok then
+    ok, value = false, ("module '%s' not found:%s"):format(name, tried)
+  elseif ok then
+    loaded[name] = sentinel
+    ok, value = guard(chunk, name)
   end
-  if value ~= nil then
-    package.loaded[name] = value
-  elseif package.loaded[name] == nil then
-    package.loaded[name] = true
-  end
-  return package.loaded[name]
+  finish(name, entry, ok, value)
+  return ok, value, tried
 end
 
 ---As the standard require.
 ---@async
----@param name string
+---@param ... string the module's name
 ---@return any
-function loader.require(name)
-  if type(name) ~= "string" then
-    local problem = "bad argument #1 to 'require' (string expected, got %s)"
-    core.raise(problem:format(type(name)))
-  end
+function loader.require(...)
+  local name = check_string(1, false, ...)
   local me = core.current()
-  while package.loaded[name] == nil and loading[name] do
-    wait_for(name, me)
+  local joined, result = join_loading(name, me)
+  if joined then
+    return result
   end
-  if package.loaded[name] ~= nil then
-    return package.loaded[name]
+  local value = loaded[name]
+  if value == sentinel or loading[name] and not value then
+    error(("loop or previous error loading module '%s'"):format(name), 2)
+  elseif value then
+    return value
+  elseif type(package.loaders) ~= "table" then
+    error("'package.loaders' must be a table", 2)
   end
-  local entry = { task = me, waiting = {} }
-  loading[name] = entry
-  local found, chunk = guard(find, name)
-  if not found then
-    return finish(name, entry, false, chunk)
+  local ok, err, tried = load_module(name, me)
+  if not ok then
+    error(err, tried and 2 or 0)
   end
-  return finish(name, entry, guard(chunk, name))
+  return loaded[name]
 end
 
 ---Puts them into the place of the standard ones.

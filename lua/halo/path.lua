@@ -1,12 +1,31 @@
--- The module halo.path: paths as texts. Nothing here looks at the file system.
+-- The module halo.path: paths as texts. Nothing here looks at the file system. A number stands for
+-- its text, as in Lua's own string functions.
+
+local core = require "halo.core"
 
 local path = {}
+
+---@param value any the argument at that position of the function of that name
+---@return string
+local function check(value, position, name)
+  if type(value) == "string" then
+    return value
+  elseif type(value) == "number" then
+    return tostring(value)
+  end
+  local problem = "bad argument #%d to '%s' (path (a string) expected, got %s)"
+  core.raise(problem:format(position, name, type(value)))
+end
+
+local function starts_at_root(name)
+  return name:sub(1, 1) == "/"
+end
 
 ---Whether a path starts at the root.
 ---@param name string
 ---@return boolean
 function path.is_absolute(name)
-  return name:sub(1, 1) == "/"
+  return starts_at_root(check(name, 1, "is_absolute"))
 end
 
 ---Puts paths behind one another with a slash between; an absolute one begins anew.
@@ -15,8 +34,8 @@ end
 function path.join(...)
   local joined = ""
   for i = 1, select("#", ...) do
-    local part = select(i, ...)
-    if path.is_absolute(part) or joined == "" then
+    local part = check((select(i, ...)), i, "join")
+    if starts_at_root(part) or joined == "" then
       joined = part
     elseif part ~= "" then
       joined = (joined:gsub("/$", "")) .. "/" .. part
@@ -30,16 +49,19 @@ local function trim(name)
   return (name:gsub("(.)/+$", "%1"))
 end
 
+local function last_of(name)
+  local base = trim(name):match "([^/]*)$"
+  return base ~= "" and base or name:sub(1, 1)
+end
+
 ---The last component.
 ---@param name string
 ---@param suffix string? is taken off where the component ends in it
 ---@return string
 function path.basename(name, suffix)
-  local base = trim(name):match "([^/]*)$"
-  if base == "" then
-    base = name:sub(1, 1)
-  end
-  if suffix and #suffix < #base and base:sub(-#suffix) == suffix then
+  local base = last_of(check(name, 1, "basename"))
+  suffix = suffix ~= nil and check(suffix, 2, "basename") or ""
+  if suffix ~= "" and #suffix < #base and base:sub(-#suffix) == suffix then
     base = base:sub(1, -#suffix - 1)
   end
   return base
@@ -49,18 +71,19 @@ end
 ---@param name string
 ---@return string
 function path.dirname(name)
+  name = check(name, 1, "dirname")
   local dir = trim(name):match "^(.*)/[^/]*$"
   if not dir then
-    return name:sub(1, 1) == "/" and "/" or "."
+    return starts_at_root(name) and "/" or "."
   end
   return dir == "" and "/" or trim(dir)
 end
 
----The last component's extension with its dot, or "".
+---The last component's extension with its dot, or "". Dots that a component begins with begin none.
 ---@param name string
 ---@return string
 function path.extension(name)
-  return path.basename(name):match "[^.](%.[^.]*)$" or ""
+  return last_of(check(name, 1, "extension")):match "^%.*[^.].*(%.[^.]*)$" or ""
 end
 
 ---Without ".", "..", and doubled slashes, as far as the text alone allows: where a component is a
@@ -68,7 +91,8 @@ end
 ---@param name string
 ---@return string
 function path.normalize(name)
-  local absolute, parts = path.is_absolute(name), {}
+  name = check(name, 1, "normalize")
+  local absolute, parts = starts_at_root(name), {}
   for part in name:gmatch "[^/]+" do
     if part == ".." and #parts > 0 and parts[#parts] ~= ".." then
       parts[#parts] = nil

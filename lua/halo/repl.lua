@@ -63,19 +63,28 @@ local function print_values(count, ...)
   end
 end
 
+local function report(value)
+  return core.report("error", value)
+end
+
+local function tell(message)
+  io.stdout:flush()
+  io.stderr:write(message, "\n")
+end
+
 local function finish(ok, ...)
-  if ok then
-    print_values(select("#", ...), ...)
-  else
-    io.stdout:flush()
-    io.stderr:write((...), "\n")
+  if not ok then
+    return tell((...))
+  end
+  -- To show a value may be a matter of its __tostring, which may fail.
+  local shown, message = xpcall(print_values, report, select("#", ...), ...)
+  if not shown then
+    tell(message)
   end
 end
 
 local function evaluate(chunk)
-  finish(xpcall(chunk, function(value)
-    return core.report("error", value)
-  end))
+  finish(xpcall(chunk, report))
 end
 
 ---Reads one chunk, over several lines where the first are incomplete.

@@ -2,12 +2,9 @@
 -- failure. Everything below is a group of tasks (bindings/tasks/group.c) and a way to wait for it.
 
 local core = require "halo.core"
-local semaphore = require "halo.semaphore"
 local wait = require "halo.wait"
 
 local guard, settle = wait.guard, wait.settle
-
-local MAP_LIMIT = 64
 
 local scope = {}
 
@@ -48,18 +45,6 @@ local function check_function(value, position, name)
   if type(value) ~= "function" then
     local problem = "bad argument #%d to '%s' (function expected, got %s)"
     core.raise(problem:format(position, name, type(value)))
-  end
-end
-
-local function check_functions(fns, name)
-  if type(fns) ~= "table" then
-    local problem = "bad argument #1 to '%s' (array of functions expected, got %s)"
-    core.raise(problem:format(name, type(fns)))
-  end
-  for i = 1, #fns do
-    if type(fns[i]) ~= "function" then
-      core.raise(("bad argument #1 to '%s' (element %d is a %s)"):format(name, i, type(fns[i])))
-    end
   end
 end
 
@@ -114,101 +99,9 @@ function scope.run_inside(fn, ...)
   return settle(core.join(task))
 end
 
--- Not by getmetatable(), which LuaJIT compiles wrongly for the files of io.
-local function is_iterator(list)
-  return type(list) == "function" or (debug.getmetatable(list) or {}).__call ~= nil
-end
-
----A function that gives an iterator's items with their places, to one caller at a time.
-local function take_from_iterator(iterator)
-  local turn, i, ended = semaphore(1), 0, false
-  local function take()
-    local item
-    if not ended then
-      item = iterator()
-    end
-    ended = item == nil
-    if not ended then
-      i = i + 1
-      return i, item
-    end
-  end
-  return function()
-    return turn:with(take)
-  end
-end
-
-local function take_from_array(list)
-  local i, count = 0, #list
-  return function()
-    i = i + 1
-    if i <= count then
-      return i, list[i]
-    end
-  end
-end
-
----Calls fn(item, i) for each item, at most limit of them at a time.
----@async
----@param list any[]|fun(): any an array, or an iterator
----@param fn fun(item: any, i: integer): any
----@param limit integer? 64 by default
----@return any[] # the first result of each call, in the order of the list
-function scope.map(list, fn, limit)
-  if type(list) ~= "table" and not is_iterator(list) then
-    core.raise(("bad argument #1 to 'map' (array or iterator expected, got %s)"):format(type(list)))
-  end
-  check_function(fn, 2, "map")
-  limit = limit or MAP_LIMIT
-  if type(limit) ~= "number" or limit ~= limit or limit < 1 then
-    core.raise("bad argument #3 to 'map' (a limit of at least 1 expected)")
-  end
-  local results, group = {}, core.group()
-  local iterator = is_iterator(list)
-  local take = iterator and take_from_iterator(list) or take_from_array(list)
-  local workers = iterator and 1 or math.min(limit, #list)
-  local function work()
-    for i, item in take do
-      -- Nobody knows how many items an iterator has: who finds one starts another worker.
-      if iterator and workers < limit then
-        workers = workers + 1
-        core.group_spawn(group, work)
-      end
-      results[i] = fn(item, i)
-    end
-  end
-  for _ = 1, workers do
-    core.group_spawn(group, work)
-  end
-  supervise(group)
-  return results
-end
-
----Calls all functions at the same time.
----@async
----@param fns (fun(): any)[]
----@return any[] # the first result of each, in the order of the list
-function scope.all(fns)
-  check_functions(fns, "all")
-  return scope.map(fns, function(fn)
-    return fn()
-  end, math.max(#fns, 1))
-end
-
----Calls all functions at the same time and cancels the others as soon as one has ended.
----@async
----@param fns (fun(): ...)[]
----@return ... # what the first one returns; its error is raised
-function scope.race(fns)
-  if type(fns) ~= "table" or #fns == 0 then
-    core.raise("bad argument #1 to 'race' (array of at least one function expected)")
-  end
-  check_functions(fns, "race")
-  local group = core.group()
-  for i = 1, #fns do
-    core.group_spawn(group, fns[i])
-  end
-  return settle(core.join(supervise(group, true)))
+local function unshield(...)
+  core.shield(-1)
+  return settle(...)
 end
 
 ---Calls fn(...) and cancels it when the time is up.
@@ -228,17 +121,15 @@ function scope.timeout(seconds, fn, ...)
   if late then
     cancel_all(group)
   end
-  if not ok then
+  local status = core.status(task)
+  if not ok and status ~= "ended" then
     error(err, 0)
-  elseif late and core.status(task) == "cancelled" then
+  elseif late and status == "cancelled" then
     return nil, ("ETIMEDOUT: timed out after %g s"):format(seconds), "ETIMEDOUT"
   end
-  return settle(core.join(task))
-end
-
-local function unshield(...)
-  core.shield(-1)
-  return settle(...)
+  -- What it returned in time, a permit or what was received, is not lost by a cancellation.
+  core.shield(1)
+  return unshield(core.join(task))
 end
 
 ---Calls fn(...) out of the reach of a cancellation, which is raised at the next call after it.
@@ -258,5 +149,8 @@ end
 function scope.is_cancelled(err)
   return err == core.cancelled
 end
+
+scope.supervise = supervise
+scope.check_function = check_function
 
 return scope

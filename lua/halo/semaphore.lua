@@ -1,8 +1,8 @@
 -- A semaphore: at most so many tasks at a time.
 
 local core = require "halo.core"
-local Queue = require "halo.queue"
 local guard = require("halo.wait").guard
+local waiters = require "halo.waiters"
 
 ---@class halo.Semaphore
 local Semaphore = {}
@@ -16,11 +16,11 @@ function Semaphore:acquire()
     self.free = self.free - 1
     return true
   end
-  local task = core.current()
-  self.waiting:push(task)
+  local entry = { task = core.current(), next = false, prev = false }
+  waiters.push(self.waiting, entry)
   local ok, err = core.park "semaphore"
   if not ok then
-    self.waiting:remove(task)
+    waiters.remove(entry)
     error(err, 0)
   end
   return true
@@ -36,18 +36,26 @@ function Semaphore:try_acquire()
   return true
 end
 
+---Gives a permit to the first that waits. One that has been cancelled and does not know it yet
+---cannot take it.
+---@return boolean given
+local function pass_on(list)
+  local entry = waiters.pop(list)
+  if not entry then
+    return false
+  elseif core.wake(entry.task) then
+    return true
+  end
+  return pass_on(list)
+end
+
 ---Gives a permit back, to the task that has waited longest.
 ---@return true
 function Semaphore:release()
   if self.free == self.permits then
     core.raise("this semaphore was released more often than acquired")
   end
-  local task = self.waiting:pop()
-  -- One that has been cancelled and does not know it yet cannot take it.
-  while task and not core.wake(task) do
-    task = self.waiting:pop()
-  end
-  if not task then
+  if not pass_on(self.waiting) then
     self.free = self.free + 1
   end
   return true
@@ -75,5 +83,5 @@ return function(permits)
   if type(permits) ~= "number" or permits < 1 or permits % 1 ~= 0 then
     core.raise("bad argument #1 to 'semaphore' (a whole number of at least 1 expected)")
   end
-  return setmetatable({ permits = permits, free = permits, waiting = Queue.new() }, Semaphore)
+  return setmetatable({ permits = permits, free = permits, waiting = waiters.new() }, Semaphore)
 end

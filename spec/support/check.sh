@@ -8,7 +8,7 @@ set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 make=$1 && shift
-[ $# -gt 0 ] || set -- warnings format lua includes style sanitize valgrind
+[ $# -gt 0 ] || set -- warnings format lua includes style sanitize threads valgrind
 
 c_files() { find core bindings examples spec -name '*.[ch]' | sort; }
 
@@ -27,12 +27,34 @@ gate_format() { c_files | xargs clang-format --dry-run -Werror; }
 gate_lua() { luacheck --quiet --no-color lua examples spec; }
 
 gate_includes() {
-    sh spec/support/includes.sh && $make all && sh spec/support/includes.sh build
+    sh spec/support/includes.sh && $make all && sh spec/support/includes.sh build &&
+        sh spec/support/circles.sh build
 }
 
 gate_style() { sh spec/support/style.sh; }
 
 gate_sanitize() { TEST_TIMEOUT=600 $make test SANITIZE=address,undefined; }
+
+# The worker threads and the loop under TSAN: halo's own C is instrumented, LuaJIT is not. Some
+# kernels place a program where TSAN cannot work, unless they are told not to choose at random.
+gate_threads() {
+    probe=$(mktemp -d) && echo 'int main(void) { return 0; }' >"$probe/probe.c"
+    fixed=
+    if ! ${CC:-gcc} -fsanitize=thread -o "$probe/probe" "$probe/probe.c" 2>/dev/null; then
+        fixed=none
+    elif ! "$probe/probe" 2>/dev/null; then
+        fixed="setarch -R"
+        $fixed "$probe/probe" 2>/dev/null || fixed=none
+    fi
+    rm -r "$probe"
+    if [ "$fixed" = none ]; then
+        echo "skipped: TSAN is not installed for ${CC:-gcc}, or does not run here"
+        return
+    fi
+    $make all SANITIZE=thread || return 1
+    BUILD_DIR=$PWD/build/thread SANITIZE=thread ENGINES=pool TEST_TIMEOUT=900 \
+        BUSTED_FLAGS=--exclude-tags=slow WRAPPER=$fixed sh spec/support/test.sh
+}
 
 # Specs with the tag #slow would take valgrind too long.
 gate_valgrind() {

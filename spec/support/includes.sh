@@ -3,8 +3,15 @@
 #
 #     examples, spec -> lua/halo -> bindings -> core -> liburing, libc, pthread
 #
+# and inside of the core and of the bindings from room to room:
+#
+#     core/          may include every room of it, but of engines/ engine.h alone
+#     core/ops       not engines/
+#     core/engines   core's own headers, and of ops/ ops.h alone
+#     bindings/tasks not fs/
+#
 # includes.sh looks at the sources, includes.sh BUILD_DIR at what was built from them. It prints
-# whatever points the wrong way, and fails if anything does.
+# whatever points the wrong way, and fails if anything does. circles.sh looks for circles.
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
@@ -37,7 +44,23 @@ breaks() { sed "s|\$| ($1)|"; }
 ours=": ($({ find core -name '*.h' | sed 's|^core/||'; find bindings -name '*.h' | sed 's|^bindings/||'; } |
     sed 's|\.|\\.|' | paste -sd '|' -))\$"
 
+rooms() {
+    headers core | grep -v '^core/engines/' | grep -E ': engines/' | grep -v ': engines/engine\.h$' |
+        breaks "outside of core/engines nobody sees more of it than engine.h"
+    headers core/ops | grep -E ': engines/' | breaks "operations do not know of engines"
+    headers core/engines | grep -E ': ops/' | grep -v ': ops/ops\.h$' |
+        breaks "of operations, engines see ops.h only"
+    headers bindings/tasks | grep -E ': fs/' | breaks "tasks do not know of files"
+    # A name without its room would be found in the including file's own.
+    for room in core/ops core/engines bindings/tasks bindings/fs; do
+        headers "$room" | while read -r place name; do
+            [ ! -e "$room/$name" ] || echo "$place $name"
+        done | breaks "a header is named with its room"
+    done
+}
+
 sources() {
+    rooms
     headers core | grep -E ': (.*/)?(lua|lauxlib|lualib|luaconf|luajit)\.h$' |
         breaks "the core does not know of Lua"
     headers core | grep -E "$ours" | not_in core | breaks "the core includes only its own headers"

@@ -4,9 +4,12 @@
 #
 #     requirements.sh [--verify] GROUP...
 #
-# The groups are build, test and check. With --verify it installs nothing and only says what is
-# missing. A thing is found by looking for it and not by asking the package manager, since people
+# The groups are build, test, check and extra. With --verify it installs nothing and only says what
+# is missing. A thing is found by looking for it and not by asking the package manager, since people
 # also install by hand.
+#
+# What is in the group extra is not needed: without it some specs skip, and say so. It is installed
+# where that is easy, and tried once only.
 set -eu
 
 # group  thing         apt-get            dnf                  pacman        apk
@@ -19,6 +22,7 @@ test     busted        lua-busted         luarocks             lua51-busted  lua
 check    clang_format  clang-format       clang-tools-extra    clang         clang-extra-tools
 check    luacheck      lua-check          luarocks             luacheck      luacheck
 check    valgrind      valgrind           valgrind             valgrind      valgrind
+extra    fuse          libfuse3-dev       fuse3-devel          fuse3         fuse3-dev
 '
 
 have_pkg_config() { command -v "${PKG_CONFIG:-pkg-config}"; }
@@ -29,6 +33,7 @@ have_busted() { luajit -e 'require "busted.runner"'; } # LuaJIT must find it, no
 have_clang_format() { command -v clang-format; }
 have_luacheck() { command -v luacheck; }
 have_valgrind() { command -v valgrind; }
+have_fuse() { "${PKG_CONFIG:-pkg-config}" --exists fuse3; }
 
 # Prints, one a line, the packages of the given column for all that is missing in the groups.
 missing() {
@@ -57,37 +62,53 @@ verify=
 [ "${1:-}" = --verify ] && { verify=yes && shift; }
 groups=$*
 
+tried=build/extra-packages # that they were looked for here
+extras=
+case " $groups " in
+*" extra "*)
+    groups=$(echo "$groups" | sed 's/extra//')
+    [ -e "$tried" ] || extras=$(groups=extra && missing 1) ;;
+esac
+
 wanted=$(missing 1)
-[ -n "$wanted" ] || exit 0
+[ -n "$wanted$extras" ] || exit 0
 
 if [ -n "$verify" ]; then
+    [ -n "$wanted" ] || exit 0
     explain
     tell "or let \`make deps\` install them, where there is apt-get."
     exit 1
 fi
 
 if ! command -v apt-get >/dev/null; then
+    [ -n "$wanted" ] || exit 0
     explain
     exit 1
 fi
 
 as_root=
 if [ "$(id -u)" != 0 ]; then
-    if ! command -v sudo >/dev/null; then
+    if [ -z "$wanted" ]; then
+        exit 0 # nobody is asked for a password for what is not needed
+    elif ! command -v sudo >/dev/null; then
         tell "neither root nor sudo. As root, type: apt-get install" $wanted
         exit 1
     fi
     as_root=sudo
 fi
 
-tell "installing" $wanted
+tell "installing" $wanted $extras
 apt_get() {
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >/dev/null
 }
 
 # One source of packages that is out of order need not matter: the installation itself decides.
 apt_get update || tell "apt-get update had trouble; trying with the lists that are here."
-apt_get install -y --no-install-recommends $wanted
+if [ -n "$extras" ]; then
+    mkdir -p build && : >"$tried"
+    apt_get install -y --no-install-recommends $extras || tell "going on without" $extras
+fi
+[ -z "$wanted" ] || apt_get install -y --no-install-recommends $wanted
 
 if [ -n "$(missing 1)" ]; then
     tell "installed, but still not found:" $(missing 1)

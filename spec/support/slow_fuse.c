@@ -1,13 +1,24 @@
 /*
  * slow_fuse MOUNTPOINT MILLISECONDS: a file system on which every call takes that long, as on a
- * server far away. It has one directory; each name that starts with "file" is a file of 64 KiB in
- * it. Nothing is cached, so that every call arrives here. It ends when it is unmounted,
- * or after two minutes, should the spec that has started it be no more.
+ * server far away. Nothing is cached, so that every call arrives here. It has one directory with
+ * another, "dir", in it. In both
+ *
+ *     file*       is a file of 64 KiB, full of x; what is written to it is gone
+ *     file-eio*   likewise, but the first fsync of it, and the first synchronous write, fail
+ *     new*        is there once it was created, until it is removed
+ *
+ * and "log" tells at once what has been done: a line for each create, write, fsync, flush, release
+ * and unlink that came to its end. It ends when it is unmounted, or after two minutes, should the
+ * spec that has started it be no more.
  */
 #define FUSE_USE_VERSION 31
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +27,15 @@
 
 #define SIZE       (64 << 10)
 #define LIFETIME_S 120
+#define NEW_MAX    64
+#define LOG_BYTES  (256 << 10)
 
 static struct timespec delay;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char new_files[NEW_MAX][64];
+static char log_text[LOG_BYTES];
+static size_t log_length;
+static bool sync_failed, write_failed;
 
 static void take_long(void)
 {
@@ -26,16 +44,72 @@ static void take_long(void)
         ;
 }
 
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    pthread_mutex_lock(&lock);
+    int length = vsnprintf(log_text + log_length, LOG_BYTES - log_length, format, values);
+    if (length > 0 && log_length + (size_t)length < LOG_BYTES)
+        log_length += (size_t)length;
+    pthread_mutex_unlock(&lock);
+    va_end(values);
+}
+
+/* The path below the root. An open file that was removed has none. */
+static const char *below(const char *path)
+{
+    return path ? path + 1 : "?";
+}
+
+/* The name in its directory. */
+static const char *name_of(const char *path)
+{
+    return path ? strrchr(path, '/') + 1 : "";
+}
+
+static bool is_directory(const char *path)
+{
+    return strcmp(path, "/") == 0 || strcmp(path, "/dir") == 0;
+}
+
+static bool is_log(const char *path)
+{
+    return path && strcmp(path, "/log") == 0;
+}
+
+/* Called with the lock held. The place of a new file, or of a free one for "". */
+static char *find_new(const char *path)
+{
+    for (int i = 0; i < NEW_MAX; i++)
+        if (strcmp(new_files[i], path) == 0)
+            return new_files[i];
+    return NULL;
+}
+
+static bool exists(const char *path)
+{
+    pthread_mutex_lock(&lock);
+    bool is_new = find_new(path);
+    pthread_mutex_unlock(&lock);
+    return is_new || strncmp(name_of(path), "file", 4) == 0;
+}
+
 static int slow_getattr(const char *path, struct stat *status, struct fuse_file_info *file)
 {
     (void)file;
+    if (is_log(path)) {
+        status->st_mode = S_IFREG | 0444;
+        status->st_nlink = 1;
+        return 0;
+    }
     take_long();
-    if (strcmp(path, "/") == 0) {
+    if (is_directory(path)) {
         status->st_mode = S_IFDIR | 0755;
         status->st_nlink = 2;
         return 0;
     }
-    if (strncmp(path, "/file", 5) != 0)
+    if (!exists(path))
         return -ENOENT;
     status->st_mode = S_IFREG | 0644;
     status->st_nlink = 1;
@@ -54,16 +128,39 @@ static int slow_readdir(const char *path, void *list, fuse_fill_dir_t fill, off_
 
 static int slow_open(const char *path, struct fuse_file_info *file)
 {
-    (void)path;
+    file->direct_io = 1;
+    if (!is_log(path))
+        take_long();
+    return 0;
+}
+
+static int slow_create(const char *path, mode_t mode, struct fuse_file_info *file)
+{
+    (void)mode;
     take_long();
     file->direct_io = 1;
+    pthread_mutex_lock(&lock);
+    char *place = find_new(path) ? NULL : find_new("");
+    if (place)
+        snprintf(place, sizeof(new_files[0]), "%s", path);
+    pthread_mutex_unlock(&lock);
+    note("create %s\n", below(path));
     return 0;
 }
 
 static int slow_read(const char *path, char *data, size_t size, off_t offset,
                      struct fuse_file_info *file)
 {
-    (void)path, (void)file;
+    (void)file;
+    if (is_log(path)) {
+        pthread_mutex_lock(&lock);
+        size_t rest = (size_t)offset < log_length ? log_length - (size_t)offset : 0;
+        if (size > rest)
+            size = rest;
+        memcpy(data, log_text + offset, size);
+        pthread_mutex_unlock(&lock);
+        return (int)size;
+    }
     take_long();
     size_t left = offset < SIZE ? (size_t)(SIZE - offset) : 0;
     if (size > left)
@@ -72,26 +169,68 @@ static int slow_read(const char *path, char *data, size_t size, off_t offset,
     return (int)size;
 }
 
+/* Whether a file that fails does so now: the first time only. */
+static bool fails(const char *path, bool *failed)
+{
+    if (strncmp(name_of(path), "file-eio", 8) != 0)
+        return false;
+    pthread_mutex_lock(&lock);
+    bool first = !*failed;
+    *failed = true;
+    pthread_mutex_unlock(&lock);
+    return first;
+}
+
 static int slow_write(const char *path, const char *data, size_t size, off_t offset,
                       struct fuse_file_info *file)
 {
-    (void)path, (void)data, (void)offset, (void)file;
+    (void)data;
     take_long();
+    if ((file->flags & (O_SYNC | O_DSYNC)) && fails(path, &write_failed))
+        return -EIO;
+    note("write %s %lld %zu\n", below(path), (long long)offset, size);
     return (int)size;
+}
+
+static int slow_fsync(const char *path, int data_only, struct fuse_file_info *file)
+{
+    (void)data_only, (void)file;
+    take_long();
+    if (fails(path, &sync_failed))
+        return -EIO;
+    note("fsync %s\n", below(path));
+    return 0;
 }
 
 /* What a close waits for. */
 static int slow_flush(const char *path, struct fuse_file_info *file)
 {
-    (void)path, (void)file;
-    take_long();
+    (void)file;
+    if (!is_log(path)) {
+        take_long();
+        note("flush %s\n", below(path));
+    }
+    return 0;
+}
+
+/* After the last close; nobody waits for it. */
+static int slow_release(const char *path, struct fuse_file_info *file)
+{
+    (void)file;
+    if (!is_log(path))
+        note("release %s\n", below(path));
     return 0;
 }
 
 static int slow_unlink(const char *path)
 {
-    (void)path;
     take_long();
+    pthread_mutex_lock(&lock);
+    char *place = find_new(path);
+    if (place)
+        place[0] = '\0';
+    pthread_mutex_unlock(&lock);
+    note("unlink %s\n", below(path));
     return 0;
 }
 
@@ -108,9 +247,12 @@ static const struct fuse_operations operations = {
     .getattr = slow_getattr,
     .readdir = slow_readdir,
     .open = slow_open,
+    .create = slow_create,
     .read = slow_read,
     .write = slow_write,
+    .fsync = slow_fsync,
     .flush = slow_flush,
+    .release = slow_release,
     .unlink = slow_unlink,
 };
 

@@ -30,6 +30,8 @@ export TSAN_OPTIONS="halt_on_error=1:exitcode=99"
 case $SANITIZE in
 *address*) # whose runtime has to be there before anything else, or it refuses to work
     HALO_LUAJIT="env LD_PRELOAD=$(gcc -print-file-name=libasan.so) luajit" ;;
+*thread*) # whose runtime wants more thread-local memory than a library may ask for later
+    HALO_LUAJIT="env LD_PRELOAD=$(gcc -print-file-name=libtsan.so) luajit" ;;
 esac
 
 # Distributions ship busted's command as a Lua script. luarocks wraps it into a shell script, which

@@ -100,7 +100,7 @@ end
 ---The first event, without taking it.
 ---@return halo.InotifyEvent?
 function Inotify:first()
-  return self.queue[self.queue.first]
+  return self.queue:at(1)
 end
 
 ---Takes an event out of the queue.
@@ -115,8 +115,8 @@ function Inotify:remove(event)
 end
 
 local function find_other_half(self, cookie)
-  for i = self.queue.first, self.queue.last do
-    local event = self.queue[i]
+  for i = 1, self.queue:size() do
+    local event = self.queue:at(i)
     if event[3] == cookie and bit.band(event[2], IN.MOVED_TO) ~= 0 then
       return event
     end

@@ -199,7 +199,8 @@ end
 
 ---@class halo.StatFs
 ---@field type integer
----@field bsize integer bytes in a block
+---@field bsize integer bytes that are best read or written at once
+---@field frsize integer bytes in a block, as they are counted here
 ---@field blocks integer
 ---@field bfree integer
 ---@field bavail integer free for everybody

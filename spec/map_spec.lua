@@ -1,4 +1,6 @@
+local command = require "spec.support.command"
 local halo = require "halo"
+local random = require "spec.support.random"
 local tasks = require "spec.support.tasks"
 require "spec.support.assertions"
 
@@ -214,6 +216,127 @@ describe("halo.map", function()
       assert.same(numbers(3), results)
       assert.is_true(most <= 4)
     end)
+  end)
+
+  describe("over a channel", function()
+    ---A channel that holds the numbers from 1 to n, and is closed.
+    local function filled(n)
+      local channel = halo.channel(n)
+      for i = 1, n do
+        channel:send(i)
+      end
+      channel:close()
+      return channel
+    end
+
+    local function rest_of(channel)
+      local rest = {}
+      for value in channel do
+        table.insert(rest, value)
+      end
+      return rest
+    end
+
+    it("begins with the items in their order, whoever waits in between", function()
+      for _, limit in ipairs { 1, 2, 7, 64 } do
+        local number, begun = random.new(limit), {}
+        local results = halo.map(filled(rounds(300)), function(value, i)
+          assert.equal(value, i)
+          table.insert(begun, value)
+          for _ = 1, number(4) - 1 do
+            halo.yield()
+          end
+          return value
+        end, limit)
+        assert.same(numbers(rounds(300)), begun)
+        assert.same(begun, results)
+      end
+    end)
+
+    it("goes on with another item where fn waits, however the items come", function()
+      for _, capacity in ipairs { 0, 1, 10 } do
+        local channel, counter, count = halo.channel(capacity), counting()
+        local sender = start(function()
+          for i = 1, 30 do
+            channel:send(i)
+          end
+          channel:close()
+        end)
+        assert.same(numbers(30), halo.map(channel, function(n)
+          for _ = 1, 10 do -- longer than the sender needs for another
+            count()
+          end
+          return n
+        end, 4))
+        assert.equal(4, counter.most)
+        sender:join()
+      end
+    end)
+
+    it("takes no item that is not given to fn, whether it fails or is cancelled", function()
+      local number = random.new(7)
+      for round = 1, rounds(200) do
+        local channel, given, last = filled(50), {}, number(50)
+        local mapping = start(pcall, halo.map, channel, function(value)
+          table.insert(given, value)
+          if value == last and round % 2 == 0 then
+            error "enough"
+          elseif number(2) == 1 then
+            halo.yield()
+          end
+        end, number(10))
+        for _ = 1, number(10) do
+          halo.yield()
+        end
+        mapping:cancel()
+        pcall(mapping.join, mapping)
+        for _, value in ipairs(rest_of(channel)) do
+          table.insert(given, value)
+        end
+        assert.same(numbers(50), given)
+      end
+    end)
+
+    it("does not take another item once fn has failed", function()
+      local channel = filled(10)
+      assert.is_false(pcall(halo.map, channel, function(value)
+        if value == 3 then
+          error "enough"
+        end
+      end))
+      assert.same({ 4, 5, 6, 7, 8, 9, 10 }, rest_of(channel))
+    end)
+
+    it("goes on where only the worker is cancelled that waits for the next item", function()
+      local channel, sum = halo.channel(), 0
+      local mapping = start(halo.map, channel, function(value)
+        halo.yield()
+        sum = sum + value
+      end, 3)
+      for value = 1, 3 do
+        channel:send(value)
+      end
+      for _ = 1, 3 do
+        halo.yield()
+      end
+      for _, info in ipairs(tasks.info_of(mapping).children) do
+        if info.waits_for == "channel" then
+          info.task:cancel()
+        end
+      end
+      for value = 4, 6 do
+        channel:send(value)
+      end
+      channel:close()
+      mapping:join()
+      assert.equal(21, sum)
+    end)
+  end)
+
+  it("needs nothing that a program may have taken away", function()
+    local stdout, stderr = command.run(command.halo("-e",
+      "debug = nil print(#halo.map(halo.map({ 1, 2 }, print), print))"))
+    assert.same({ "1\t1\n2\t2\n0\n", "" }, { stdout, stderr })
   end)
 
   it("takes a list, a function and a limit", function()

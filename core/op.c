@@ -1,0 +1,388 @@
+#include "op.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "check.h"
+#include "dispatch.h"
+#include "ops/ops.h"
+
+#define EAGAIN_MAX        8
+#define INTERRUPTIONS_MAX 1000
+#define REFUSAL_NS        500        /* so that a loop of refusals lets others run, too */
+#define CLOSE_BYTES_MAX   (1u << 20) /* written; above that a close may start to flush */
+
+/* ---- the end ------------------------------------------------------------------------------- */
+
+static bool start(struct halo_loop *loop, struct halo_op *op);
+static void hand_back(struct halo_loop *loop, struct halo_op *op);
+
+static void start_all(struct halo_loop *loop, struct halo_list *ready)
+{
+    struct halo_op *op;
+
+    while ((op = halo_list_take(ready))) {
+        op->state = HALO_OP_WAITING;
+        if (halo_file_may_start(op) && start(loop, op))
+            hand_back(loop, op);
+    }
+}
+
+static void retire(struct halo_loop *loop, struct halo_op *op)
+{
+    struct halo_list ready = {0};
+
+    op->state = HALO_OP_DONE;
+    loop->stats.retired++;
+    halo_files_leave(op, &ready);
+    start_all(loop, &ready);
+}
+
+/* In this order: whoever has waited for this one may end at once, and comes behind it. */
+static void hand_back(struct halo_loop *loop, struct halo_op *op)
+{
+    halo_list_append(&loop->completed, op);
+    retire(loop, op);
+}
+
+static void keep_unclaimed(struct halo_op *op)
+{
+    if (op->abandoned && op->headed && op->result > 0)
+        halo_file_keep(op);
+}
+
+void halo_op_settle(struct halo_loop *loop, struct halo_op *op)
+{
+    struct halo_list ready = {0};
+
+    keep_unclaimed(op);
+    halo_file_pass_turn(op, &ready);
+    start_all(loop, &ready);
+}
+
+/* ---- complete ------------------------------------------------------------------------------ */
+
+/* Results that say only that the call was interrupted, ERESTARTSYS and its kin included. */
+static bool is_interruption(int64_t result)
+{
+    return result == -EINTR || (result <= -512 && result >= -516);
+}
+
+/* Whether an answer says only that the operation has to be asked for again. */
+static bool says_nothing(struct halo_op *op, int64_t result)
+{
+    if (is_interruption(result))
+        return op->interruptions++ < INTERRUPTIONS_MAX;
+    if (result != -EAGAIN || !op->row->on_file || halo_op_is(op, HALO_OP_LOCK))
+        return false;
+    /* Files such as /proc/kmsg wait only without O_NONBLOCK, which issue() takes off. */
+    op->pool_only |= op->slot->clear_nonblock;
+    /* A stream that somebody else has emptied, or a file system that wants a second try. */
+    return op->slot->stream || op->retries++ < EAGAIN_MAX;
+}
+
+/* Decides what an answer means: the operation is done, or needs another round. */
+static enum halo_step judge(struct halo_loop *loop, struct halo_op *op, int64_t result)
+{
+    bool poll_before = halo_op_polls(op) && !halo_op_is(op, HALO_OP_POLL);
+
+    if (op->cancelled &&
+        (is_interruption(result) || result == -EAGAIN || (poll_before && result >= 0)))
+        result = -ECANCELED;
+    op->polled = poll_before && result >= 0;
+    if (op->polled || says_nothing(op, result))
+        return HALO_STEP_AGAIN;
+    if (is_interruption(result))
+        result = -EINTR;
+    if (op->row->finish)
+        return op->row->finish(loop, op, result);
+    op->result = result;
+    return HALO_STEP_DONE;
+}
+
+void halo_op_complete(struct halo_loop *loop, struct halo_op *op)
+{
+    HALO_CHECK(op->state == HALO_OP_ANSWERED, "an operation was answered twice");
+    if (op->counted)
+        halo_dispatch_vacate(loop, op);
+
+    enum halo_step step = judge(loop, op, op->result);
+    if (step == HALO_STEP_AGAIN && op->cancelled) {
+        op->result = -ECANCELED;
+        step = HALO_STEP_DONE;
+    }
+    if (step == HALO_STEP_AGAIN)
+        halo_dispatch_op(loop, op);
+    else if (step == HALO_STEP_LATER)
+        halo_dispatch_pause(loop, op);
+    else
+        hand_back(loop, op);
+}
+
+/* ---- at once ------------------------------------------------------------------------------- */
+
+/*
+ * Runs the operation on this thread. Returns false where it turns out to need the engine after
+ * all: for another round elsewhere, a pause, or since an interrupt wants to be seen.
+ */
+static bool run_directly(struct halo_loop *loop, struct halo_op *op)
+{
+    enum halo_step step;
+
+    op->now = op->row;
+    loop->stats.direct++;
+    do
+        step = judge(loop, op, op->row->block(op));
+    while (step == HALO_STEP_AGAIN && !op->pool_only && !atomic_load(&loop->interrupted));
+    if (step == HALO_STEP_LATER)
+        halo_dispatch_pause(loop, op);
+    else if (step == HALO_STEP_AGAIN)
+        halo_dispatch_op(loop, op);
+    return step == HALO_STEP_DONE;
+}
+
+static unsigned kind_of(const struct halo_op *op)
+{
+    bool blind = halo_op_is(op, HALO_OP_READ) && op->slot->blind;
+    return blind ? HALO_KIND_BLIND_READ : op->row->code;
+}
+
+/* Runs it where it can say by itself that it would wait. What is left is the engine's to do. */
+static bool attempt(struct halo_loop *loop, struct halo_op *op)
+{
+    enum halo_step step = HALO_STEP_AGAIN;
+
+    op->now = op->row;
+    while (step == HALO_STEP_AGAIN && !atomic_load(&loop->interrupted)) {
+        int64_t result = op->row->attempt(op);
+        if (result == -EAGAIN) {
+            halo_policy_missed(&loop->policy, kind_of(op));
+            break;
+        }
+        step = judge(loop, op, result);
+    }
+    loop->stats.direct += step == HALO_STEP_DONE;
+    if (step == HALO_STEP_LATER)
+        halo_dispatch_pause(loop, op);
+    else if (step == HALO_STEP_AGAIN)
+        halo_dispatch_op(loop, op);
+    return step == HALO_STEP_DONE;
+}
+
+static bool try_directly(struct halo_loop *loop, struct halo_op *op)
+{
+    uint64_t start_ns = halo_now_ns();
+    bool done = op->row->attempt ? attempt(loop, op) : run_directly(loop, op);
+
+    if (done || !op->row->attempt)
+        halo_policy_took(&loop->policy, kind_of(op), halo_now_ns() - start_ns);
+    return done;
+}
+
+/* A read that would wait says so, and need not be watched; what it copies takes as long as it is.
+ */
+static bool try_read(struct halo_loop *loop, struct halo_op *op)
+{
+    uint64_t start_ns = op->slot->blind ? halo_now_ns() : 0;
+    bool done = attempt(loop, op);
+    uint64_t copy_ns = HALO_READ_NS(op->done);
+
+    if (!done)
+        return false;
+    if (start_ns) {
+        uint64_t took_ns = halo_now_ns() - start_ns;
+        halo_policy_took(&loop->policy, kind_of(op), took_ns > copy_ns ? took_ns - copy_ns : 0);
+    }
+    halo_policy_took(&loop->policy, HALO_OP_READ, copy_ns);
+    return true;
+}
+
+/* ---- start --------------------------------------------------------------------------------- */
+
+static bool may_try(struct halo_loop *loop, struct halo_op *op)
+{
+    if (!op->row->quick || op->no_try)
+        return false;
+    /* O_DIRECT reads a disk, which can do many at a time. */
+    if (op->row->on_file && ((op->slot->flags & O_DIRECT) || op->length > HALO_TRY_BYTES_MAX))
+        return false;
+    if (!halo_policy_may_try(&loop->policy, kind_of(op)))
+        return false;
+    halo_dispatch_locate(loop, op);
+    return op->place == 0 && op->resolved;
+}
+
+static enum halo_way choose(struct halo_loop *loop, struct halo_op *op)
+{
+    /* Closing a local file hardly ever waits, unless much was written to it. */
+    if (halo_op_is(op, HALO_OP_CLOSE) && op->slot->local && op->slot->written < CLOSE_BYTES_MAX &&
+        loop->config.engine != HALO_ENGINE_POOL)
+        return HALO_WAY_DIRECT;
+    if (loop->config.engine != HALO_ENGINE_AUTO || op->pool_only)
+        return HALO_WAY_ENGINE;
+    if (halo_op_is(op, HALO_OP_POLL) || (op->row->on_file && op->slot->stream))
+        return HALO_WAY_ENGINE;
+    if (op->alone) {
+        /* Whoever is alone makes no turns: nothing else would renew the slice and the mounts. */
+        halo_policy_turn(&loop->policy);
+        loop->files.mounts.fresh = false;
+        /* What may be long goes to a worker, which can be told to end. */
+        return op->row->lengthy ? HALO_WAY_TRY : HALO_WAY_DIRECT;
+    }
+    return may_try(loop, op) ? HALO_WAY_TRY : HALO_WAY_ENGINE;
+}
+
+/* Takes the way that the policy says. Returns true when the operation has ended already. */
+static bool start(struct halo_loop *loop, struct halo_op *op)
+{
+    if (op->headed && halo_file_take_kept(op))
+        return true;
+    switch (choose(loop, op)) {
+    case HALO_WAY_DIRECT:
+        return run_directly(loop, op);
+    case HALO_WAY_TRY:
+        return halo_op_is(op, HALO_OP_READ) ? try_read(loop, op) : try_directly(loop, op);
+    default:
+        halo_dispatch_op(loop, op);
+        return false;
+    }
+}
+
+/* ---- for the caller ------------------------------------------------------------------------ */
+
+struct halo_op *halo_op_new(struct halo_loop *loop, enum halo_op_code code)
+{
+    struct halo_op *op = halo_slab_acquire(&loop->slab);
+    if (op) {
+        op->row = halo_op_table[code];
+        op->offset = HALO_POSITION;
+        op->fd = -1;
+    }
+    return op;
+}
+
+/* Those that are on a file which is to be closed are asked to end. */
+static void cancel_all_on(struct halo_loop *loop, const struct halo_op *close)
+{
+    for (size_t i = 0; i <= loop->slab.mask; i++) {
+        struct halo_op *op = loop->slab.table[i];
+        if (halo_op_is_under_way(op) && op != close &&
+            (op->slot == close->slot || op->base_slot == close->slot))
+            halo_op_cancel(loop, op);
+    }
+}
+
+static int begin(struct halo_loop *loop, struct halo_op *op)
+{
+    if (halo_loop_has_forked(loop))
+        return -EOWNERDEAD;
+    int error = halo_files_enter(&loop->files, op);
+    if (error)
+        return error;
+    if (halo_op_is(op, HALO_OP_CLOSE) && op->slot->in_flight > 0)
+        cancel_all_on(loop, op);
+    return op->row->begin ? op->row->begin(loop, op) : 0;
+}
+
+bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
+{
+    HALO_CHECK(op->state == HALO_OP_FILLING, "an operation was submitted twice");
+    loop->stats.submitted++;
+    op->alone = halo_loop_is_alone(loop, flags, 1);
+
+    int error = begin(loop, op);
+    if (error) {
+        loop->policy.spent_ns += REFUSAL_NS;
+        op->result = error;
+        retire(loop, op);
+        return false;
+    }
+    if (!halo_file_may_start(op)) {
+        op->state = HALO_OP_WAITING;
+        return true;
+    }
+    if (!start(loop, op))
+        return true;
+    retire(loop, op);
+    halo_op_settle(loop, op);
+    return false;
+}
+
+void halo_op_cancel(struct halo_loop *loop, struct halo_op *op)
+{
+    /* A close is never cancelled: its descriptor would stay open with nobody to close it. */
+    if (op->cancelled || halo_op_is(op, HALO_OP_CLOSE))
+        return;
+    __atomic_store_n(&op->cancelled, true, __ATOMIC_RELAXED); /* a worker may look */
+    switch (op->state) {
+    case HALO_OP_RUNNING:
+        loop->engine->cancel(loop->engine_state, op);
+        return;
+    case HALO_OP_QUEUED:
+        halo_dispatch_unqueue(loop, op);
+        break;
+    case HALO_OP_PAUSED:
+        halo_list_remove(op);
+        if (!loop->paused.first)
+            halo_timers_stop(&loop->timers, &loop->pause_timer);
+        break;
+    case HALO_OP_WAITING:
+        halo_list_remove(op);
+        break;
+    default:
+        return;
+    }
+    op->now = op->row;
+    enum halo_step step = judge(loop, op, -ECANCELED);
+    HALO_CHECK(step == HALO_STEP_DONE, "a cancelled operation wants to go on");
+    hand_back(loop, op);
+}
+
+void halo_op_abandon(struct halo_loop *loop, struct halo_op *op)
+{
+    bool with_engine = op->state == HALO_OP_RUNNING || op->state == HALO_OP_ANSWERED;
+
+    op->abandoned = true;
+    if (with_engine && halo_op_is(op, HALO_OP_WRITE) && !halo_op_polls(op) && !op->straying)
+        halo_file_let_stray(op);
+    halo_op_cancel(loop, op);
+}
+
+/* The record has another life, in which it takes back what the first has brought. */
+static void undo(struct halo_loop *loop, struct halo_op *op)
+{
+    op->user = loop;
+    op->slot = NULL;
+    op->state = HALO_OP_FILLING;
+    op->cancelled = op->abandoned = op->placed = op->pool_only = false;
+    if (!halo_op_submit(loop, op, 0))
+        halo_slab_release(&loop->slab, op);
+}
+
+void halo_op_release(struct halo_loop *loop, struct halo_op *op)
+{
+    HALO_CHECK(op->state == HALO_OP_DONE || op->state == HALO_OP_FILLING,
+               "an operation was released while the kernel may still use it");
+    keep_unclaimed(op);
+    bool undoes = op->abandoned && op->row->undo && op->result >= 0 && op->row->undo(loop, op);
+    if (undoes)
+        undo(loop, op);
+    else
+        halo_slab_release(&loop->slab, op);
+}
+
+bool halo_op_has_ended(const struct halo_op *op)
+{
+    return op->state == HALO_OP_DONE;
+}
+
+enum halo_op_code halo_op_kind(const struct halo_op *op)
+{
+    return op->row->code;
+}
+
+const char *halo_op_name(const struct halo_op *op)
+{
+    return op->row->name;
+}

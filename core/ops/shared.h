@@ -1,0 +1,50 @@
+/*
+ * shared.h: what the files of the operations share.
+ */
+#ifndef HALO_OPS_SHARED_H
+#define HALO_OPS_SHARED_H
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include "ops/ops.h"
+
+#define OPCODE_FTRUNCATE 55 /* since Linux 6.9; older headers do not name it */
+
+#define HALO_STATX_WANTED (STATX_BASIC_STATS | STATX_BTIME)
+
+/*
+ * A path that is refused wherever it would lead. io_uring looks at such before anything else that
+ * may be at fault, and would tell of the other one: the plain call has to decide.
+ */
+static inline bool halo_path_is_refused(const char *path)
+{
+    size_t length = strlen(path);
+    return length == 0 || length >= PATH_MAX;
+}
+
+/* A system call's result as an operation's: -errno where it failed. */
+static inline int64_t halo_result_of(int64_t returned)
+{
+    return returned < 0 ? -errno : returned;
+}
+
+/*
+ * Opens a file without waiting for the other end of a FIFO. A file under a lease answers EAGAIN to
+ * that, and is opened again so that the lease's holder is waited for; at_once leaves the EAGAIN.
+ * Returns the descriptor or -errno. The one way in which files are opened, but for the ring's.
+ */
+int halo_open_at(int base_fd, const char *path, int flags, mode_t mode, bool at_once);
+
+/* As pread(2), but fails with EAGAIN where it would have to wait for a disk. */
+int64_t halo_read_cached(struct halo_file *file, void *data, size_t length, off_t offset);
+
+/* Whether the operation's owner has asked it to end; for twins that make many system calls. */
+static inline bool halo_op_is_cancelled(const struct halo_op *op)
+{
+    return __atomic_load_n(&op->cancelled, __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,44 @@
+-- Those who wait for something, in the order of their coming. It is a ring of entries, linked both
+-- ways, so that one who gives up is gone at once, however many wait: the list itself stands between
+-- the last and the first. An entry is a table of its owner's, and in one list at most; it is made
+-- with next and prev in it (false), since a table that grows costs more than one that is made.
+
+local waiters = {}
+
+---@class halo.Waiters
+---@field package next halo.Waiters|table
+---@field package prev halo.Waiters|table
+
+---@return halo.Waiters
+function waiters.new()
+  local list = {}
+  list.next, list.prev = list, list
+  return list
+end
+
+function waiters.push(list, entry)
+  local last = list.prev
+  entry.next, entry.prev = list, last
+  last.next, list.prev = entry, entry
+end
+
+---Takes an entry out of its list; nothing happens where it is in none.
+function waiters.remove(entry)
+  local next, prev = entry.next, entry.prev
+  if next then
+    next.prev, prev.next = prev, next
+    entry.next, entry.prev = false, false
+  end
+end
+
+---@return table? entry the one that has waited longest
+function waiters.pop(list)
+  local entry = list.next
+  if entry == list then
+    return nil
+  end
+  waiters.remove(entry)
+  return entry
+end
+
+return waiters
