@@ -10,9 +10,9 @@ local posix = require "spec.support.posix"
 local fs = halo.fs
 
 local SLOW_MS = 150
-local LATE_S = 0.05
+local LATE_S = 0.1
 local TICK_S = 0.002
-local ATTEMPTS = 2 -- a machine that is busy with other things may need more than one
+local ATTEMPTS = 3 -- a machine that is busy with other things may need more than one
 local COPY_S = 3
 local READDIRS = 80 -- one after the other, as the directory is locked
 
@@ -277,11 +277,17 @@ describe("a path that leads into a slow place #slow", function()
 
   it("lets the calls that hang in there go on side by side", function()
     -- A share of the workers is more than one.
-    local start = halo.now()
-    halo.map({ 1, 2, 3, 4 }, function(i)
-      assert(fs.realpath(mount.path .. "/file" .. i))
-    end)
-    local took = halo.now() - start
-    assert(took < 4 * SLOW_MS / 1e3, ("four took %.1f s"):format(took))
+    local function time(count)
+      local start, numbers = halo.now(), {}
+      for i = 1, count do
+        numbers[i] = i
+      end
+      halo.map(numbers, function(i)
+        assert(fs.realpath(mount.path .. "/file" .. i))
+      end)
+      return halo.now() - start
+    end
+    local one, four = time(1), time(4)
+    assert(four < 3 * one, ("one took %.1f s, four %.1f"):format(one, four))
   end)
 end)

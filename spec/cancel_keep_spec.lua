@@ -1,0 +1,744 @@
+-- What a cancel or a timeout must not lose, nor leave: bytes of a stream or at a file's position,
+-- the order of writes, locks, files that were opened or created, events of a watch.
+
+local ffi = require "ffi"
+local core = require "spec.support.core"
+local eventually = require "spec.support.eventually"
+local fuse = require "spec.support.fuse"
+local halo = require "halo"
+local posix = require "spec.support.posix"
+local random = require "spec.support.random"
+local tasks = require "spec.support.tasks"
+local temp = require "spec.support.temp"
+
+local fs = halo.fs
+
+local RECORDS = tasks.rounds(3000)
+local RECORD_BYTES = 8
+local TINY_S = 0.0007
+
+local number
+
+---Waits actively, so that what ends meanwhile meets what the loop does next.
+local function spin(seconds)
+  local deadline = halo.now() + seconds
+  while halo.now() < deadline do end
+end
+
+---A function as under a timeout, under a cancel, or in peace, by chance. Returns what it does; nil
+---where it was ended early.
+local function disturbed(fn, ...)
+  local way = number(3)
+  if way == 1 then
+    return halo.timeout(number(10) / 10 * TINY_S, fn, ...)
+  elseif way == 2 then
+    local task = halo.spawn(fn, ...)
+    halo.sleep(number(10) / 10 * TINY_S)
+    if number(2) == 1 then
+      spin(number(10) * 1e-5)
+    end
+    task:cancel()
+    local results = tasks.pack(pcall(task.join, task))
+    if results[1] then
+      return unpack(results, 2, results.n)
+    end
+    assert(halo.is_cancelled(results[2]), results[2])
+    return nil
+  end
+  return fn(...)
+end
+
+describe("what a cancel must not lose #slow", function()
+  local dir = temp.dir()
+
+  before_each(function()
+    number = random.new(random.seed "cancel")
+  end)
+
+  ---Numbered records, written at random times, some of them in several pieces.
+  local function start_writer(writer, count)
+    return halo.spawn(function()
+      local i = 0
+      while i < count do
+        local batch = math.min(number(3), count - i)
+        local texts = {}
+        for k = 1, batch do
+          texts[k] = ("%07d\n"):format(i + k)
+        end
+        local text = table.concat(texts)
+        local cut = number(#text)
+        assert(writer:write(text:sub(1, cut)) == cut)
+        if cut < #text then
+          if number(4) == 1 then
+            halo.sleep(TINY_S * number(10) / 20)
+          end
+          assert(writer:write(text:sub(cut + 1)))
+        end
+        i = i + batch
+        halo.sleep(TINY_S * number(10) / 10)
+      end
+      writer:close()
+    end)
+  end
+
+  local function open_stream(kind)
+    if kind == "FIFO" then
+      local path = dir:fifo "fifo"
+      local opening = halo.spawn(fs.open, path)
+      local writer = assert(fs.open(path, "w"))
+      return assert(opening:join()), writer
+    end
+    local reading, writing = posix.pipe()
+    local reader = assert(fs.open("/proc/self/fd/" .. reading))
+    local writer = assert(fs.open("/proc/self/fd/" .. writing, "w"))
+    posix.close(reading)
+    posix.close(writing)
+    return reader, writer
+  end
+
+  -- Each reads a piece, and returns it; nil or "" at the end.
+  local ways = {
+    ["read"] = function(reader)
+      return function() return reader:read(number(2 * RECORD_BYTES)) end
+    end,
+    ["read_into"] = function(reader)
+      return function()
+        -- One of its own each time: that of one which was cancelled may still be lent.
+        local buffer = halo.buffer(64)
+        local count, message, code = reader:read_into(buffer, number(64))
+        if not count then
+          return nil, message, code
+        end
+        return buffer:string(0, count)
+      end
+    end,
+    ["lines"] = function(reader)
+      local next_line = reader:lines()
+      return function()
+        local line = next_line()
+        return line and line .. "\n" or ""
+      end
+    end,
+  }
+
+  local function expected(count)
+    local texts = {}
+    for i = 1, count do
+      texts[i] = ("%07d\n"):format(i)
+    end
+    return table.concat(texts)
+  end
+
+  ---Where two texts part, for a message that can be read.
+  local function assert_same(wanted, got)
+    if wanted ~= got then
+      local at = 1
+      while wanted:byte(at) == got:byte(at) do
+        at = at + 1
+      end
+      error(("%d of %d bytes; at %d %q came for %q"):format(#got, #wanted, at,
+        got:sub(at, at + 20), wanted:sub(at, at + 20)), 0)
+    end
+  end
+
+  for _, kind in ipairs { "FIFO", "pipe" } do
+    for name, way in pairs(ways) do
+      it(("are bytes of a %s, by %s"):format(kind, name), function()
+        local reader, writer = open_stream(kind)
+        local writing = start_writer(writer, RECORDS)
+        local read, pieces, disturbances = way(reader), {}, 0
+        while true do
+          local piece, _, code = disturbed(read)
+          if piece == "" then
+            break
+          elseif piece then
+            pieces[#pieces + 1] = piece
+          else
+            disturbances = disturbances + 1
+            assert(code == nil or code == "ETIMEDOUT", code)
+            if writing:status() == "ended" and disturbances > 100 * RECORDS then
+              break
+            end
+          end
+        end
+        writing:join()
+        reader:close()
+        assert(disturbances > 0)
+        assert_same(expected(RECORDS), table.concat(pieces))
+      end)
+    end
+  end
+
+  it("are bytes of a FIFO among several readers, of which some are cancelled", function()
+    local reader, writer = open_stream "FIFO"
+    local writing = start_writer(writer, RECORDS)
+    local pieces = {}
+    local function serve()
+      while true do
+        local piece = disturbed(function()
+          local data = reader:read(number(RECORD_BYTES))
+          pieces[#pieces + 1] = data
+          return data
+        end)
+        if piece == "" then
+          return
+        end
+      end
+    end
+    halo.map({ 1, 2, 3, 4 }, serve)
+    writing:join()
+    reader:close()
+    -- Who was woken first need not have gone on first: all bytes are there, whatever their order.
+    local wanted, got = {}, {}
+    for _, each in ipairs { { wanted, expected(RECORDS) }, { got, table.concat(pieces) } } do
+      for byte in each[2]:gmatch "." do
+        each[1][byte] = (each[1][byte] or 0) + 1
+      end
+    end
+    assert.same(wanted, got)
+  end)
+
+  it("are bytes that came for one who was cancelled, for those who wait behind", function()
+    local reader, writer = open_stream "FIFO"
+    for round = 1, tasks.rounds(300) do
+      local first = halo.spawn(reader.read, reader, 4)
+      local second = halo.spawn(reader.read, reader, 4)
+      halo.yield()
+      halo.yield()
+      writer:write "abcdefgh"
+      if round % 3 == 0 then
+        halo.yield()
+      elseif round % 3 == 1 then
+        spin(number(10) * 2e-5)
+      end
+      first:cancel()
+      local ok, data = pcall(first.join, first)
+      local got = { ok and data or nil, second:join() }
+      if not ok then
+        got[#got + 1] = reader:read(4)
+      end
+      -- The second may have had its own already when the first was cancelled.
+      table.sort(got)
+      assert.same({ "abcd", "efgh" }, got)
+    end
+    reader:close()
+    writer:close()
+  end)
+
+  it("is the place at a file's own position", function()
+    local path = dir:file("file", expected(RECORDS))
+    local file, pieces = assert(fs.open(path)), {}
+    while true do
+      local piece = disturbed(function()
+        if number(3) == 1 then
+          halo.yield()
+        end
+        return file:read(number(100))
+      end)
+      if piece == "" then
+        break
+      elseif piece then
+        pieces[#pieces + 1] = piece
+      end
+    end
+    file:close()
+    assert_same(expected(RECORDS), table.concat(pieces))
+  end)
+
+  it("is a line of a file", function()
+    local path = dir:file("file", expected(RECORDS))
+    local file, lines = assert(fs.open(path)), {}
+    local next_line = file:lines()
+    while true do
+      local ended = false
+      local line = disturbed(function()
+        if number(3) == 1 then
+          halo.yield()
+        end
+        local line = next_line()
+        ended = line == nil
+        return line
+      end)
+      if ended then
+        break
+      elseif line then
+        lines[#lines + 1] = line .. "\n"
+      end
+    end
+    file:close()
+    assert_same(expected(RECORDS), table.concat(lines))
+  end)
+
+  it("is a lock that is let go again", function()
+    local path = dir:file "lock"
+    local a, b, c = assert(fs.open(path, "r+")), assert(fs.open(path, "r+")),
+      assert(fs.open(path, "r+"))
+    for round = 1, tasks.rounds(200) do
+      assert(a:lock())
+      local task = halo.spawn(function() return b:lock() end)
+      halo.sleep(0.001)
+      a:unlock()
+      spin(2e-5 * (round % 100)) -- so that it may be granted before the loop looks
+      task:cancel()
+      local ok, err = pcall(task.join, task)
+      if ok then
+        b:unlock()
+      else
+        assert(halo.is_cancelled(err), err)
+      end
+      eventually("the lock that nobody got is free", function()
+        return c:lock(false, 0)
+      end)
+      c:unlock()
+    end
+    a:close()
+    b:close()
+    c:close()
+  end)
+
+  it("is a lock under a timeout", function()
+    local path = dir:file "lock"
+    local a, b, c = assert(fs.open(path, "r+")), assert(fs.open(path, "r+")),
+      assert(fs.open(path, "r+"))
+    for round = 1, tasks.rounds(100) do
+      assert(a:lock())
+      local releasing = halo.spawn(function()
+        halo.sleep(0.004 + 1e-5 * round)
+        a:unlock()
+      end)
+      local ok = halo.timeout(0.005, b.lock, b)
+      releasing:join()
+      if ok then
+        b:unlock()
+      end
+      eventually("the lock is free", function()
+        return c:lock(false, 0)
+      end)
+      c:unlock()
+    end
+    a:close()
+    b:close()
+    c:close()
+  end)
+
+  it("is no file of an open, and no descriptor", function()
+    local path = dir:file("file", "x")
+    collectgarbage()
+    collectgarbage()
+    halo.yield()
+    local before = posix.count_descriptors()
+    local open_before = halo.stats().files_open
+    collectgarbage "stop"
+    local ok, problem = pcall(function()
+      for i = 1, tasks.rounds(500) do
+        local task = halo.spawn(fs.open, path)
+        for _ = 1, number(3) - 1 do
+          halo.yield()
+        end
+        if i % 2 == 0 then
+          spin(number(10) * 1e-5)
+        end
+        task:cancel()
+        local joined, file = pcall(task.join, task)
+        if joined then
+          file:close()
+        end
+      end
+      -- The collector has no part in it.
+      local deadline = halo.now() + 5
+      while halo.stats().files_open > open_before and halo.now() < deadline do
+        halo.sleep(0.001)
+      end
+    end)
+    collectgarbage "restart"
+    assert(ok, problem)
+    assert.equal(open_before, halo.stats().files_open)
+    assert.equal(before, posix.count_descriptors())
+  end)
+
+  for mode, calls in pairs {
+    wx = function(path) return fs.open(path, "wx") end,
+    ["w+x"] = function(path) return fs.open(path, "w+x") end,
+    ["CREAT and EXCL"] = function(path)
+      return fs.open(path, fs.flags.RDWR + fs.flags.CREAT + fs.flags.EXCL)
+    end,
+  } do
+    it("is no name that was made exclusively, by " .. mode, function()
+      local made, ended = 0, 0
+      for i = 1, tasks.rounds(500) do
+        local path = dir:path("new" .. i)
+        local task = halo.spawn(calls, path)
+        for _ = 1, number(3) - 1 do
+          halo.yield()
+        end
+        if i % 2 == 0 then
+          spin(number(10) * 1e-5)
+        end
+        task:cancel()
+        local ok, file = pcall(task.join, task)
+        if ok then
+          made = made + 1
+          assert(file, "an exclusive open has failed")
+          file:close()
+          assert(posix.exists(path))
+        else
+          ended = ended + 1
+          eventually("the name of what nobody got is gone", function()
+            return not posix.exists(path)
+          end)
+        end
+      end
+      assert.equal(made, #fs.readdir(dir.root))
+    end)
+  end
+
+  it("is what an open that was cancelled has found there already", function()
+    -- Only what the open itself has made goes.
+    for i = 1, tasks.rounds(100) do
+      local path = dir:file("there" .. i, "content")
+      for _, mode in ipairs { "wx", "a", "r+" } do
+        local task = halo.spawn(fs.open, path, mode)
+        if i % 2 == 0 then
+          halo.yield()
+        end
+        task:cancel()
+        local ok, file = pcall(task.join, task)
+        if ok and file then
+          file:close()
+        end
+      end
+    end
+    halo.sleep(0.05)
+    for i = 1, tasks.rounds(100) do
+      assert.equal("content", dir:read("there" .. i))
+    end
+  end)
+
+  it("are events of a watch", function()
+    local watch = assert(fs.watch(dir.root))
+    local count, seen = tasks.rounds(500), {}
+    local making = halo.spawn(function()
+      for i = 1, count do
+        dir:file(("file%d"):format(i), "")
+        halo.sleep(TINY_S * number(10) / 10)
+      end
+      dir:file("the-end", "")
+    end)
+    while true do
+      local event = disturbed(watch.next, watch)
+      if event and event.type == "create" then
+        if event.name == "the-end" then
+          break
+        end
+        seen[#seen + 1] = tonumber(event.name:match "%d+")
+      end
+    end
+    making:join()
+    watch:close()
+    assert.equal(count, #seen)
+    for i = 1, count do
+      assert.equal(i, seen[i])
+    end
+  end)
+end)
+
+describe("a write that was cancelled #slow", function()
+  local SLOW_MS = 100
+  local mount = fuse.mount(SLOW_MS)
+  if not mount then
+    it("keeps its place", function()
+      pending(select(2, fuse.mount(SLOW_MS)))
+    end)
+    return
+  end
+
+  local path
+
+  before_each(function()
+    path = mount.path .. "/file"
+  end)
+
+  ---What was done to the file, without what is not asked for.
+  local function done(...)
+    local wanted, list = { ... }, {}
+    for _, line in ipairs(fuse.log(mount)) do
+      for _, word in ipairs(wanted) do
+        if line:match "^%S+" == word then
+          list[#list + 1] = line
+        end
+      end
+    end
+    return list
+  end
+
+  ---Starts a write at the file's position and cancels it while it is under way.
+  local function cancelled_write(file, data)
+    local task = halo.spawn(file.write, file, data)
+    halo.sleep(SLOW_MS / 4e3)
+    local start = halo.now()
+    task:cancel()
+    local ok, err = pcall(task.join, task)
+    assert(not ok and halo.is_cancelled(err), "it was not cancelled")
+    assert(halo.now() - start < SLOW_MS / 2e3, "the cancel has waited")
+  end
+
+  it("goes before later writes, and the position says what went out", function()
+    local file = assert(fs.open(path, "r+"))
+    cancelled_write(file, "12345")
+    assert.equal(3, file:write "abc")
+    local position = file:seek "cur"
+    file:close()
+    local log = done "write"
+    if #log == 2 then
+      assert.same({ "write file 0 5", "write file 5 3" }, log)
+      assert.equal(8, position)
+    else -- it was ended before it began
+      assert.same({ "write file 0 3" }, log)
+      assert.equal(3, position)
+    end
+  end)
+
+  it("goes before a sync and a close", function()
+    local file = assert(fs.open(path, "r+"))
+    cancelled_write(file, "12345")
+    assert(file:fsync())
+    assert(file:close())
+    local log = done("write", "fsync", "flush")
+    if #log == 3 then
+      assert.same({ "write file 0 5", "fsync file", "flush file" }, log)
+    else
+      assert.same({ "fsync file", "flush file" }, log)
+    end
+  end)
+
+  it("goes before a close alone, and nothing comes after that", function()
+    local file = assert(fs.open(path, "r+"))
+    cancelled_write(file, "12345")
+    assert(file:close())
+    local log = done("write", "flush")
+    halo.sleep(3 * SLOW_MS / 1e3)
+    assert.same(log, done("write", "flush"))
+    assert.equal("flush file", log[#log])
+  end)
+
+  it("goes before one at a place, of a handle that appends, and of many that were cancelled",
+    function()
+      local file = assert(fs.open(path, "r+"))
+      for i = 1, 3 do
+        cancelled_write(file, ("x"):rep(i))
+      end
+      assert.equal(1, file:write "y")
+      local position = file:seek "cur"
+      file:close()
+      local log, at = done "write", 0
+      for _, line in ipairs(log) do
+        local offset, size = line:match "(%d+) (%d+)$"
+        assert.equal(at, tonumber(offset))
+        at = at + tonumber(size)
+      end
+      assert.equal(at, position)
+      assert.equal("1", log[#log]:match "%d+$")
+    end)
+
+  it("is over before the buffer that it was lent is used again", function()
+    local file = assert(fs.open(path, "r+"))
+    local buffer = halo.buffer(16)
+    local in_flight = halo.stats().in_flight
+    local task = halo.spawn(file.write, file, buffer, 0)
+    halo.sleep(SLOW_MS / 4e3)
+    task:cancel()
+    pcall(task.join, task)
+    local busy = not pcall(buffer.set, buffer, "x", 0)
+    assert(busy or halo.stats().in_flight == in_flight, "the buffer is not busy")
+    fuse.await_answers(in_flight)
+    buffer:set("x", 0)
+    file:close()
+  end)
+
+  it("leaves a read that was cancelled no way into a buffer that is used again", function()
+    local file = assert(fs.open(path, "r+"))
+    local buffer = halo.buffer(16)
+    local in_flight = halo.stats().in_flight
+    local code = select(3, halo.timeout(SLOW_MS / 4e3, file.read_into, file, buffer, 16, 0))
+    assert.equal("ETIMEDOUT", code)
+    local ok = pcall(buffer.set, buffer, "0123456789abcdef", 0)
+    fuse.await_answers(in_flight)
+    halo.sleep(SLOW_MS / 1e3)
+    if ok then
+      assert.equal("0123456789abcdef", buffer:string(0, 16))
+    end
+    file:close()
+  end)
+
+  it("makes no file by an exclusive open, and keeps no descriptor", function()
+    local before, in_flight = halo.stats().files_open, halo.stats().in_flight
+    for i, wait_ms in ipairs { 10, SLOW_MS / 2, SLOW_MS * 1.2, SLOW_MS * 1.8 } do
+      local name = mount.path .. "/new" .. i
+      local task = halo.spawn(fs.open, name, "wx")
+      halo.sleep(wait_ms / 1e3)
+      local start = halo.now()
+      task:cancel()
+      local ok, err = pcall(task.join, task)
+      assert(not ok and halo.is_cancelled(err))
+      assert(halo.now() - start < SLOW_MS / 2e3, "the cancel has waited")
+    end
+    fuse.await_answers(in_flight)
+    eventually("all is closed", function()
+      return halo.stats().files_open == before and halo.stats().in_flight == in_flight
+    end)
+    local created, gone = done "create", done "unlink"
+    assert.equal(#created, #gone, "created and not removed")
+    for i = 1, 4 do
+      assert.is_nil((fs.stat(mount.path .. "/new" .. i)))
+    end
+  end)
+
+  it("keeps no descriptor of an open", function()
+    local before, in_flight = posix.count_descriptors(), halo.stats().in_flight
+    for _, wait_ms in ipairs { 10, SLOW_MS / 2, SLOW_MS * 1.5 } do
+      local _, _, code = halo.timeout(wait_ms / 1e3, fs.open, path)
+      assert.equal("ETIMEDOUT", code)
+    end
+    fuse.await_answers(in_flight)
+    eventually("all is closed", function()
+      return posix.count_descriptors() <= before
+    end)
+  end)
+end)
+
+core.describe("an operation of the core that nobody waits for", function(_, new_loop)
+  local lib = core.lib
+  local dir = temp.dir()
+
+  local function read_op(loop, file, length)
+    local op = core.file_op(loop, lib.HALO_OP_READ, file)
+    op.length = length
+    return op
+  end
+
+  ---Reads what is there at the front of a stream.
+  local function read(loop, file, length)
+    local op = read_op(loop, file, length)
+    local result = core.perform(loop, op)
+    local data = result >= 0 and ffi.string(op.data, result) or result
+    lib.halo_op_release(loop, op)
+    return data
+  end
+
+  for _, moment in ipairs { "before its end", "after its end" } do
+    it("keeps the bytes of a stream for the next reader, abandoned " .. moment, function()
+      local loop = new_loop()
+      local file = core.open(loop, dir:fifo "fifo", 2)
+      local fd = lib.halo_file_fd(loop, file)
+      local op = core.submit(loop, read_op(loop, file, 4))
+      lib.halo_loop_turn(loop, 0)
+      posix.write(fd, "abcdefgh")
+      if moment == "before its end" then
+        lib.halo_op_abandon(loop, op)
+        core.release(loop, core.drain(loop))
+      else
+        core.drain(loop)
+        assert.equal(4, tonumber(op.result))
+        lib.halo_op_abandon(loop, op)
+        lib.halo_op_release(loop, op)
+      end
+      -- In pieces smaller and larger than what was kept.
+      local all = ""
+      while #all < 8 do
+        local piece = read(loop, file, #all == 0 and 3 or 100)
+        assert(type(piece) == "string" and #piece > 0, piece)
+        all = all .. piece
+      end
+      assert.equal("abcdefgh", all)
+    end)
+  end
+
+  it("keeps the order of what several have brought", function()
+    local loop = new_loop()
+    local file = core.open(loop, dir:fifo "fifo", 2)
+    local fd = lib.halo_file_fd(loop, file)
+    local ops = {}
+    for i = 1, 4 do
+      ops[i] = core.submit(loop, read_op(loop, file, 2))
+    end
+    lib.halo_loop_turn(loop, 0)
+    posix.write(fd, "aabbccddee")
+    core.drain(loop)
+    for i = 4, 1, -1 do -- the last first
+      assert.equal(2, tonumber(ops[i].result))
+      lib.halo_op_abandon(loop, ops[i])
+      lib.halo_op_release(loop, ops[i])
+    end
+    local all = ""
+    while #all < 10 do
+      all = all .. read(loop, file, 3)
+    end
+    assert.equal("aabbccddee", all)
+  end)
+
+  it("moves the position of a file back", function()
+    local loop = new_loop()
+    local file = core.open(loop, dir:file("file", "0123456789"))
+    local op = read_op(loop, file, 4)
+    if lib.halo_op_submit(loop, op, 0) then
+      core.drain(loop)
+    end
+    assert.equal(4, tonumber(op.result))
+    lib.halo_op_abandon(loop, op)
+    lib.halo_op_release(loop, op)
+    assert.equal("0123", read(loop, file, 4))
+    assert.equal("4567", read(loop, file, 4))
+  end)
+
+  it("lets go of a lock", function()
+    local loop = new_loop()
+    local path = dir:file "file"
+    local one, other = core.open(loop, path, 2), core.open(loop, path, 2)
+    local LOCK_EX, LOCK_NB = 2, 4
+    local op = core.file_op(loop, lib.HALO_OP_LOCK, one)
+    op.flags = LOCK_EX
+    if lib.halo_op_submit(loop, op, 0) then
+      core.drain(loop)
+    end
+    assert.equal(0, tonumber(op.result))
+    lib.halo_op_abandon(loop, op)
+    lib.halo_op_release(loop, op)
+    op = core.file_op(loop, lib.HALO_OP_LOCK, other)
+    op.flags = LOCK_EX + LOCK_NB
+    assert.equal(0, core.result(loop, op))
+  end)
+
+  it("closes what it has opened, and removes what it has made exclusively", function()
+    local loop = new_loop()
+    local O_RDWR, O_CREAT, O_EXCL = 2, 64, 128
+    local before = posix.count_descriptors()
+    for _, moment in ipairs { "before", "after" } do
+      for name, flags in pairs { made = O_RDWR + O_CREAT, exclusive = O_RDWR + O_CREAT + O_EXCL } do
+        local path = dir:path(name .. moment)
+        local op = core.op(loop, lib.HALO_OP_OPEN, path)
+        op.flags, op.mode = flags, 384
+        local under_way = lib.halo_op_submit(loop, op, 0)
+        if under_way and moment == "before" then
+          lib.halo_op_abandon(loop, op)
+          core.release(loop, core.drain(loop))
+        else
+          if under_way then
+            core.drain(loop)
+          end
+          lib.halo_op_abandon(loop, op)
+          lib.halo_op_release(loop, op)
+        end
+        core.drain(loop)
+        for _ = 1, 3 do
+          lib.halo_loop_turn(loop, 1e7)
+          core.drain(loop)
+        end
+        assert.equal(0, core.stats(loop).files_open)
+        if name == "exclusive" then
+          assert.is_false(posix.exists(path))
+        end
+      end
+    end
+    assert(posix.count_descriptors() <= before + 4) -- the engine's own may have come
+  end)
+end)
