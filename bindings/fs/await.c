@@ -13,31 +13,36 @@
 
 /* ---- buffers ------------------------------------------------------------------------------- */
 
-static void lend(struct halo_op *op, bool begin)
+#define BUFFER_INDEX 2 /* among the arguments of every call that takes one */
+
+/* A halo.buffer is the operation's from now on, or no more: the call's argument, whatever it is. */
+static void lend(const struct halo_op *op, struct halo_lua_buffer *buffer, int by)
 {
     enum halo_op_code kind = halo_op_kind(op);
 
-    if (kind == HALO_OP_WRITE) {
-        if (op->flags & HALO_WRITE_FROM)
-            halo_buffer_lend(op->data, false, begin);
-    } else if (kind == HALO_OP_READ || kind == HALO_OP_READFILE) {
-        if (op->flags & HALO_READ_INTO)
-            halo_buffer_lend(op->data, true, begin);
-    }
+    if (kind == HALO_OP_WRITE && (op->flags & HALO_WRITE_FROM))
+        buffer->writers += (uint32_t)by;
+    if ((kind == HALO_OP_READ || kind == HALO_OP_READFILE) && (op->flags & HALO_READ_INTO))
+        buffer->readers += (uint32_t)by;
 }
 
-static void release_lent(struct halo_lua *lua, struct halo_op *op)
+static void release(struct halo_lua *lua, struct halo_op *op, lua_State *co)
 {
-    lend(op, false);
+    lend(op, lua_touserdata(co, BUFFER_INDEX), -1);
     halo_op_release(lua->loop, op);
 }
 
 /* An operation came back that nobody waits for: see anchor_arguments(). */
 static void forget(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 {
-    if (op->anchor)
+    if (op->anchor) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, op->anchor);
+        lua_rawgeti(L, -1, BUFFER_INDEX);
+        lend(op, lua_touserdata(L, -1), -1);
+        lua_pop(L, 2);
         luaL_unref(L, LUA_REGISTRYINDEX, op->anchor);
-    release_lent(lua, op);
+    }
+    halo_op_release(lua->loop, op);
 }
 
 /* ---- cancellation -------------------------------------------------------------------------- */
@@ -153,7 +158,7 @@ static int deliver(lua_State *L, struct halo_lua *lua, struct halo_task *task)
         lua_xmove(L, co, count);
         lua_settop(L, top); /* what it took to make them */
     }
-    release_lent(lua, op);
+    release(lua, op, co);
     return count;
 }
 
@@ -177,8 +182,15 @@ static int push_own_result(lua_State *L, struct halo_lua *lua, struct halo_op *o
     return count;
 }
 
+static void drop(struct halo_lua *lua, struct halo_task *task)
+{
+    struct halo_op *op = task->wait.on;
+    halo_op_abandon(lua->loop, op);
+    release(lua, op, task->current);
+}
+
 static const struct halo_wait_kind wait_for_op = {
-    .what = "operation", .cancel = leave, .deliver = deliver};
+    .what = "operation", .cancel = leave, .deliver = deliver, .drop = drop};
 
 int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 {
@@ -195,7 +207,7 @@ int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
         halo_op_wait(lua->loop, op);
         return push_own_result(L, lua, op);
     }
-    lend(op, true);
+    lend(op, lua_touserdata(L, BUFFER_INDEX), 1);
     op->user = lua->task;
     return halo_park(L, lua, &wait_for_op, halo_op_name(op), op);
 }

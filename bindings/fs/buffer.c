@@ -13,19 +13,6 @@ static struct halo_lua_buffer *check_buffer(lua_State *L, int arg, const char *n
     return halo_check_type(L, arg, halo_buffer_type, name);
 }
 
-/* The place before the data, which leads from there to the buffer. */
-static struct halo_lua_buffer **owner_of(const uint8_t *data)
-{
-    return (struct halo_lua_buffer **)(uintptr_t)data - 1;
-}
-
-void halo_buffer_lend(const uint8_t *data, bool into, bool begin)
-{
-    struct halo_lua_buffer *buffer = *owner_of(data);
-    uint32_t *count = into ? &buffer->readers : &buffer->writers;
-    *count = begin ? *count + 1 : *count - 1;
-}
-
 void halo_buffer_check(lua_State *L, const struct halo_lua_buffer *buffer, bool change)
 {
     if (!halo_buffer_is_free(buffer, change))
@@ -35,13 +22,11 @@ void halo_buffer_check(lua_State *L, const struct halo_lua_buffer *buffer, bool 
 static int buffer(lua_State *L)
 {
     size_t size = (size_t)halo_check_size(L, 1, "buffer", SIZE_MAX_BYTES);
-    struct halo_lua_buffer *made =
-        lua_newuserdata(L, sizeof(*made) + sizeof(made) + size + ALIGNMENT);
-    uintptr_t start = (uintptr_t)(made + 1) + sizeof(made);
+    struct halo_lua_buffer *made = lua_newuserdata(L, sizeof(*made) + size + ALIGNMENT);
+    uintptr_t start = (uintptr_t)(made + 1);
     made->type = halo_buffer_type;
     made->size = size;
     made->data = (uint8_t *)((start + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
-    *owner_of(made->data) = made;
     made->readers = made->writers = 0;
     memset(made->data, 0, size);
     luaL_getmetatable(L, halo_buffer_type);

@@ -20,9 +20,8 @@ struct halo_lua_buffer {
 
 /*
  * A buffer is lent to an operation from when that gets under way until its own completion, whether
- * somebody waits for it or not. Begins or ends that, for the buffer whose data it is.
+ * somebody waits for it or not.
  */
-void halo_buffer_lend(const uint8_t *data, bool into, bool begin);
 /* Whether it may be looked at now or, with change, written to. */
 static inline bool halo_buffer_is_free(const struct halo_lua_buffer *buffer, bool change)
 {

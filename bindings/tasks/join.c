@@ -7,9 +7,10 @@
 #include "args.h"
 #include "tasks/report.h"
 
-#define RESULTS_MAX   7000 /* of a task; LuaJIT's stack for a C function ends soon after */
-#define RESULTS_GIVEN 8 /* with the wake; a joiner takes more by itself, on a stack that may grow  \
-                         */
+#define RESULTS_MAX 7000 /* of a task; LuaJIT's stack for a C function ends soon after */
+#define RESULTS_GIVEN                                                                              \
+    8 /* with the wake; a joiner takes more by itself, on a stack that may grow                    \
+       */
 
 static int leave(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {

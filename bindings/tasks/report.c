@@ -129,6 +129,14 @@ void halo_report_make(lua_State *L, struct halo_task *task)
         lua_pop(L, 1);
 }
 
+void halo_report_message(struct halo_task *task, const char *message)
+{
+    free(task->report);
+    if (asprintf(&task->report, "halo: task %llu failed: %s", (unsigned long long)task->id,
+                 message) < 0)
+        task->report = NULL;
+}
+
 /* ---- failures that somebody takes, or nobody ----------------------------------------------- */
 
 /* A failure that is to be printed, in the order in which they happened. */

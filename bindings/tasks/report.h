@@ -16,6 +16,8 @@ char *halo_traceback(lua_State *L, lua_State *co, const char *title, const struc
 
 /* A task fails by the error on top of its coroutine: makes its report. Never raises. */
 void halo_report_make(lua_State *L, struct halo_task *task);
+/* The same without an error on its coroutine. */
+void halo_report_message(struct halo_task *task, const char *message);
 /* Nobody has the failure yet: it is printed when nobody can join the task any more. */
 void halo_report_remember(struct halo_lua *lua, struct halo_task *task);
 /* Somebody has it: it need not be printed. */

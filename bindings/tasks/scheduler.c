@@ -291,25 +291,22 @@ static int run_loop(lua_State *L)
     return 0;
 }
 
+/* A task ends by an error of the loop's own, which is on top of the stack. */
 static void give_up(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
     const char *message = lua_tostring(L, -1);
-    fprintf(stderr, "halo: task %llu was given up: %s\n", (unsigned long long)task->id,
-            message ? message : "an error in a finalizer");
+
+    if (task->co) { /* it has not ended yet */
+        halo_task_give_up(lua, task, message ? message : "an error in a finalizer");
+        leave(L, lua, task);
+    }
     lua_pop(L, 1);
-    if (!task->co)
-        return; /* it had ended already */
-    if (!halo_task_is_over(task))
-        halo_task_give_up(lua, task);
-    leave(L, lua, task);
 }
 
 /* The call that waits for the operation gets the error in the place of a result. */
 static void give_error(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
-    struct halo_op *op = task->wait.on;
-    halo_op_abandon(lua->loop, op);
-    lua->forget(L, lua, op);
+    task->wait.kind->drop(lua, task);
     lua_pushnil(task->current);
     lua_xmove(L, task->current, 1);
     halo_push_mark(task->current);

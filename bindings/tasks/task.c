@@ -256,14 +256,17 @@ void halo_task_settle(lua_State *L, struct halo_lua *lua, struct halo_task *task
         halo_report_remember(lua, task);
 }
 
-void halo_task_give_up(struct halo_lua *lua, struct halo_task *task)
+void halo_task_give_up(struct halo_lua *lua, struct halo_task *task, const char *message)
 {
+    if (halo_task_is_over(task))
+        return;
     task->state = HALO_TASK_FAILED;
     task->wait.kind = NULL;
     task->nresults = 0;
     task->status = LUA_ERRMEM;
     task->given_up = true;
-    if (!is_awaited(task) && !task->failed_link)
+    halo_report_message(task, message);
+    if (!is_awaited(task))
         halo_report_remember(lua, task);
 }
 

@@ -116,7 +116,7 @@ const char *halo_task_state_name(const struct halo_task *task);
  * it raises, and halo_task_give_up() takes its place.
  */
 void halo_task_settle(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status);
-void halo_task_give_up(struct halo_lua *lua, struct halo_task *task);
+void halo_task_give_up(struct halo_lua *lua, struct halo_task *task, const char *message);
 void halo_task_retire(lua_State *L, struct halo_lua *lua, struct halo_task *task);
 /*
  * Pushes true and the results of the Task at that index, which is over, or false and its error.

@@ -22,6 +22,8 @@ struct halo_wait_kind {
     int (*cancel)(lua_State *L, struct halo_lua *lua, struct halo_task *task);
     /* The operation it waits for has ended: leaves its values on the task's stack. Or NULL. */
     int (*deliver)(lua_State *L, struct halo_lua *lua, struct halo_task *task);
+    /* That has raised an error: lets go of the operation. */
+    void (*drop)(struct halo_lua *lua, struct halo_task *task);
 };
 
 struct halo_wait {
