@@ -14,6 +14,7 @@
 #include "tasks/join.h"
 #include "tasks/lib.h"
 #include "tasks/report.h"
+#include "tasks/scheduler.h"
 
 /* ---- modules ------------------------------------------------------------------------------- */
 
@@ -79,6 +80,7 @@ static void make_core(lua_State *L)
     halo_open_group(L);
     halo_open_describe(L);
     halo_open_report(L);
+    halo_open_scheduler(L);
     halo_open_file(L);
     halo_open_buffer(L);
     halo_open_fs(L);

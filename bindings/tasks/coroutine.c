@@ -46,20 +46,21 @@ static int refuse(lua_State *L, const char *status)
     return 2;
 }
 
-static bool push_caller(struct halo_task *task, lua_State *caller, uint32_t shields)
+/* Returns NULL, or what is in the way. */
+static const char *push_caller(struct halo_task *task, lua_State *caller, uint32_t shields)
 {
     if (task->depth == DEPTH_MAX)
-        return false;
+        return "too many coroutines one in another";
     if (task->depth == task->capacity) {
         uint32_t capacity = task->capacity ? task->capacity * 2 : 4;
         struct halo_caller *callers = realloc(task->callers, capacity * sizeof(*callers));
         if (!callers)
-            return false;
+            return "not enough memory";
         task->callers = callers;
         task->capacity = capacity;
     }
     task->callers[task->depth++] = (struct halo_caller){.co = caller, .shields = shields};
-    return true;
+    return NULL;
 }
 
 int halo_coroutine_return(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status)
@@ -101,9 +102,10 @@ static int resume(lua_State *L)
         lua_xmove(co, L, 1);
         return 2;
     }
-    if (!push_caller(lua->task, L, lua->task->shields)) {
+    const char *problem = push_caller(lua->task, L, lua->task->shields);
+    if (problem) {
         lua_pushboolean(L, 0);
-        lua_pushliteral(L, "too many coroutines one in another");
+        lua_pushstring(L, problem);
         return 2;
     }
     if (lua->shields != LUA_NOREF)

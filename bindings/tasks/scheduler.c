@@ -3,7 +3,7 @@
  * kernel at once, and resumes each task whose operation has ended with the operation's result.
  * lua_resume() is called here and nowhere else, and never while a task runs.
  *
- * The loop runs under lua_cpcall(): turning a result into Lua values can run out of memory, and
+ * The loop runs under lua_pcall(): turning a result into Lua values can run out of memory, and
  * that must become an error of the task that asked, not of the process.
  */
 #include "tasks/scheduler.h"
@@ -192,7 +192,7 @@ static void deliver_ops(lua_State *L, struct halo_lua *lua)
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 
-struct run {
+struct halo_run {
     struct halo_lua *lua;
     struct halo_task *until;
     bool once;
@@ -222,24 +222,37 @@ static void tell_interrupt(lua_State *L, struct halo_lua *lua)
     halo_task_cancel_all(L, lua);
 }
 
+static int raise_description(lua_State *L)
+{
+    halo_describe_all(L, lua_touserdata(L, 1));
+    return lua_error(L);
+}
+
+/* Pushes what the tasks are doing or, where memory is out, that. */
+static void describe(lua_State *L, struct halo_lua *lua)
+{
+    int status = lua_cpcall(L, raise_description, lua);
+    (void)status; /* always one or the other error */
+}
+
 /* Nothing is ready, in flight or timed, and tasks are alive: they wait for each other. */
-static void break_deadlock(lua_State *L, struct run *run)
+static void break_deadlock(lua_State *L, struct halo_run *run)
 {
     if (run->deadlock)
         luaL_error(L, "deadlock: tasks that were cancelled wait on");
     run->deadlock = true;
-    halo_describe_all(L, run->lua);
+    describe(L, run->lua);
     halo_task_cancel_all(L, run->lua);
 }
 
-static bool is_finished(const struct run *run)
+static bool is_finished(const struct halo_run *run)
 {
     if (run->once && !run->deadlock)
         return run->turned;
     return run->until ? halo_task_is_over(run->until) : run->lua->tasks == 0;
 }
 
-static void run_turn(lua_State *L, struct run *run)
+static void run_turn(lua_State *L, struct halo_run *run)
 {
     struct halo_lua *lua = run->lua;
     int64_t timeout_ns = lua->ready ? 0 : run->once ? run->timeout_ns : -1;
@@ -258,7 +271,7 @@ static void run_turn(lua_State *L, struct run *run)
 }
 
 /* With once and nothing left to do. Returns false where the tasks can only wait for each other. */
-static bool wait_for_host(lua_State *L, struct run *run)
+static bool wait_for_host(lua_State *L, struct halo_run *run)
 {
     if (!run->once)
         return false;
@@ -268,8 +281,8 @@ static bool wait_for_host(lua_State *L, struct run *run)
 
 static int run_loop(lua_State *L)
 {
-    struct run *run = lua_touserdata(L, 1);
-    struct halo_lua *lua = run->lua;
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_run *run = lua->run;
 
     for (;;) {
         run_ready(L, lua);
@@ -285,7 +298,7 @@ static int run_loop(lua_State *L)
             break_deadlock(L, run);
     }
     if (run->stuck)
-        halo_describe_all(L, lua);
+        describe(L, lua);
     if (run->deadlock || run->stuck)
         lua_error(L); /* the description is on top */
     return 0;
@@ -336,13 +349,15 @@ enum halo_run_end halo_run(struct halo_lua *lua, struct halo_task *until, bool o
                            int64_t timeout_ns, int *status)
 {
     lua_State *L = lua->L;
-    struct run run = {.lua = lua, .until = until, .once = once, .timeout_ns = timeout_ns};
+    struct halo_run run = {.lua = lua, .until = until, .once = once, .timeout_ns = timeout_ns};
 
     lua->scheduling = true;
     lua->stepping = once;
-    do
-        *status = lua_cpcall(L, run_loop, &run);
-    while (*status != 0 && !run.deadlock && !run.stuck && recover(L, lua));
+    lua->run = &run;
+    do {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, lua->run_loop);
+        *status = lua_pcall(L, 0, 0, 0); /* which needs no memory */
+    } while (*status != 0 && !run.deadlock && !run.stuck && recover(L, lua));
     lua->scheduling = lua->stepping = false;
     /* An interruption was for what ran, not for what a host may run next. */
     if (lua->tasks == 0) {
@@ -352,5 +367,14 @@ enum halo_run_end halo_run(struct halo_lua *lua, struct halo_task *until, bool o
     lua->delivering = NULL;
     lua->task = NULL;
     lua->running = NULL;
+    lua->run = NULL;
     return run.stuck ? HALO_RUN_STUCK : *status ? HALO_RUN_ERROR : HALO_RUN_DONE;
+}
+
+void halo_open_scheduler(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_get(L);
+    lua_pushlightuserdata(L, lua);
+    lua_pushcclosure(L, run_loop, 1);
+    lua->run_loop = luaL_ref(L, LUA_REGISTRYINDEX);
 }

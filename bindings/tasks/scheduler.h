@@ -21,4 +21,6 @@ enum halo_run_end halo_run(struct halo_lua *lua, struct halo_task *until, bool o
 /* A full collection; an error of a finalizer is printed, where it would be nobody's. */
 void halo_collect(lua_State *L);
 
+void halo_open_scheduler(lua_State *L);
+
 #endif

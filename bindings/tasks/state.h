@@ -21,6 +21,7 @@ enum halo_yield { HALO_YIELD_USER, HALO_YIELD_WAIT, HALO_YIELD_RESUME };
 
 struct halo_group;
 struct halo_report;
+struct halo_run;
 struct halo_task;
 
 struct halo_lua {
@@ -34,9 +35,10 @@ struct halo_lua {
     uint64_t configurable_at; /* operations submitted before the program's first one */
 
     /* The scheduler. */
-    lua_State *L;    /* halo's own, on which it runs: an error there is never a host's */
-    bool stepping;   /* a host calls, and waits for its turn */
-    bool scheduling; /* it is running */
+    lua_State *L;         /* halo's own, on which it runs: an error there is never a host's */
+    bool stepping;        /* a host calls, and waits for its turn */
+    bool scheduling;      /* it is running, */
+    struct halo_run *run; /* which is told so much */
     struct halo_task *ready, *ready_last;
     struct halo_task *task;  /* running now, or NULL */
     lua_State *running;      /* the coroutine that was resumed; only it can yield to us */
@@ -65,6 +67,7 @@ struct halo_lua {
     int cancelled;  /* the value that a cancellation raises, */
     int uncertain;  /* and that of one that has left a change of names half known */
     int sources;    /* the names of chunks that have spawned tasks */
+    int run_loop;   /* the function of the scheduler */
     int shields;    /* coroutine -> shields it is in, for those that no task runs; or LUA_NOREF */
 
     /* Failures, and the interruption. */
