@@ -41,15 +41,16 @@ HALO_API int luaopen_halo(lua_State *L);
 HALO_API int luaopen_halo_fs(lua_State *L);
 
 /*
- * Sets options; only before the first operation. Returns 0, or -1 with a message on the stack.
+ * Sets options; only before the first operation. Returns 0, or -1 with an error value on the stack.
  */
 HALO_API int halo_lua_configure(lua_State *L, const struct halo_lua_options *options);
 
 /*
  * Pops a function and its nargs arguments and makes a task of it, which runs in the next step.
- * Pushes the Task. Raises a Lua error when memory is out.
+ * Pushes the Task and returns 0; or pushes the error value and returns LUA_ERRMEM, or LUA_ERRRUN
+ * for more arguments than there is room for.
  */
-HALO_API void halo_lua_spawn(lua_State *L, int nargs);
+HALO_API int halo_lua_spawn(lua_State *L, int nargs);
 
 /*
  * As lua_pcall(): pops a function and its nargs arguments, runs it as a task until it and every
@@ -60,9 +61,20 @@ HALO_API int halo_lua_run(lua_State *L, int nargs, int nresults);
 
 /*
  * Runs what is ready and collects what has ended, waiting up to timeout_ms for it (negative: for
- * ever, 0: not at all). Returns the number of tasks that are alive, or -1 with an error value on
- * the stack (a deadlock, or memory that is out).
+ * ever, 0: not at all). Returns the number of tasks that are alive, or one of two negative values,
+ * with an error value on the stack:
+ *
+ * -1: the step came to an end early. Memory is out; or tasks wait for each other's end, with
+ * nothing under way and nobody who could ever wake them: they have been cancelled. The next step
+ * goes on.
+ *
+ * HALO_LUA_STUCK: tasks are alive, nothing is under way and no timer runs, so that no step will
+ * ever do anything by itself; the text says which task waits where. But one of them waits for
+ * another (by a channel, a semaphore), which the host may yet bring on: it may spawn one that
+ * sends, or call halo_lua_interrupt(). A host with nothing of the kind in mind has met a deadlock.
+ * The tasks are as they were.
  */
+#define HALO_LUA_STUCK (-2)
 HALO_API int halo_lua_step(lua_State *L, int timeout_ms);
 
 /* A descriptor that polls readable when a step has something to collect; -1 before the first. */
@@ -72,9 +84,11 @@ HALO_API int halo_lua_fd(lua_State *L);
 HALO_API int halo_lua_timeout_ms(lua_State *L);
 
 /*
- * Cancels every task: each one's call that waits raises "interrupted". Safe in a signal handler; it
- * takes what halo_lua_handle() returned, since a signal handler cannot ask Lua. Returns 1 while Lua
- * code is running: a hook that calls halo_lua_raise_interrupted() then stops a computation as well.
+ * Cancels every task: each one's call that waits raises "interrupted". Called again while tasks are
+ * alive it reaches those in halo.shield() as well, such as a clean-up that hangs. Safe in a signal
+ * handler; it takes what halo_lua_handle() returned, since a signal handler cannot ask Lua. Returns
+ * 1 while Lua code is running: a hook that calls halo_lua_raise_interrupted() then stops a
+ * computation as well.
  */
 struct halo_lua;
 HALO_API struct halo_lua *halo_lua_handle(lua_State *L);

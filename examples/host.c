@@ -47,8 +47,8 @@ static int start_script(lua_State *L)
         luaL_checkstack(L, 1, "too many arguments");
         lua_pushstring(L, argv[2 + nargs++]);
     }
-    halo_lua_spawn(L, nargs);
-    return 0; /* which drops the Task: nobody joins it, so that halo reports its failure */
+    /* What is returned drops the Task: nobody joins it, so that halo reports its failure. */
+    return halo_lua_spawn(L, nargs) == 0 ? 0 : lua_error(L);
 }
 
 /* Goes round until no task is alive. Returns the frames drawn, or -1 with an error on the stack. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "args.h"
-#include "tasks/scheduler.h"
+#include "tasks/state.h"
 
 #define ALIGNMENT      4096u
 #define SIZE_MAX_BYTES (1u << 30)
@@ -11,6 +11,12 @@
 static struct halo_lua_buffer *check_buffer(lua_State *L, int arg, const char *name)
 {
     return halo_check_type(L, arg, halo_buffer_type, name);
+}
+
+void halo_buffer_check(lua_State *L, const struct halo_lua_buffer *buffer, bool change)
+{
+    if (!halo_buffer_is_free(buffer, change))
+        halo_error(L, "this buffer is lent to an operation in flight, until that has ended");
 }
 
 static int buffer(lua_State *L)
@@ -21,6 +27,7 @@ static int buffer(lua_State *L)
     made->type = halo_buffer_type;
     made->size = size;
     made->data = (uint8_t *)((start + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
+    made->readers = made->writers = 0;
     memset(made->data, 0, size);
     luaL_getmetatable(L, halo_buffer_type);
     lua_setmetatable(L, -2);
@@ -30,6 +37,7 @@ static int buffer(lua_State *L)
 static int buffer_string(lua_State *L)
 {
     const struct halo_lua_buffer *self = check_buffer(L, 1, "string");
+    halo_buffer_check(L, self, false);
     size_t from = (size_t)halo_opt_size(L, 2, "string", self->size, 0);
     size_t count = (size_t)halo_opt_size(L, 3, "string", self->size - from, self->size - from);
     lua_pushlstring(L, (const char *)self->data + from, count);
@@ -47,6 +55,7 @@ static int buffer_set(lua_State *L)
     if (length > self->size)
         return halo_arg_error(L, 2, "set", "the string is longer than the buffer");
     size_t at = (size_t)halo_opt_size(L, 3, "set", self->size - length, 0);
+    halo_buffer_check(L, self, true);
     memcpy(self->data + at, data, length);
     lua_settop(L, 1);
     return 1;
@@ -54,7 +63,9 @@ static int buffer_set(lua_State *L)
 
 static int buffer_address(lua_State *L)
 {
-    lua_pushlightuserdata(L, check_buffer(L, 1, "ptr")->data);
+    const struct halo_lua_buffer *self = check_buffer(L, 1, "ptr");
+    halo_buffer_check(L, self, false);
+    lua_pushlightuserdata(L, self->data);
     return 1;
 }
 

@@ -79,21 +79,8 @@ static int fs_open(lua_State *L)
     return halo_await(L, lua, op);
 }
 
-/* A close is carried out even in a task that was cancelled: clean-up must not leak the file. */
 static int fs_close(lua_State *L)
 {
-    struct halo_lua *lua = halo_lua_self(L);
-    const struct halo_lua_file *file = halo_check_file(L, 1, "close");
-    const struct halo_task *task = lua->task;
-
-    if (task && task->cancelled && task->shields == 0) {
-        struct halo_op *op = halo_op_new(halo_lua_loop(L, lua), HALO_OP_CLOSE);
-        if (op) {
-            op->file = file->handle;
-            if (!halo_op_submit(lua->loop, op, 0))
-                halo_op_release(lua->loop, op);
-        }
-    }
     return halo_await_file(L, HALO_OP_CLOSE, "close");
 }
 
@@ -113,11 +100,13 @@ static int fs_read(lua_State *L)
     return halo_await(L, lua, op);
 }
 
+/* The buffer at an argument, to read into. */
 static const struct halo_lua_buffer *check_buffer(lua_State *L, int arg, const char *name)
 {
     const struct halo_lua_buffer *buffer = halo_to_type(L, arg, halo_buffer_type);
     if (!buffer)
         halo_arg_type_error(L, arg, name, "buffer");
+    halo_buffer_check(L, buffer, true);
     return buffer;
 }
 
@@ -148,8 +137,26 @@ static const uint8_t *to_bytes(lua_State *L, int index, size_t *length)
     const struct halo_lua_buffer *buffer = halo_to_type(L, index, halo_buffer_type);
     if (!buffer)
         return NULL;
+    halo_buffer_check(L, buffer, false);
     *length = buffer->size;
     return buffer->data;
+}
+
+/* The bytes of all members of the array that is the second argument. */
+static size_t measure(lua_State *L)
+{
+    size_t total = 0, length = 0;
+    int count = (int)lua_objlen(L, 2);
+
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, 2, i);
+        if (!to_bytes(L, -1, &length))
+            halo_arg_error(L, 2, "write",
+                           lua_pushfstring(L, "element %d is no string and no buffer", i));
+        total += length;
+        lua_pop(L, 1);
+    }
+    return total;
 }
 
 /*
@@ -158,21 +165,10 @@ static const uint8_t *to_bytes(lua_State *L, int index, size_t *length)
  */
 static void gather(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 {
-    size_t total = 0, at = 0, length = 0;
+    size_t at = 0, length = 0;
     int count = (int)lua_objlen(L, 2);
 
-    for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, 2, i);
-        if (!to_bytes(L, -1, &length)) {
-            halo_op_release(lua->loop, op);
-            halo_arg_error(L, 2, "write",
-                           lua_pushfstring(L, "element %d is no string and no buffer", i));
-        }
-        total += length;
-        lua_pop(L, 1);
-    }
-    op->data = (uint8_t *)halo_op_storage(op, total + 1);
-    op->length = total;
+    op->data = (uint8_t *)halo_op_storage(op, op->length + 1);
     if (!op->data) {
         halo_op_release(lua->loop, op);
         luaL_error(L, "not enough memory");
@@ -195,12 +191,15 @@ static int fs_write(lua_State *L)
     if (!bytes && lua_type(L, 2) != LUA_TTABLE)
         return halo_arg_type_error(L, 2, "write", "string, buffer or an array of them");
     uint64_t offset = halo_opt_size(L, 3, "write", HALO_OFFSET_MAX, HALO_POSITION);
+    if (!bytes)
+        length = measure(L);
 
     struct halo_op *op = halo_new_op(L, lua, HALO_OP_WRITE);
     op->file = file->handle;
     op->data = (uint8_t *)(uintptr_t)bytes; /* a write only reads from it */
     op->length = length;
     op->offset = offset;
+    op->flags = lua_type(L, 2) == LUA_TUSERDATA ? HALO_WRITE_FROM : 0;
     if (!bytes)
         gather(L, lua, op);
     return halo_await(L, lua, op);

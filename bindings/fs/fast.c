@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "fs/fs.h"
+#include "tasks/task.h"
 
 #define DECLINED (-1)
 #define FIFO     (-3) /* room->fifo is open, and to be read to its end */
@@ -54,7 +55,8 @@ static int look_around(const struct halo_lua *lua, unsigned *flags)
 {
     const struct halo_task *task = lua->task;
 
-    if (!lua->loop || atomic_load_explicit(&lua->interrupt, memory_order_relaxed) ||
+    if (!lua->loop || halo_loop_is_forked(lua->loop) ||
+        atomic_load_explicit(&lua->interrupt, memory_order_relaxed) ||
         (task && task->cancelled && task->shields == 0))
         return DECLINED;
     *flags = lua->ready || lua->stepping ? 0 : HALO_ALONE;
@@ -128,7 +130,7 @@ static int fast_read(struct halo_lua *lua, const struct halo_lua_file *file,
 static int fast_read_into(struct halo_lua *lua, const struct halo_lua_file *file,
                           const struct halo_lua_buffer *buffer, double length, double offset)
 {
-    if (buffer->type != halo_buffer_type)
+    if (buffer->type != halo_buffer_type || !halo_buffer_is_free(buffer, true))
         return DECLINED;
     return read_to(lua, file, buffer->data, buffer->size, length, offset);
 }
@@ -178,7 +180,7 @@ static int fast_readfile(struct halo_lua *lua, const char *path, double length,
 static int fast_readfile_into(struct halo_lua *lua, const char *path, double length,
                               const struct halo_lua_buffer *buffer, struct halo_fast_room *room)
 {
-    if (buffer->type != halo_buffer_type)
+    if (buffer->type != halo_buffer_type || !halo_buffer_is_free(buffer, true))
         return DECLINED;
     return read_whole(lua, path, length, buffer->data, buffer->size, room);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "args.h"
+#include "fs/result.h"
 
 struct halo_lua_file *halo_file_new(lua_State *L, const char *path, size_t length)
 {

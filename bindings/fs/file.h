@@ -4,7 +4,7 @@
 #ifndef HALO_LUA_FILE_H
 #define HALO_LUA_FILE_H
 
-#include "tasks/scheduler.h"
+#include "tasks/state.h"
 
 struct halo_lua_file {
     const char *type;
@@ -20,4 +20,7 @@ struct halo_lua_file *halo_file_new(lua_State *L, const char *path, size_t lengt
 int halo_push_file_error(lua_State *L, int error, const struct halo_lua_file *file);
 /* The File at an argument; raises where it is something else. */
 struct halo_lua_file *halo_check_file(lua_State *L, int arg, const char *name);
+
+void halo_open_file(lua_State *L);
+
 #endif

@@ -23,7 +23,6 @@ uint64_t halo_take_base(lua_State *L)
 struct halo_op *halo_new_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code)
 {
     struct halo_loop *loop = halo_lua_loop(L, lua);
-    halo_check_cancelled(L, lua);
     struct halo_op *op = halo_op_new(loop, code);
     if (!op)
         luaL_error(L, "not enough memory");
@@ -271,6 +270,7 @@ static const luaL_Reg functions[] = {
 void halo_open_fs(lua_State *L)
 {
     halo_register(L, functions);
+    halo_open_await(L);
     halo_open_fast(L);
     halo_open_fs_data(L);
     halo_open_fs_meta(L);

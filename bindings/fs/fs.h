@@ -7,9 +7,10 @@
 #define HALO_LUA_FS_H
 
 #include "args.h"
+#include "fs/await.h"
 #include "fs/buffer.h"
 #include "fs/file.h"
-#include "tasks/scheduler.h"
+#include "fs/result.h"
 
 #define HALO_MODE_MAX   07777
 #define HALO_STRING_MAX 0x7fff0000u /* bytes: longer strings are more than LuaJIT can hold */
@@ -22,7 +23,7 @@
  */
 uint64_t halo_take_base(lua_State *L);
 
-/* A new operation, after a look whether the task was cancelled. */
+/* A new operation. */
 struct halo_op *halo_new_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code);
 /* The same on the File that is the first argument. */
 struct halo_op *halo_new_file_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
@@ -41,6 +42,7 @@ struct halo_op *halo_set_paths(lua_State *L, struct halo_lua *lua, struct halo_o
 int halo_await_path(lua_State *L, enum halo_op_code code, const char *name);
 int halo_await_file(lua_State *L, enum halo_op_code code, const char *name);
 
+void halo_open_fs(lua_State *L);
 void halo_open_fast(lua_State *L);
 void halo_open_fs_data(lua_State *L);
 void halo_open_fs_meta(lua_State *L);

@@ -5,7 +5,7 @@
 #include <sys/sysmacros.h>
 
 #include "fs/listing.h"
-#include "tasks/scheduler.h"
+#include "fs/result.h"
 
 static const char *type_name(uint32_t mode)
 {

@@ -1,6 +1,8 @@
 /*
  * From a completion to Lua values: the one place that knows what each operation returns.
  */
+#include "fs/result.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +14,6 @@
 #include "args.h"
 #include "fs/file.h"
 #include "fs/listing.h"
-#include "tasks/scheduler.h"
 
 /* ---- errors -------------------------------------------------------------------------------- */
 
@@ -255,7 +256,5 @@ bool halo_result_is_plain(const struct halo_op *op)
 
 int halo_push_result(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *from)
 {
-    int count = op->result < 0 ? push_failure(L, lua, op, from) : push_success(L, op, from);
-    halo_op_release(lua->loop, op);
-    return count;
+    return op->result < 0 ? push_failure(L, lua, op, from) : push_success(L, op, from);
 }

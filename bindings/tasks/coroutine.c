@@ -8,28 +8,14 @@
  * Where the caller cannot be suspended, and outside of tasks, the functions of the standard
  * library do the work.
  */
+#include "tasks/coroutine.h"
+
 #include <stdlib.h>
 
 #include "args.h"
-#include "tasks/scheduler.h"
+#include "tasks/shield.h"
 
-#define DEPTH_MAX 10000 /* generators one in another; an endless recursion is told of then */
-
-static const char mark;
-
-void halo_push_mark(lua_State *L)
-{
-    lua_pushlightuserdata(L, (void *)(uintptr_t)&mark);
-}
-
-bool halo_is_marked(lua_State *co)
-{
-    /* A suspended call has its mark above its arguments, a task's own coroutine at the bottom. */
-    for (int i = lua_gettop(co); i > 0; i--)
-        if (lua_touserdata(co, i) == &mark)
-            return true;
-    return false;
-}
+#define DEPTH_MAX 100000 /* generators one in another; an endless recursion is told of then */
 
 static const char *status_of(lua_State *L, lua_State *co)
 {
@@ -60,54 +46,39 @@ static int refuse(lua_State *L, const char *status)
     return 2;
 }
 
-static bool push_caller(struct halo_task *task, lua_State *caller, uint32_t shields)
+/* Returns NULL, or what is in the way. */
+static const char *push_caller(struct halo_task *task, lua_State *caller, uint32_t shields)
 {
     if (task->depth == DEPTH_MAX)
-        return false;
+        return "too many coroutines one in another";
     if (task->depth == task->capacity) {
         uint32_t capacity = task->capacity ? task->capacity * 2 : 4;
         struct halo_caller *callers = realloc(task->callers, capacity * sizeof(*callers));
         if (!callers)
-            return false;
+            return "not enough memory";
         task->callers = callers;
         task->capacity = capacity;
     }
     task->callers[task->depth++] = (struct halo_caller){.co = caller, .shields = shields};
-    return true;
+    return NULL;
 }
 
-void halo_leave_shields(lua_State *L, struct halo_lua *lua, struct halo_task *task, lua_State *co,
-                        uint32_t before)
+int halo_coroutine_return(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status)
 {
-    if (lua->shields == LUA_NOREF) {
-        lua_newtable(L);
-        lua_newtable(L);
-        lua_pushliteral(L, "k");
-        lua_setfield(L, -2, "__mode");
-        lua_setmetatable(L, -2);
-        lua->shields = luaL_ref(L, LUA_REGISTRYINDEX);
-    }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->shields);
-    lua_pushthread(co);
-    lua_xmove(co, L, 1);
-    lua_pushinteger(L, (lua_Integer)(task->shields - before));
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-    task->shields = before;
-}
+    lua_State *co = task->current;
+    const struct halo_caller *level = &task->callers[--task->depth];
+    lua_State *caller = level->co;
+    bool ok = status == 0 || status == LUA_YIELD;
+    int count = ok ? lua_gettop(co) : 1;
 
-static void enter_shields(lua_State *L, struct halo_lua *lua, lua_State *co)
-{
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->shields);
-    lua_pushthread(co);
-    lua_xmove(co, L, 1);
-    lua_pushvalue(L, -1);
-    lua_rawget(L, -3);
-    lua->task->shields += (uint32_t)lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    lua_pushnil(L);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
+    if (task->shields != level->shields)
+        halo_shields_leave(L, lua, task, co, level->shields);
+    task->current = caller;
+    if (!halo_make_room(caller, count + 1))
+        return -1;
+    lua_pushboolean(caller, ok);
+    lua_xmove(co, caller, count);
+    return count + 1;
 }
 
 /* Upvalues: halo's state, the standard function. */
@@ -126,15 +97,19 @@ static int resume(lua_State *L)
         lua_call(L, nargs + 1, LUA_MULTRET);
         return lua_gettop(L);
     }
-    uint32_t shields = lua->task->shields;
-    if (lua->shields != LUA_NOREF)
-        enter_shields(L, lua, co);
-    if (!lua_checkstack(co, nargs) || !push_caller(lua->task, L, shields)) {
-        lua->task->shields = shields;
+    if (!halo_make_room(co, nargs)) {
         lua_pushboolean(L, 0);
-        lua_pushliteral(L, "too many arguments, or coroutines one in another, to resume");
+        lua_xmove(co, L, 1);
         return 2;
     }
+    const char *problem = push_caller(lua->task, L, lua->task->shields);
+    if (problem) {
+        lua_pushboolean(L, 0);
+        lua_pushstring(L, problem);
+        return 2;
+    }
+    if (lua->shields != LUA_NOREF)
+        halo_shields_enter(L, lua, lua->task, co);
     lua_xmove(L, co, nargs);
     lua->task->current = co;
     lua->yielded = nargs;

@@ -1,15 +1,17 @@
 /*
  * The functions of Lua that deal with tasks and time.
  */
+#include "tasks/lib.h"
+
 #include <errno.h>
-#include <stdlib.h>
+#include <math.h>
 #include <time.h>
 
 #include "args.h"
-#include "tasks/group.h"
+#include "tasks/join.h"
 #include "tasks/scheduler.h"
 
-#define SECONDS_MAX 1e9
+#define SECONDS_MAX 1e9 /* of a sleep where nothing else can run */
 
 /* ---- what Lua calls: tasks ----------------------------------------------------------------- */
 
@@ -18,29 +20,18 @@ static struct halo_task *check_task(lua_State *L, int arg, const char *name)
     return halo_check_type(L, arg, halo_task_type, name);
 }
 
-static int spawn(lua_State *L)
+/* Outside of any task, a join runs the loop. */
+static int run_until(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
-    if (lua_type(L, 1) != LUA_TFUNCTION)
-        return halo_arg_type_error(L, 1, "spawn", "function");
-    struct halo_lua *lua = halo_lua_self(L);
-    halo_task_note_origin(L, lua, halo_task_new(L, lua, lua_gettop(L) - 1));
-    return 1;
-}
+    int status;
 
-static int push_ended(lua_State *L, struct halo_lua *lua, struct halo_task *task)
-{
-    halo_task_claim(task);
-    if (lua->task)
-        halo_task_tell(lua->task, task);
-    return halo_task_push_outcome(L, lua, 1);
-}
-
-/* Whether a task waits, over joins alone, for another one. */
-static bool waits_for(const struct halo_task *task, const struct halo_task *other)
-{
-    while (task && task != other)
-        task = task->joined;
-    return task && other;
+    if (lua->scheduling)
+        return halo_error(L, "the scheduler cannot run inside of itself, as in a finalizer");
+    if (halo_run(lua, task, false, -1, &status) != HALO_RUN_DONE) {
+        lua_xmove(lua->L, L, 1);
+        return lua_error(L);
+    }
+    return halo_join_ended(L, lua, 1);
 }
 
 /* join(task): true and its results, or false and its error. */
@@ -49,26 +40,21 @@ static int join(lua_State *L)
     struct halo_lua *lua = halo_lua_self(L);
     struct halo_task *task = check_task(L, 1, "join");
 
-    halo_check_cancelled(L, lua);
+    if (halo_is_cancelled(L, lua))
+        return halo_give_cancelled(L, lua);
     if (task == lua->task)
         return halo_error(L, "a task cannot join itself");
-    if (waits_for(task, lua->task))
+    if (halo_join_closes_cycle(lua, task))
         return halo_error(L, "this join closes a cycle: that task waits for this one");
+    lua_settop(L, 1);
     if (halo_task_is_over(task))
-        return push_ended(L, lua, task);
-    if (!lua->task) {
-        if (halo_sched_run(L, lua, task, false, -1) != 0)
-            return lua_error(L);
-        return push_ended(L, lua, task);
-    }
+        return halo_join_ended(L, lua, 1);
+    if (!lua->task)
+        return run_until(L, lua, task);
     if (!halo_can_wait(L, lua))
         return halo_error(L, "join cannot wait here, inside of a callback from C such as "
                              "table.sort's or string.gsub's: join the task before");
-    struct halo_task *self = lua->task;
-    self->joined = task;
-    self->next = task->joiners;
-    task->joiners = self;
-    return halo_park(L, lua, "join");
+    return halo_join_park(L, lua, task);
 }
 
 static int cancel_all(lua_State *L)
@@ -101,12 +87,6 @@ static int current(lua_State *L)
     return 1;
 }
 
-const char *halo_task_state_name(const struct halo_task *task)
-{
-    static const char *const names[] = {"ready", "running", "waiting", "ended", "failed"};
-    return task->was_cancelled ? "cancelled" : names[task->state];
-}
-
 static int task_tostring(lua_State *L)
 {
     const struct halo_task *task = check_task(L, 1, "tostring");
@@ -121,8 +101,8 @@ static int status(lua_State *L)
     lua_pushstring(L, halo_task_state_name(task));
     if (task->state != HALO_TASK_WAITING)
         return 1;
-    lua_pushstring(L, task->waits);
-    lua_pushnumber(L, (double)task->since_ns / 1e9);
+    lua_pushstring(L, task->wait.what);
+    lua_pushnumber(L, (double)task->wait.since_ns / 1e9);
     return 3;
 }
 
@@ -131,7 +111,8 @@ static int status(lua_State *L)
 static int yield(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
-    halo_check_cancelled(L, lua);
+    if (halo_is_cancelled(L, lua))
+        return halo_give_cancelled(L, lua);
     if (!halo_can_wait(L, lua))
         return lua_pushboolean(L, 1), 1;
     lua_settop(L, 0);
@@ -139,19 +120,24 @@ static int yield(lua_State *L)
     return halo_let_others(L, lua, 1);
 }
 
-uint64_t halo_deadline(double seconds)
+static int stop_sleep(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
-    if (seconds > SECONDS_MAX)
-        seconds = SECONDS_MAX;
-    return halo_now_ns() + (uint64_t)(seconds * 1e9);
+    (void)L;
+    halo_alarm_stop(lua, &task->alarm);
+    return lua->cancelled;
 }
 
+static const struct halo_wait_kind wait_for_time = {.what = "sleep", .cancel = stop_sleep};
+
 /* A signal ends it only where that is meant to end everything. */
-static void sleep_here(struct halo_lua *lua, uint64_t deadline_ns)
+static void sleep_here(struct halo_lua *lua, double seconds)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000),
-                             .tv_nsec = (long)(deadline_ns % 1000000000)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR &&
+    double whole = seconds < SECONDS_MAX ? floor(seconds) : SECONDS_MAX;
+    struct timespec left = {.tv_sec = (time_t)whole};
+
+    if (seconds < SECONDS_MAX)
+        left.tv_nsec = (long)((seconds - whole) * 1e9);
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR &&
            !atomic_load(&lua->interrupt))
         continue;
 }
@@ -161,15 +147,14 @@ static int sleep_until(lua_State *L)
     struct halo_lua *lua = halo_lua_self(L);
     double seconds = halo_check_seconds(L, 1, "sleep");
 
-    halo_check_cancelled(L, lua);
-    uint64_t deadline_ns = halo_deadline(seconds);
+    if (halo_is_cancelled(L, lua))
+        return halo_give_cancelled(L, lua);
     if (!halo_can_wait(L, lua)) {
-        sleep_here(lua, deadline_ns);
+        sleep_here(lua, seconds);
         return lua_pushboolean(L, 1), 1;
     }
-    if (halo_timer_start(halo_lua_loop(L, lua), &lua->task->timer, deadline_ns) < 0)
-        return luaL_error(L, "not enough memory");
-    return halo_park(L, lua, "sleep");
+    halo_alarm_set(L, lua, &lua->task->alarm, seconds);
+    return halo_park(L, lua, &wait_for_time, wait_for_time.what, NULL);
 }
 
 static int now(lua_State *L)
@@ -181,10 +166,9 @@ static int now(lua_State *L)
 /* ---- registration -------------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
-    {"spawn", spawn},           {"join", join},         {"cancel", cancel},
-    {"cancel_all", cancel_all}, {"current", current},   {"status", status},
-    {"yield", yield},           {"sleep", sleep_until}, {"now", now},
-    {"tasks", halo_task_list},  {NULL, NULL},
+    {"join", join},         {"cancel", cancel}, {"cancel_all", cancel_all},
+    {"current", current},   {"status", status}, {"yield", yield},
+    {"sleep", sleep_until}, {"now", now},       {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

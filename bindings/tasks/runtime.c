@@ -2,53 +2,18 @@
  * What Lua asks of the runtime itself: its configuration, its counters, waiting and waking, and
  * the shields against cancellation. The rest of halo's Lua side is built on these.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
 #include "args.h"
-#include "tasks/scheduler.h"
+#include "tasks/lib.h"
+#include "tasks/report.h"
+#include "tasks/shield.h"
+#include "tasks/task.h"
+
+#define WAKE_MAX 8 /* values that a parked task always has room for */
 
 /* ---- configuration ------------------------------------------------------------------------- */
-
-static enum halo_engine_kind check_engine(lua_State *L, const char *name)
-{
-    static const char *const names[] = {"auto", "ring", "pool"};
-    for (int i = 0; i < 3; i++)
-        if (strcmp(name, names[i]) == 0)
-            return (enum halo_engine_kind)i;
-    halo_error(L, lua_pushfstring(L, "unknown engine '%s': auto, ring or pool", name));
-    return HALO_ENGINE_AUTO;
-}
-
-/* The user's word, on the command line or else in the environment, goes before the program's. */
-static void read_environment(lua_State *L, struct halo_lua *lua)
-{
-    const char *engine = getenv("HALO_ENGINE");
-    const char *collector = getenv("HALO_GC");
-    if (lua->engine_chosen)
-        lua->config.engine = lua->chosen_engine;
-    else if (engine && engine[0])
-        lua->config.engine = check_engine(L, engine);
-    lua->stress = collector && strcmp(collector, "stress") == 0;
-}
-
-struct halo_loop *halo_lua_loop(lua_State *L, struct halo_lua *lua)
-{
-    char reason[200];
-
-    if (lua->loop)
-        return lua->loop;
-    if (lua->closed)
-        halo_error(L, "halo has been closed");
-    read_environment(L, lua);
-    int error = halo_loop_create(&lua->loop, &lua->config);
-    if (error) {
-        halo_loop_explain(error, &lua->config, reason, sizeof(reason));
-        halo_error(L, reason);
-    }
-    return lua->loop;
-}
 
 static uint32_t limit_field(lua_State *L, const char *name, double max)
 {
@@ -93,7 +58,7 @@ static int configurable(lua_State *L)
 static int choose_engine(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
-    lua->chosen_engine = (uint8_t)check_engine(L, luaL_checkstring(L, 1));
+    lua->chosen_engine = (uint8_t)halo_lua_check_engine(L, luaL_checkstring(L, 1));
     lua->engine_chosen = true;
     return 0;
 }
@@ -126,8 +91,12 @@ static int configure(lua_State *L)
         .pool_threads = limit_field(L, "pool_threads", 1024),
     };
     lua_getfield(L, 1, "engine");
-    if (lua_isstring(L, -1))
-        config.engine = check_engine(L, lua_tostring(L, -1));
+    if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING)
+        return halo_arg_error(
+            L, 1, "configure",
+            lua_pushfstring(L, "engine must be a string, got a %s", luaL_typename(L, -1)));
+    if (!lua_isnil(L, -1))
+        config.engine = halo_lua_check_engine(L, lua_tostring(L, -1));
     lua->config = config;
     return 0;
 }
@@ -188,8 +157,8 @@ static int park(lua_State *L)
                                         "lock",    "require",   NULL};
     struct halo_lua *lua = halo_lua_self(L);
     int what = luaL_checkoption(L, 1, NULL, known);
-    if (halo_push_cancelled(L, lua))
-        return 2;
+    if (halo_is_cancelled(L, lua))
+        return halo_give_cancelled(L, lua);
     if (!halo_can_wait(L, lua)) {
         lua_pushboolean(L, 0);
         halo_push_misuse(L, lua->task ? "this call cannot wait here, inside of a callback from C "
@@ -197,8 +166,7 @@ static int park(lua_State *L)
                                       : "this call waits for other tasks: only a task can do that");
         return 2;
     }
-    lua->task->parked = true;
-    return halo_park(L, lua, known[what]);
+    return halo_park(L, lua, &halo_wait_for_wake, known[what], NULL);
 }
 
 /* wake(task, ...): lets a parked task go on, with these values. False where it is not parked. */
@@ -208,13 +176,12 @@ static int wake(lua_State *L)
     struct halo_task *task = halo_check_type(L, 1, halo_task_type, "wake");
     int count = lua_gettop(L) - 1;
 
-    if (!task->parked) {
+    if (task->wait.kind != &halo_wait_for_wake) {
         lua_pushboolean(L, 0);
         return 1;
     }
-    if (!lua_checkstack(task->current, count + 1))
+    if (count > WAKE_MAX)
         return halo_error(L, "too many values to wake a task with");
-    task->parked = false;
     lua_pushboolean(task->current, 1);
     lua_xmove(L, task->current, count);
     halo_task_wake(lua, task, count + 1);
@@ -246,7 +213,7 @@ static int shield(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     if (lua->task)
-        lua->task->shields += lua_tointeger(L, 1) > 0 ? 1 : (uint32_t)-1;
+        halo_shield_change(L, lua, lua_tointeger(L, 1) > 0);
     return 0;
 }
 
@@ -289,6 +256,14 @@ static int raise_misuse(lua_State *L)
     return halo_error(L, luaL_checkstring(L, 1));
 }
 
+/* is_callable(value): a function, or what has a __call; it does not depend on the library debug. */
+static int is_callable(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_pushboolean(L, lua_isfunction(L, 1) || luaL_getmetafield(L, 1, "__call"));
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"configure", configure},
     {"choose_engine", choose_engine},
@@ -303,8 +278,7 @@ static const luaL_Reg functions[] = {
     {"failures", failures},
     {"shutdown", shut_down},
     {"interrupted", interrupted},
-    {"report", halo_report},
-    {"note", halo_note},
+    {"is_callable", is_callable},
     {"raise", raise_misuse},
     {NULL, NULL},
 };
@@ -317,4 +291,6 @@ void halo_open_runtime(lua_State *L)
     lua_setfield(L, -2, "mark");
     lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
     lua_setfield(L, -2, "cancelled");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->uncertain);
+    lua_setfield(L, -2, "uncertain");
 }

@@ -3,13 +3,23 @@
  * kernel at once, and resumes each task whose operation has ended with the operation's result.
  * lua_resume() is called here and nowhere else, and never while a task runs.
  *
- * The loop runs under lua_cpcall(): turning a result into Lua values can run out of memory, and
+ * The loop runs under lua_pcall(): turning a result into Lua values can run out of memory, and
  * that must become an error of the task that asked, not of the process.
  */
-#include "tasks/group.h"
+#include "tasks/scheduler.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "args.h"
+#include "tasks/coroutine.h"
+#include "tasks/describe.h"
+#include "tasks/group.h"
+#include "tasks/join.h"
+#include "tasks/report.h"
+
+/* Work at once, on behalf of one task, that others who are ready wait for without noticing. */
+#define QUANTUM_NS 50000
 
 static int collect(lua_State *L)
 {
@@ -26,62 +36,98 @@ void halo_collect(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* Work at once, on behalf of one task, that others who are ready wait for without noticing. */
-#define QUANTUM_NS 50000
-
 /* ---- one task ------------------------------------------------------------------------------ */
 
-void halo_task_wake(struct halo_lua *lua, struct halo_task *task, int nargs)
+/* Its group and those who join it are told, and it is no longer kept. */
+static void leave(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
-    task->state = HALO_TASK_READY;
-    task->waits = NULL;
-    task->nargs = nargs;
-    task->next = NULL;
-    if (lua->ready)
-        lua->ready_last->next = task;
-    else
-        lua->ready = task;
-    lua->ready_last = task;
+    halo_group_leave(L, lua, task);
+    halo_join_tell(L, lua, task);
+    halo_task_retire(L, lua, task);
 }
 
-void halo_task_wait(struct halo_lua *lua, struct halo_task *task, const char *waits)
+static void end_task(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status)
 {
-    lua->yield = HALO_YIELD_WAIT;
-    task->state = HALO_TASK_WAITING;
-    task->waits = waits;
-    task->since_ns = halo_now_ns();
+    halo_task_settle(L, lua, task, status);
+    leave(L, lua, task);
 }
 
-/* A generator yielded, returned or failed: its values go to the coroutine that resumed it. */
-static int return_to_caller(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status)
-{
-    lua_State *co = task->current;
-    const struct halo_caller *level = &task->callers[--task->depth];
-    lua_State *caller = level->co;
-    int count = status == 0 || status == LUA_YIELD ? lua_gettop(co) : 1;
+/* Whether LuaJIT takes what lies below the values of a resume for values too, as on aarch64. */
+#if defined(__x86_64__) || defined(__i386__)
+#define TAKES_ALL false
+#else
+#define TAKES_ALL true
+#endif
 
-    if (task->shields != level->shields)
-        halo_leave_shields(L, lua, task, co, level->shields);
-    task->current = caller;
-    if (!lua_checkstack(caller, count + 1)) {
-        lua_pushboolean(caller, 0);
-        lua_pushliteral(caller, "too many results to resume");
-        return 2;
+/* Takes away what lies below the count values that a suspended call is to return. */
+static void clear_below(lua_State *co, int count)
+{
+    int below = lua_gettop(co) - count;
+
+    if (below == 0 || lua_status(co) != LUA_YIELD)
+        return;
+    if (below < count) {
+        for (int i = 0; i < below; i++)
+            lua_remove(co, 1);
+    } else {
+        for (int i = count; i > 0; i--)
+            lua_replace(co, i);
+        if (below > count)
+            lua_settop(co, count);
     }
-    lua_pushboolean(caller, status == 0 || status == LUA_YIELD);
-    lua_xmove(co, caller, count);
-    return count + 1;
 }
 
-/* Runs a task until it waits or is over, generators included. */
+static int resume(lua_State *L, struct halo_lua *lua, struct halo_task *task, int nargs)
+{
+    if (lua->stress)
+        halo_collect(L);
+    if (TAKES_ALL || lua->stress)
+        clear_below(task->current, nargs);
+    lua->running = task->current;
+    lua->yield = HALO_YIELD_USER;
+    int status = lua_resume(task->current, nargs);
+    lua->running = NULL;
+    return status;
+}
+
+/* Runs a task until it waits or is over, generators included. Returns the status of its end. */
+static int run_coroutines(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+{
+    int nargs = task->nargs, status = 0;
+
+    for (;;) {
+        if (nargs >= 0)
+            status = resume(L, lua, task, nargs);
+        if (status == LUA_YIELD && lua->yield == HALO_YIELD_WAIT)
+            return status;
+        if (status == LUA_YIELD && lua->yield == HALO_YIELD_RESUME) {
+            nargs = lua->yielded;
+        } else if (task->depth > 0) {
+            nargs = halo_coroutine_return(L, lua, task, status);
+            if (nargs < 0)
+                status = LUA_ERRRUN;
+        } else if (status == LUA_YIELD) {
+            /* A C library yielded from the task itself: nobody takes the values. */
+            lua_settop(task->current, 0);
+            halo_push_mark(task->current);
+            halo_task_wake(lua, task, 0);
+            return status;
+        } else {
+            return status;
+        }
+    }
+}
+
+/* One that was cancelled before it began, other than by a timeout, which lets it begin. */
+static bool never_begins(const struct halo_task *task)
+{
+    return task->cancelled && !task->started && !(task->group && task->group->late);
+}
+
 static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
-    int nargs = task->nargs;
-    int status;
-
-    if (task->cancelled && !task->started) {
-        task->was_cancelled = true;
-        halo_task_end(L, lua, task, 0);
+    if (never_begins(task)) {
+        end_task(L, lua, task, 0);
         return;
     }
     task->started = true;
@@ -89,30 +135,9 @@ static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     lua->task = task;
     lua->resumes++;
     lua->quantum_end_ns = QUANTUM_NS + (lua->loop ? halo_loop_spent_ns(lua->loop) : 0);
-    for (;;) {
-        if (lua->stress)
-            halo_collect(L);
-        lua->running = task->current;
-        lua->yield = HALO_YIELD_USER;
-        status = lua_resume(task->current, nargs);
-        lua->running = NULL;
-        if (status == LUA_YIELD && lua->yield == HALO_YIELD_WAIT)
-            break;
-        if (status == LUA_YIELD && lua->yield == HALO_YIELD_RESUME) {
-            nargs = lua->yielded;
-        } else if (task->depth > 0) {
-            nargs = return_to_caller(L, lua, task, status);
-        } else if (status == LUA_YIELD) {
-            /* A C library yielded from the task itself: nobody takes the values. */
-            lua_settop(task->current, 0);
-            halo_push_mark(task->current);
-            halo_task_wake(lua, task, 0);
-            break;
-        } else {
-            halo_task_end(L, lua, task, status);
-            break;
-        }
-    }
+    int status = run_coroutines(L, lua, task);
+    if (status != LUA_YIELD)
+        end_task(L, lua, task, status);
     lua->task = NULL;
 }
 
@@ -139,63 +164,41 @@ static void run_ready(lua_State *L, struct halo_lua *lua)
 
 /* ---- what has ended ------------------------------------------------------------------------ */
 
-static void release_forgotten(lua_State *L, struct halo_lua *lua, struct halo_op *op)
-{
-    if (op->anchor)
-        luaL_unref(L, LUA_REGISTRYINDEX, op->anchor);
-    halo_op_release(lua->loop, op);
-}
-
-static void deliver_timers(struct halo_lua *lua)
+static void ring_alarms(lua_State *L, struct halo_lua *lua)
 {
     struct halo_timer *timer;
     while (lua->loop && (timer = halo_loop_next_timer(lua->loop))) {
-        struct halo_task *task = timer->user;
-        if (task->awaited)
-            task->awaited->waiting = NULL;
-        task->awaited = NULL;
-        lua_pushboolean(task->current, 1);
-        halo_task_wake(lua, task, 1);
+        struct halo_alarm *alarm = timer->user;
+        alarm->ring(L, lua, alarm);
     }
-}
-
-/* Puts the result onto the stack of the coroutine that waits for it. */
-static int deliver(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *co)
-{
-    if (halo_result_is_plain(op))
-        return halo_push_result(co, lua, op, co);
-    int top = lua_gettop(L);
-    lua->delivering = op;
-    int count = halo_push_result(L, lua, op, co);
-    lua->delivering = NULL;
-    lua_xmove(L, co, count);
-    lua_settop(L, top); /* what it took to make them */
-    return count;
 }
 
 static void deliver_ops(lua_State *L, struct halo_lua *lua)
 {
     struct halo_op *op;
+    halo_drop_pushing(L, lua);
     while (lua->loop && (op = halo_loop_next(lua->loop))) {
         struct halo_task *task = op->user;
         if (!task) {
-            release_forgotten(L, lua, op);
+            lua->forget(L, lua, op);
             continue;
         }
-        int count = deliver(L, lua, op, task->current);
-        task->op = NULL;
+        lua->delivering = task;
+        int count = task->wait.kind->deliver(L, lua, task);
+        lua->delivering = NULL;
         halo_task_wake(lua, task, count);
     }
 }
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 
-struct run {
+struct halo_run {
     struct halo_lua *lua;
     struct halo_task *until;
     bool once;
     bool turned;
     bool deadlock;
+    bool stuck;
     int64_t timeout_ns;
 };
 
@@ -208,54 +211,78 @@ static void find_failures(lua_State *L, struct halo_lua *lua)
 {
     lua->failed_lately = false;
     halo_collect(L);
-    halo_task_report_lost(lua);
+    halo_report_lost(lua);
 }
 
 static void tell_interrupt(lua_State *L, struct halo_lua *lua)
 {
     atomic_store(&lua->interrupt, false);
     lua->interrupted = true;
+    lua->interrupts++;
     halo_task_cancel_all(L, lua);
 }
 
+static int raise_description(lua_State *L)
+{
+    halo_describe_all(L, lua_touserdata(L, 1));
+    return lua_error(L);
+}
+
+/* Pushes what the tasks are doing or, where memory is out, that. */
+static void describe(lua_State *L, struct halo_lua *lua)
+{
+    int status = lua_cpcall(L, raise_description, lua);
+    (void)status; /* always one or the other error */
+}
+
 /* Nothing is ready, in flight or timed, and tasks are alive: they wait for each other. */
-static void break_deadlock(lua_State *L, struct run *run)
+static void break_deadlock(lua_State *L, struct halo_run *run)
 {
     if (run->deadlock)
         luaL_error(L, "deadlock: tasks that were cancelled wait on");
     run->deadlock = true;
-    halo_task_describe_all(L, run->lua);
+    describe(L, run->lua);
     halo_task_cancel_all(L, run->lua);
 }
 
-static bool is_finished(const struct run *run)
+static bool is_finished(const struct halo_run *run)
 {
     if (run->once && !run->deadlock)
         return run->turned;
     return run->until ? halo_task_is_over(run->until) : run->lua->tasks == 0;
 }
 
-static void run_turn(lua_State *L, struct run *run)
+static void run_turn(lua_State *L, struct halo_run *run)
 {
     struct halo_lua *lua = run->lua;
     int64_t timeout_ns = lua->ready ? 0 : run->once ? run->timeout_ns : -1;
 
     if (lua->loop) {
+        halo_lua_check_forked(L, lua);
         halo_loop_turn(lua->loop, timeout_ns);
         if (atomic_load(&lua->interrupt))
             tell_interrupt(L, lua);
-        deliver_timers(lua);
+        ring_alarms(L, lua);
         deliver_ops(L, lua);
     }
     if (lua->lost)
-        halo_task_report_lost(lua);
+        halo_report_lost(lua);
     run->turned = true;
+}
+
+/* With once and nothing left to do. Returns false where the tasks can only wait for each other. */
+static bool wait_for_host(lua_State *L, struct halo_run *run)
+{
+    if (!run->once)
+        return false;
+    run->stuck = run->lua->tasks > 0 && halo_task_any_parked(L, run->lua);
+    return run->stuck || run->lua->tasks == 0;
 }
 
 static int run_loop(lua_State *L)
 {
-    struct run *run = lua_touserdata(L, 1);
-    struct halo_lua *lua = run->lua;
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_run *run = lua->run;
 
     for (;;) {
         run_ready(L, lua);
@@ -265,14 +292,38 @@ static int run_loop(lua_State *L)
             find_failures(L, lua);
         if (lua->ready || (lua->loop && halo_loop_busy(lua->loop)))
             run_turn(L, run);
-        else if (run->once && (lua->tasks == 0 || halo_task_any_parked(L, lua)))
-            break; /* the host may yet send on a channel, or release a semaphore */
+        else if (wait_for_host(L, run))
+            break;
         else
             break_deadlock(L, run);
     }
-    if (run->deadlock)
+    if (run->stuck)
+        describe(L, lua);
+    if (run->deadlock || run->stuck)
         lua_error(L); /* the description is on top */
     return 0;
+}
+
+/* A task ends by an error of the loop's own, which is on top of the stack. */
+static void give_up(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+{
+    const char *message = lua_tostring(L, -1);
+
+    if (task->co) { /* it has not ended yet */
+        halo_task_give_up(lua, task, message ? message : "an error in a finalizer");
+        leave(L, lua, task);
+    }
+    lua_pop(L, 1);
+}
+
+/* The call that waits for the operation gets the error in the place of a result. */
+static void give_error(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+{
+    task->wait.kind->drop(lua, task);
+    lua_pushnil(task->current);
+    lua_xmove(L, task->current, 1);
+    halo_push_mark(task->current);
+    halo_task_wake(lua, task, 3);
 }
 
 /*
@@ -282,49 +333,48 @@ static int run_loop(lua_State *L)
  */
 static bool recover(lua_State *L, struct halo_lua *lua)
 {
-    struct halo_op *op = lua->delivering;
-    struct halo_task *task = op ? op->user : lua->task;
+    struct halo_task *receiver = lua->delivering, *task = lua->task;
 
     lua->delivering = NULL;
     lua->task = NULL;
     lua->running = NULL;
-    if (!task)
-        return false;
-    if (!op) {
-        halo_task_abort(L, lua, task);
-        lua_pop(L, 1);
-        return true;
-    }
-    halo_op_release(lua->loop, op);
-    task->op = NULL;
-    lua_pushnil(task->current);
-    lua_xmove(L, task->current, 1);
-    halo_push_mark(task->current);
-    halo_task_wake(lua, task, 3);
-    return true;
+    if (receiver)
+        give_error(L, lua, receiver);
+    else if (task)
+        give_up(L, lua, task);
+    return receiver || task;
 }
 
-int halo_sched_run(lua_State *L, struct halo_lua *lua, struct halo_task *until, bool once,
-                   int64_t timeout_ns)
+enum halo_run_end halo_run(struct halo_lua *lua, struct halo_task *until, bool once,
+                           int64_t timeout_ns, int *status)
 {
-    struct run run = {.lua = lua, .until = until, .once = once, .timeout_ns = timeout_ns};
-    int status;
+    lua_State *L = lua->L;
+    struct halo_run run = {.lua = lua, .until = until, .once = once, .timeout_ns = timeout_ns};
 
-    if (lua->scheduling) {
-        lua_pushliteral(L, "the scheduler cannot run inside of itself, as in a finalizer");
-        return LUA_ERRRUN;
-    }
     lua->scheduling = true;
     lua->stepping = once;
-    do
-        status = lua_cpcall(L, run_loop, &run);
-    while (status != 0 && !run.deadlock && recover(L, lua));
+    lua->run = &run;
+    do {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, lua->run_loop);
+        *status = lua_pcall(L, 0, 0, 0); /* which needs no memory */
+    } while (*status != 0 && !run.deadlock && !run.stuck && recover(L, lua));
     lua->scheduling = lua->stepping = false;
     /* An interruption was for what ran, not for what a host may run next. */
-    if (lua->tasks == 0)
+    if (lua->tasks == 0) {
         atomic_store(&lua->interrupt, false);
+        lua->interrupts = 0;
+    }
     lua->delivering = NULL;
     lua->task = NULL;
     lua->running = NULL;
-    return status;
+    lua->run = NULL;
+    return run.stuck ? HALO_RUN_STUCK : *status ? HALO_RUN_ERROR : HALO_RUN_DONE;
+}
+
+void halo_open_scheduler(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_get(L);
+    lua_pushlightuserdata(L, lua);
+    lua_pushcclosure(L, run_loop, 1);
+    lua->run_loop = luaL_ref(L, LUA_REGISTRYINDEX);
 }

@@ -1,17 +1,14 @@
-/*
- * Tasks: their making and their end. A task that is alive is kept in a registry table together
- * with its coroutine; one that is over lives as long as somebody holds its Task, with the results
- * in the Task's environment table.
- */
+/* Tasks: their making and their end. */
+#include "tasks/task.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
-#include "tasks/group.h"
-#include "tasks/scheduler.h"
+#include "tasks/report.h"
 
-#define RESULTS_MAX 7000 /* of a task; LuaJIT's stack for a C function ends soon after */
+#define SOURCES_MAX 4096
 
 /* ---- making -------------------------------------------------------------------------------- */
 
@@ -24,13 +21,73 @@ static int anchor(lua_State *L, struct halo_lua *lua)
     return reference;
 }
 
-void halo_task_push(lua_State *L, struct halo_lua *lua, const struct halo_task *task)
+static void unanchor(lua_State *L, struct halo_lua *lua, int reference, int other)
 {
     lua_rawgeti(L, LUA_REGISTRYINDEX, lua->anchors);
-    lua_rawgeti(L, -1, task->anchor);
-    lua_remove(L, -2);
+    luaL_unref(L, -1, reference);
+    luaL_unref(L, -1, other); /* which may be LUA_NOREF */
+    lua_pop(L, 1);
 }
 
+/* Both or none: what is left of a making that ran out of memory in between goes now. */
+static void anchor_both(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+{
+    if (lua->half_made)
+        unanchor(L, lua, lua->half_made, LUA_NOREF);
+    task->co_anchor = lua->half_made = anchor(L, lua);
+    lua_pushvalue(L, -1);
+    task->anchor = anchor(L, lua);
+    lua->half_made = 0;
+}
+
+/* The name of a chunk is kept by the registry, once however many tasks it has spawned. */
+static const char *keep_source(lua_State *L, struct halo_lua *lua, const char *source)
+{
+    const char *kept = NULL;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->sources);
+    lua_pushstring(L, source);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    bool known = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    /* A program that makes chunks without end is not followed any further. */
+    if (known || lua->source_count < SOURCES_MAX)
+        kept = lua_tostring(L, -1);
+    if (kept && !known) {
+        lua->source_count++;
+        lua_pushboolean(L, 1);
+        lua_rawset(L, -3);
+        lua_pop(L, 1);
+    } else {
+        lua_pop(L, 2);
+    }
+    return kept;
+}
+
+/* Remembers the user's line that makes the task. */
+static void note_origin(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+{
+    lua_Debug ar;
+    for (int level = 1; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.currentline <= 0 || halo_is_own_source(ar.source))
+            continue;
+        task->spawned_line = ar.currentline;
+        task->spawned_source = keep_source(L, lua, ar.short_src);
+        return;
+    }
+}
+
+static void ring(lua_State *L, struct halo_lua *lua, struct halo_alarm *alarm)
+{
+    struct halo_task *task = (void *)((char *)alarm - offsetof(struct halo_task, alarm));
+    (void)L;
+    lua_pushboolean(task->current, 1);
+    halo_task_wake(lua, task, 1);
+}
+
+/* Whatever may fail for want of memory comes before the task is one. */
 struct halo_task *halo_task_new(lua_State *L, struct halo_lua *lua, int nargs)
 {
     struct halo_task *task = lua_newuserdata(L, sizeof(*task));
@@ -39,149 +96,133 @@ struct halo_task *halo_task_new(lua_State *L, struct halo_lua *lua, int nargs)
     lua_setmetatable(L, -2);
 
     lua_State *co = lua_newthread(L);
-    lua_checkstack(co, nargs + LUA_MINSTACK);
+    if (!halo_make_room(co, nargs)) {
+        lua_xmove(co, L, 1);
+        lua_error(L);
+    }
     task->type = halo_task_type;
-    task->timer.user = task;
+    task->alarm.ring = ring;
     task->co = task->current = co;
-    task->id = ++lua->next_id;
-    task->co_anchor = anchor(L, lua);
-    lua_pushvalue(L, -1);
-    task->anchor = anchor(L, lua);
+    note_origin(L, lua, task);
+    anchor_both(L, lua, task);
     lua_insert(L, -(nargs + 2));
 
+    task->id = ++lua->next_id;
     halo_push_mark(co);
     lua_xmove(L, co, nargs + 1);
-    if (lua->task) {
+    if (lua->task)
         task->parent_id = lua->task->id;
-        task->family = lua->task->family;
-        if (task->family)
-            task->family->live++;
-    }
     lua->tasks++;
     halo_task_wake(lua, task, nargs);
     return task;
 }
 
-/* ---- failure ------------------------------------------------------------------------------- */
-
-static void remember_failure(struct halo_lua *lua, struct halo_task *task)
+void halo_task_push(lua_State *L, struct halo_lua *lua, const struct halo_task *task)
 {
-    task->failed_order = lua->next_failure++;
-    task->failed_next = lua->failed;
-    task->failed_link = &lua->failed;
-    if (lua->failed)
-        lua->failed->failed_link = &task->failed_next;
-    lua->failed = task;
-    lua->failed_lately = true;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->anchors);
+    lua_rawgeti(L, -1, task->anchor);
+    lua_remove(L, -2);
 }
 
-void halo_task_claim(struct halo_task *task)
+void halo_task_let_go(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
-    if (!task->failed_link)
+    if (task->kept && halo_task_is_over(task))
+        unanchor(L, lua, task->anchor, LUA_NOREF);
+    task->kept = false;
+}
+
+void halo_task_help(struct halo_task *helper, struct halo_task *task)
+{
+    helper->helper_next = task->helpers;
+    helper->helper_link = &task->helpers;
+    if (task->helpers)
+        task->helpers->helper_link = &helper->helper_next;
+    task->helpers = helper;
+}
+
+static void leave_helped(struct halo_task *helper)
+{
+    if (!helper->helper_link)
         return;
-    *task->failed_link = task->failed_next;
-    if (task->failed_next)
-        task->failed_next->failed_link = task->failed_link;
-    task->failed_link = NULL;
+    *helper->helper_link = helper->helper_next;
+    if (helper->helper_next)
+        helper->helper_next->helper_link = helper->helper_link;
+    helper->helper_next = NULL;
+    helper->helper_link = NULL;
 }
 
-/* A failure that is to be printed, in the order in which they happened. */
-struct halo_report {
-    struct halo_report *next;
-    uint64_t order;
-    char *text;
-};
+/* ---- all of them --------------------------------------------------------------------------- */
 
-static void lose(struct halo_lua *lua, struct halo_task *task)
+void halo_task_each(lua_State *L, struct halo_lua *lua,
+                    void (*visit)(lua_State *, struct halo_lua *, struct halo_task *))
 {
-    struct halo_report **link = &lua->lost;
-    struct halo_report *report = malloc(sizeof(*report));
-
-    halo_task_claim(task);
-    lua->failures++;
-    if (!report)
-        return;
-    *report = (struct halo_report){.order = task->failed_order, .text = task->report};
-    task->report = NULL;
-    while (*link && (*link)->order < report->order)
-        link = &(*link)->next;
-    report->next = *link;
-    *link = report;
-}
-
-/* Without its title, which has the task's number in it. */
-static bool same_failure(const struct halo_report *a, const struct halo_report *b)
-{
-    const char *left = a->text ? strstr(a->text, " failed: ") : NULL;
-    const char *right = b && b->text ? strstr(b->text, " failed: ") : NULL;
-    return left && right && strcmp(left, right) == 0;
-}
-
-void halo_task_report_lost(struct halo_lua *lua)
-{
-    unsigned alike = 0;
-
-    if (lua->lost)
-        fflush(stdout);
-    while (lua->lost) {
-        struct halo_report *report = lua->lost;
-        lua->lost = report->next;
-        if (same_failure(report, lua->lost)) {
-            alike++;
-        } else {
-            fprintf(stderr, "%s\n", report->text ? report->text : "halo: a task failed");
-            if (alike > 0)
-                fprintf(stderr, "\tand %u more in the same way\n", alike);
-            alike = 0;
-        }
-        free(report->text);
-        free(report);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->anchors);
+    int count = (int)lua_objlen(L, -1);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, -1, i);
+        struct halo_task *task = lua_touserdata(L, -1);
+        if (task && task->co) /* it is not only kept by its group */
+            visit(L, lua, task);
+        lua_pop(L, 1);
     }
+    lua_pop(L, 1);
 }
 
-void halo_task_report(struct halo_lua *lua)
+static void cancel_one(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
-    while (lua->failed)
-        lose(lua, lua->failed);
-    halo_task_report_lost(lua);
+    if (task != lua->task)
+        halo_task_cancel(L, lua, task);
 }
 
-bool halo_is_cancellation(lua_State *L, const struct halo_lua *lua, lua_State *co)
+void halo_task_cancel_all(lua_State *L, struct halo_lua *lua)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
-    lua_pushvalue(co, -1);
-    lua_xmove(co, L, 1);
-    bool same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return same;
+    halo_task_each(L, lua, cancel_one);
 }
 
-/* A failure that somebody waits for is theirs. A scope raises its first one, and cancels the rest.
- */
-static bool is_awaited(const struct halo_task *task)
+bool halo_task_any_parked(lua_State *L, struct halo_lua *lua)
 {
-    return task->group || task->watched || task->joiners;
+    bool parked = false;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->anchors);
+    for (int i = (int)lua_objlen(L, -1); i > 0 && !parked; i--) {
+        lua_rawgeti(L, -1, i);
+        const struct halo_task *task = halo_to_type(L, -1, halo_task_type);
+        parked = task && task->wait.kind == &halo_wait_for_wake;
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return parked;
 }
 
-static void fail(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+const char *halo_task_state_name(const struct halo_task *task)
 {
-    char title[48];
-
-    task->was_cancelled = task->cancelled && halo_is_cancellation(L, lua, task->co);
-    if (task->was_cancelled)
-        return;
-    snprintf(title, sizeof(title), "halo: task %llu failed", (unsigned long long)task->id);
-    task->report = halo_traceback(L, task->co, title, task, 0);
-    if (!is_awaited(task))
-        remember_failure(lua, task);
+    static const char *const names[] = {"ready", "running", "waiting", "ended", "failed"};
+    return task->was_cancelled ? "cancelled" : names[task->state];
 }
 
 /* ---- the end ------------------------------------------------------------------------------- */
 
+/*
+ * A failure that somebody waits for is theirs. A group raises its first one, and cancels the rest.
+ */
+static bool is_awaited(const struct halo_task *task)
+{
+    return task->told || task->watched || task->joiners.first;
+}
+
+static void note_cancelled(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+{
+    task->was_cancelled = task->cancelled && halo_is_cancellation(L, lua, task->co);
+    if (!task->was_cancelled)
+        return;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->uncertain);
+    lua_xmove(L, task->co, 1);
+    task->was_uncertain = lua_rawequal(task->co, -1, -2);
+    lua_pop(task->co, 1);
+}
+
 /* Moves count values from the coroutine into a table that becomes the Task's environment. */
 static void keep_results(lua_State *L, struct halo_lua *lua, struct halo_task *task, int count)
 {
-    task->nresults = count;
     if (count == 0)
         return;
     halo_task_push(L, lua, task);
@@ -192,6 +233,41 @@ static void keep_results(lua_State *L, struct halo_lua *lua, struct halo_task *t
     }
     lua_setfenv(L, -2);
     lua_pop(L, 1);
+    task->nresults = count;
+}
+
+void halo_task_settle(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status)
+{
+    int count = task->started ? lua_gettop(task->co) - 1 : 0; /* without the mark at the bottom */
+
+    if (!task->started)
+        task->was_cancelled = true;
+    if (status != 0) {
+        count = 1;
+        note_cancelled(L, lua, task);
+        if (!task->was_cancelled)
+            halo_report_make(L, task);
+    }
+    if (!task->was_cancelled)
+        keep_results(L, lua, task, count);
+    task->status = (uint8_t)status;
+    task->state = status == 0 ? HALO_TASK_ENDED : HALO_TASK_FAILED;
+    if (status != 0 && !task->was_cancelled && !is_awaited(task))
+        halo_report_remember(lua, task);
+}
+
+void halo_task_give_up(struct halo_lua *lua, struct halo_task *task, const char *message)
+{
+    if (halo_task_is_over(task))
+        return;
+    task->state = HALO_TASK_FAILED;
+    task->wait.kind = NULL;
+    task->nresults = 0;
+    task->status = LUA_ERRMEM;
+    task->given_up = true;
+    halo_report_message(task, message);
+    if (!is_awaited(task))
+        halo_report_remember(lua, task);
 }
 
 int halo_task_push_outcome(lua_State *L, struct halo_lua *lua, int index)
@@ -200,13 +276,16 @@ int halo_task_push_outcome(lua_State *L, struct halo_lua *lua, int index)
 
     lua_pushboolean(L, task->state == HALO_TASK_ENDED && !task->was_cancelled);
     if (task->was_cancelled) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, task->was_uncertain ? lua->uncertain : lua->cancelled);
+        return 2;
+    }
+    if (task->given_up) {
+        lua_pushliteral(L, "not enough memory");
         return 2;
     }
     if (task->nresults > 0) {
         lua_getfenv(L, index);
         int results = lua_gettop(L);
-        luaL_checkstack(L, task->nresults, "too many results to join");
         for (int i = 1; i <= task->nresults; i++)
             lua_rawgeti(L, results, i);
         lua_remove(L, results);
@@ -214,47 +293,7 @@ int halo_task_push_outcome(lua_State *L, struct halo_lua *lua, int index)
     return 1 + task->nresults;
 }
 
-void halo_task_tell(struct halo_task *joiner, const struct halo_task *task)
-{
-    if (!task->report)
-        return;
-    free(joiner->cause);
-    joiner->cause = strdup(task->report);
-}
-
-/* Moves the outcome to a joiner; one that has no room for all of it is told so. */
-static int give_outcome(lua_State *L, struct halo_lua *lua, lua_State *joiner, int index)
-{
-    const struct halo_task *task = lua_touserdata(L, index);
-    int room = task->nresults + LUA_MINSTACK;
-
-    if (task->nresults > RESULTS_MAX || !lua_checkstack(L, room) || !lua_checkstack(joiner, room)) {
-        lua_pushboolean(joiner, 0);
-        lua_pushliteral(joiner, "too many results to join");
-        return 2;
-    }
-    int count = halo_task_push_outcome(L, lua, index);
-    lua_xmove(L, joiner, count);
-    return count;
-}
-
-static void wake_joiners(lua_State *L, struct halo_lua *lua, struct halo_task *task)
-{
-    if (!task->joiners)
-        return;
-    halo_task_push(L, lua, task);
-    int index = lua_gettop(L);
-    while (task->joiners) {
-        struct halo_task *joiner = task->joiners;
-        task->joiners = joiner->next;
-        joiner->joined = NULL;
-        halo_task_tell(joiner, task);
-        halo_task_wake(lua, joiner, give_outcome(L, lua, joiner->current, index));
-    }
-    lua_pop(L, 1);
-}
-
-void halo_task_free(struct halo_task *task)
+static void free_memory(struct halo_task *task)
 {
     free(task->callers);
     free(task->cause);
@@ -262,64 +301,28 @@ void halo_task_free(struct halo_task *task)
     task->cause = NULL;
 }
 
-static void retire(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+void halo_task_retire(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
-    halo_task_free(task);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->anchors);
-    luaL_unref(L, -1, task->co_anchor);
-    luaL_unref(L, -1, task->anchor);
-    lua_pop(L, 1);
+    leave_helped(task);
+    while (task->helpers) {
+        struct halo_task *helper = task->helpers;
+        leave_helped(helper);
+        halo_task_cancel(L, lua, helper);
+    }
+    halo_alarm_stop(lua, &task->alarm);
+    free_memory(task);
+    unanchor(L, lua, task->co_anchor, task->kept ? LUA_NOREF : task->anchor);
     task->co = task->current = NULL;
     lua->tasks--;
 }
-
-void halo_task_abort(lua_State *L, struct halo_lua *lua, struct halo_task *task)
-{
-    const char *message = lua_tostring(L, -1);
-    fprintf(stderr, "halo: task %llu was given up: %s\n", (unsigned long long)task->id,
-            message ? message : "an error in a finalizer");
-    lua->failures++;
-    if (!task->co)
-        return; /* it had ended already */
-    task->state = HALO_TASK_FAILED;
-    task->nresults = 0;
-    halo_group_leave(L, lua, task, true);
-    while (task->joiners) {
-        struct halo_task *joiner = task->joiners;
-        task->joiners = joiner->next;
-        joiner->joined = NULL;
-        lua_pushboolean(joiner->current, 0);
-        lua_pushliteral(joiner->current, "the task was given up");
-        halo_task_wake(lua, joiner, 2);
-    }
-    retire(L, lua, task);
-}
-
-void halo_task_end(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status)
-{
-    int count = task->started ? lua_gettop(task->co) - 1 : 0; /* without the mark at the bottom */
-
-    if (status != 0) {
-        count = 1;
-        fail(L, lua, task);
-    }
-    keep_results(L, lua, task, count);
-    task->state = status == 0 ? HALO_TASK_ENDED : HALO_TASK_FAILED;
-    task->waits = NULL;
-    halo_group_leave(L, lua, task, status != 0 && !task->was_cancelled);
-    wake_joiners(L, lua, task);
-    retire(L, lua, task);
-}
-
-/* ---- collection ---------------------------------------------------------------------------- */
 
 /* Nobody can join a Task that is collected: a failure of it that nobody knows is told soon. */
 int halo_task_gc(lua_State *L)
 {
     struct halo_task *task = lua_touserdata(L, 1);
     if (task->failed_link)
-        lose(halo_lua_self(L), task);
-    halo_task_free(task);
+        halo_report_lose(halo_lua_self(L), task);
+    free_memory(task);
     free(task->report);
     task->report = NULL;
     return 0;

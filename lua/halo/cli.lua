@@ -88,7 +88,7 @@ local function run(chunk, message, ...)
   end
   local silent, reported
   local ok, report = xpcall(chunk, function(value)
-    silent = value == nil or value == core.cancelled
+    silent = value == nil or value == core.cancelled or value == core.uncertain
     local text = core.report("halo", value)
     reported = true
     return text

@@ -29,7 +29,8 @@ function halo.run(fn, ...)
   return settle(core.run(fn, ...))
 end
 
----Starts a task. It runs when the current one waits the next time.
+---Starts a task. It runs when the current one waits the next time. Scopes and timeouts around this
+---call do not end it; scope:spawn() starts one that they do.
 ---@param fn fun(...): ...
 ---@param ... any passed to fn
 ---@return halo.Task
@@ -184,10 +185,18 @@ function halo.tasks()
   return roots
 end
 
+local function describe_cancellation()
+  return core.interrupted() and "interrupted" or "cancelled"
+end
+
+local MAYBE = ": what was under way may have happened, or not"
+
 core.cancelled.message = "cancelled"
-setmetatable(core.cancelled, {
+core.uncertain.message = "cancelled" .. MAYBE
+setmetatable(core.cancelled, { __tostring = describe_cancellation })
+setmetatable(core.uncertain, {
   __tostring = function()
-    return core.interrupted() and "interrupted" or "cancelled"
+    return describe_cancellation() .. MAYBE
   end,
 })
 

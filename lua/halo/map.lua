@@ -28,12 +28,8 @@ local function check_functions(fns, name)
   end
 end
 
--- Not getmetatable(), which LuaJIT compiles wrongly for the files of io.
-local metatable_of = debug.getmetatable
-
-local function is_iterator(list)
-  return type(list) == "function" or (metatable_of(list) or {}).__call ~= nil
-end
+-- Not by getmetatable(), which LuaJIT compiles wrongly for the files of io.
+local is_iterator = core.is_callable
 
 ---What the workers of one map over an iterator share. One at a time is in the iterator; the others
 ---run fn, or stand by. Whoever has got an item runs fn with it at once, having seen to it that

@@ -25,10 +25,9 @@ end
 
 ---Waits until all members are over; a failure or a cancellation of the running task cancels them.
 ---@param any boolean? the first end of any is enough: the others are cancelled then
----@param seconds number?
 ---@return halo.Task? first the first member that ended, with any
-local function supervise(group, any, seconds)
-  local ok, err = core.group_wait(group, any, seconds)
+local function supervise(group, any)
+  local ok, err = core.group_wait(group, any)
   local live, first, failed = core.group_state(group)
   if live > 0 then
     cancel_all(group)
@@ -49,6 +48,10 @@ local function check_function(value, position, name)
 end
 
 ---@class halo.Scope
+---@field private group userdata
+---@field private ended boolean
+---@field private defers function[]|false
+---@field private failed any[]?
 local Scope = {}
 Scope.__index = Scope
 
@@ -57,11 +60,51 @@ Scope.__index = Scope
 ---@param ... any passed to fn
 ---@return halo.Task
 function Scope:spawn(fn, ...)
-  if self.ended then
-    core.raise("this scope has ended: its tasks are over")
-  end
   check_function(fn, 1, "spawn")
   return core.group_spawn(self.group, fn, ...)
+end
+
+---Calls fn when the scope's last task has ended, however that was, before halo.scope returns. What
+---was deferred last is called first. It is shielded: it may wait, also after a cancellation.
+---@param fn fun()
+function Scope:defer(fn)
+  check_function(fn, 1, "defer")
+  if self.ended then
+    core.raise("this scope has ended: nothing can be deferred to its end")
+  end
+  self.defers = self.defers or {}
+  table.insert(self.defers, fn)
+end
+
+---What has failed in the scope, of its tasks and what was deferred, in that order: the first is
+---what halo.scope raises. The cancelled ones are not among them.
+---@return any[] # the errors
+function Scope:failures()
+  local errors = {}
+  for i, task in ipairs(core.group_failures(self.group)) do
+    errors[i] = select(2, core.outcome(task))
+  end
+  for _, err in ipairs(self.failed or {}) do
+    table.insert(errors, err)
+  end
+  return errors
+end
+
+---Runs what was deferred. The first error is returned, unless there is one already.
+---@async
+local function run_defers(self, ok, err)
+  core.shield(1)
+  self.failed = {}
+  while #self.defers > 0 do
+    local note = ok and core.note or core.note_also
+    local done, failure = xpcall(table.remove(self.defers), note)
+    if not done then
+      table.insert(self.failed, failure)
+      ok, err = false, ok and failure or err
+    end
+  end
+  core.shield(-1)
+  return ok, err
 end
 
 ---Cancels the scope's tasks.
@@ -70,18 +113,21 @@ function Scope:cancel()
 end
 
 ---Runs fn(scope, ...) and returns when it and every task that scope:spawn() started have ended.
----The first failure cancels the others and is raised.
+---The first failure cancels the others and is raised; its report tells of those that follow.
 ---@async
 ---@param fn fun(scope: halo.Scope, ...): ...
 ---@return ... # what fn returns
 function scope.scope(fn, ...)
   check_function(fn, 1, "scope")
   local group = core.group()
-  local self = setmetatable({ group = group, ended = false }, Scope)
+  local self = setmetatable({ group = group, ended = false, defers = false }, Scope)
   local body = core.group_spawn(group, function(...)
     return fn(self, ...)
   end, ...)
   local ok, err = guard(supervise, group)
+  if self.defers then
+    ok, err = run_defers(self, ok, err)
+  end
   self.ended = true
   if not ok then
     error(err, 0)
@@ -114,11 +160,11 @@ function scope.timeout(seconds, fn, ...)
     core.raise("bad argument #1 to 'timeout' (a number of seconds expected)")
   end
   check_function(fn, 2, "timeout")
-  local group = core.group()
+  local group = core.group(seconds)
   local task = core.group_spawn(group, fn, ...)
-  local ok, err = core.group_wait(group, false, seconds)
-  local late = core.group_state(group) > 0
-  if late then
+  local ok, err = core.group_wait(group)
+  local live, _, _, late = core.group_state(group)
+  if live > 0 then
     cancel_all(group)
   end
   local status = core.status(task)
@@ -143,14 +189,14 @@ function scope.shield(fn, ...)
   return unshield(guard(fn, ...))
 end
 
----True for the value that a cancelled task's calls raise.
+---True for the values that a cancelled task's calls raise.
 ---@param err any
 ---@return boolean
 function scope.is_cancelled(err)
-  return err == core.cancelled
+  return err == core.cancelled or err == core.uncertain
 end
 
-scope.supervise = supervise
 scope.check_function = check_function
+scope.supervise = supervise
 
 return scope

@@ -7,13 +7,18 @@ local error, mark = error, core.mark
 
 local wait = {}
 
----Of true and results, or false and an error: returns the results or raises the error.
+---Of true and results, or false and an error: returns the results or raises the error. A task that
+---ended meanwhile with many results leaves them to be fetched.
 ---@return ...
 function wait.settle(ok, ...)
   if ok then
     return ...
   end
-  error((...), 0)
+  local err, task = ...
+  if err == mark then
+    return wait.settle(core.outcome(task))
+  end
+  error(err, 0)
 end
 
 ---Of nil, message, code: returns them, or raises where they stand for a cancellation.

@@ -207,10 +207,10 @@ end
 ---@return string? code
 local function read(self, node)
   if self.closed then
-    return true -- with nothing in it
+    return true -- with nothing in it: the walk is over
   end
   local row, count, ino, dev = list(self, node)
-  if node.known then
+  if node.known or self.closed then
     return true -- the walk could not wait for this task, and was faster
   elseif not row then
     return refused(count, ino) -- they are the message and the code
@@ -244,7 +244,7 @@ function read_ahead(self)
       return
     end
     if not node.task and not node.entered then
-      node.task = core.spawn(read_then_ahead, self, node)
+      node.task = core.spawn_helper(read_then_ahead, self, node)
     end
     node = node.after
   end
@@ -260,7 +260,7 @@ local function read_now(self, node)
   self.lag = self.lag * LAG_KEPT + math.min(lag, LAG_COUNTED_S)
   if self.lag > LAG_MAX_S then
     self.lag = 0
-    self.ahead = pcall(core.group) and AHEAD_TURNS or 0 -- where there are tasks to wait for
+    self.ahead = core.can_wait() and AHEAD_TURNS or 0
   end
   return ok, message, code
 end
@@ -278,10 +278,16 @@ local function read_in_turn(self, node)
   local ok, message, code
   self.ahead = math.max(self.ahead - 1, 0)
   node.entered = true
-  if node.task and (is_over(node.task) or pcall(core.group)) then
-    ok, message, code = settle(core.join(node.task))
+  local helper, joined = node.task, false
+  if helper and (is_over(helper) or core.can_wait()) then
+    joined, ok, message, code = core.join(helper)
     node.task = false
-  else
+    if not joined and (joined == nil or core.status(helper) ~= "cancelled") then
+      error(ok, 0) -- this task was cancelled, or prune has failed
+    end
+    node.known = joined and node.known -- a helper that was cancelled may have got halfway
+  end
+  if not joined then
     ok, message, code = read_now(self, node)
   end
   self.first, node.after = node.after, false -- which would keep all that comes next in memory
@@ -317,6 +323,7 @@ end
 ---In a task that was cancelled the close is carried out, and raises all the same.
 local function close_root(self)
   local file = self.file
+  self.closed = true
   if file then
     self.file = nil
     pcall(core.close, file)

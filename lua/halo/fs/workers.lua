@@ -54,7 +54,7 @@ end
 ---@async
 ---@param self halo.fs.Workers
 function workers.run(self, fn, a, b, c)
-  if not pcall(core.group) then
+  if not core.can_wait() then
     self:add(fn, a, b, c)
     return work(self)
   end

@@ -1,0 +1,218 @@
+/*
+ * Awaiting operations. What the kernel still holds when nobody waits for it any more is let go of,
+ * never freed: the operation's record stays until its own completion, and with it what it points
+ * to. Halo's buffers are lent for as long.
+ */
+#include "fs/await.h"
+
+#include <sys/file.h>
+
+#include "fs/buffer.h"
+#include "fs/result.h"
+#include "tasks/task.h"
+
+/* ---- buffers ------------------------------------------------------------------------------- */
+
+#define BUFFER_INDEX 2 /* among the arguments of every call that takes one */
+
+/* A halo.buffer is the operation's from now on, or no more: the call's argument, whatever it is. */
+static void lend(const struct halo_op *op, struct halo_lua_buffer *buffer, int by)
+{
+    enum halo_op_code kind = halo_op_kind(op);
+
+    if (kind == HALO_OP_WRITE && (op->flags & HALO_WRITE_FROM))
+        buffer->writers += (uint32_t)by;
+    if ((kind == HALO_OP_READ || kind == HALO_OP_READFILE) && (op->flags & HALO_READ_INTO))
+        buffer->readers += (uint32_t)by;
+}
+
+static void release(struct halo_lua *lua, struct halo_op *op, lua_State *co)
+{
+    lend(op, lua_touserdata(co, BUFFER_INDEX), -1);
+    halo_op_release(lua->loop, op);
+}
+
+/* An operation came back that nobody waits for: see anchor_arguments(). */
+static void forget(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+{
+    if (op->anchor) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, op->anchor);
+        lua_rawgeti(L, -1, BUFFER_INDEX);
+        lend(op, lua_touserdata(L, -1), -1);
+        lua_pop(L, 2);
+        luaL_unref(L, LUA_REGISTRYINDEX, op->anchor);
+    }
+    halo_op_release(lua->loop, op);
+}
+
+/* ---- cancellation -------------------------------------------------------------------------- */
+
+/* A worker may be writing to the record, so that its kind must do to tell. */
+static bool uses_lua_memory(const struct halo_op *op)
+{
+    enum halo_op_code kind = halo_op_kind(op);
+    return kind == HALO_OP_READ || kind == HALO_OP_READFILE || kind == HALO_OP_WRITE ||
+           kind == HALO_OP_SETXATTR || kind == HALO_OP_FSETXATTR;
+}
+
+static bool changes_names(const struct halo_op *op)
+{
+    switch (halo_op_kind(op)) {
+    case HALO_OP_RENAME:
+    case HALO_OP_REMOVE:
+    case HALO_OP_MKDIR:
+    case HALO_OP_RMDIR:
+    case HALO_OP_LINK:
+    case HALO_OP_SYMLINK:
+    case HALO_OP_MKNOD:
+    case HALO_OP_COPYFILE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What a task must have done whether it was cancelled or not. */
+static bool is_clean_up(const struct halo_op *op)
+{
+    enum halo_op_code kind = halo_op_kind(op);
+    return kind == HALO_OP_CLOSE || (kind == HALO_OP_LOCK && op->flags == LOCK_UN);
+}
+
+struct anchoring {
+    struct halo_op *op;
+    lua_State *co;
+};
+
+static int anchor(lua_State *L)
+{
+    const struct anchoring *anchoring = lua_touserdata(L, 1);
+    lua_State *co = anchoring->co;
+    int count = lua_gettop(co);
+
+    lua_createtable(L, count, 0);
+    for (int i = 1; i <= count; i++) {
+        lua_pushvalue(co, i);
+        lua_xmove(co, L, 1);
+        lua_rawseti(L, -2, i);
+    }
+    anchoring->op->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+/*
+ * The task goes on at once, so that the values it had kept on its stack must be kept elsewhere
+ * while the kernel uses them. False where memory is out.
+ */
+static bool anchor_arguments(lua_State *L, struct halo_op *op, lua_State *co)
+{
+    struct anchoring anchoring = {.op = op, .co = co};
+
+    if (!uses_lua_memory(op) || lua_cpcall(L, anchor, &anchoring) == 0)
+        return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+/* The result of an operation that has ended is the task's: nothing that was taken is lost. */
+static int leave(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+{
+    struct halo_op *op = task->wait.on;
+
+    if (halo_op_has_ended(op))
+        return LUA_NOREF;
+    if (!anchor_arguments(L, op, task->current)) {
+        halo_op_cancel(lua->loop, op); /* it ends soon, and the task goes on then */
+        return LUA_NOREF;
+    }
+    op->user = NULL;
+    if (is_clean_up(op))
+        return lua->cancelled;
+    halo_op_abandon(lua->loop, op);
+    bool undone = halo_op_has_ended(op) && op->result < 0;
+    return changes_names(op) && !undone ? lua->uncertain : lua->cancelled;
+}
+
+/* The call was made in a task that had been cancelled already. */
+static int refuse(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+{
+    if (!is_clean_up(op) || !halo_op_submit(lua->loop, op, 0))
+        halo_op_release(lua->loop, op);
+    return halo_give_cancelled(L, lua);
+}
+
+/* ---- results ------------------------------------------------------------------------------- */
+
+/* Where there is no room for the result, or no memory, the scheduler abandons the operation. */
+static int deliver(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+{
+    struct halo_op *op = task->wait.on;
+    lua_State *co = task->current;
+    int count;
+
+    if (halo_result_is_plain(op)) {
+        count = halo_push_result(co, lua, op, co);
+    } else {
+        int top = lua_gettop(L);
+        count = halo_push_result(L, lua, op, co);
+        lua_xmove(L, co, count);
+        lua_settop(L, top); /* what it took to make them */
+    }
+    release(lua, op, co);
+    return count;
+}
+
+/*
+ * Pushes the result of an operation to the call itself. Memory may be out: the error goes through
+ * here, and the operation stays behind for halo_drop_pushing().
+ */
+static int push_own_result(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+{
+    if (!halo_result_is_plain(op)) {
+        halo_drop_pushing(L, lua);
+        if (!lua->pushing) {
+            lua->pushing = op;
+            lua->pushing_at = (uintptr_t)__builtin_frame_address(0);
+        }
+    }
+    int count = halo_push_result(L, lua, op, L);
+    if (lua->pushing == op)
+        lua->pushing = NULL;
+    halo_op_release(lua->loop, op);
+    return count;
+}
+
+static void drop(struct halo_lua *lua, struct halo_task *task)
+{
+    struct halo_op *op = task->wait.on;
+    halo_op_abandon(lua->loop, op);
+    release(lua, op, task->current);
+}
+
+static const struct halo_wait_kind wait_for_op = {
+    .what = "operation", .cancel = leave, .deliver = deliver, .drop = drop};
+
+int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+{
+    bool suspend = halo_can_wait(L, lua);
+    unsigned flags = suspend && (lua->ready || lua->stepping) ? 0 : HALO_ALONE;
+
+    if (halo_is_cancelled(L, lua))
+        return refuse(L, lua, op);
+    if (!halo_op_submit(lua->loop, op, flags)) {
+        int count = push_own_result(L, lua, op);
+        return suspend && halo_should_yield(lua) ? halo_let_others(L, lua, count) : count;
+    }
+    if (!suspend) {
+        halo_op_wait(lua->loop, op);
+        return push_own_result(L, lua, op);
+    }
+    lend(op, lua_touserdata(L, BUFFER_INDEX), 1);
+    op->user = lua->task;
+    return halo_park(L, lua, &wait_for_op, halo_op_name(op), op);
+}
+
+void halo_open_await(lua_State *L)
+{
+    halo_lua_get(L)->forget = forget;
+}

@@ -1,0 +1,20 @@
+/*
+ * await.h: the way of an operation from a call into the scheduler and back. Where the calling
+ * coroutine cannot be suspended (a table.sort comparison, a C callback, no task at all), the call
+ * waits on the spot; other tasks' results are kept until the scheduler has its turn again.
+ */
+#ifndef HALO_FS_AWAIT_H
+#define HALO_FS_AWAIT_H
+
+#include "tasks/wait.h"
+
+/*
+ * Runs an operation: submits it and suspends the task, or waits for it where that is not possible,
+ * or has its result at once. In a task that was cancelled nothing is done but to give the
+ * cancellation; a close and an unlock are carried out before. The caller returns what this returns.
+ */
+int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op);
+
+void halo_open_await(lua_State *L);
+
+#endif

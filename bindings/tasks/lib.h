@@ -1,0 +1,12 @@
+/* lib.h: the functions that Lua's side of halo is built on: tasks and time, and the runtime itself.
+ */
+#ifndef HALO_TASKS_LIB_H
+#define HALO_TASKS_LIB_H
+
+#include <lua.h>
+
+/* Each adds its functions to the table on top of the stack. */
+void halo_open_tasks(lua_State *L);
+void halo_open_runtime(lua_State *L);
+
+#endif

@@ -1,0 +1,35 @@
+-- C programs of spec/support/ that are hosts of halo: built against the library under test.
+
+local command = require "spec.support.command"
+
+local quote, run = command.quote, command.run
+
+local host_program = {}
+
+local function flags_of(package)
+  return (run(("pkg-config --cflags --libs %s"):format(package)):gsub("%s+$", ""))
+end
+
+---Builds spec/support/NAME.c. Nil and a reason where that is not possible.
+---@param name string
+---@param more string? further flags
+---@return string? program
+---@return string? reason
+function host_program.build(name, more)
+  local compiler = command.exists("cc") and "cc" or command.exists("gcc") and "gcc"
+  if not compiler or not command.exists "pkg-config" then
+    return nil, "there is no C compiler"
+  end
+  local program = ("%s/%s"):format(command.build_dir, name)
+  local sanitize = os.getenv "SANITIZE" or ""
+  local _, stderr, status = run(table.concat({
+    compiler, "-std=gnu11 -O1 -g -Wall -Wextra -D_GNU_SOURCE= -pthread -Ibindings -Icore",
+    sanitize ~= "" and "-fsanitize=" .. sanitize or "", "-o", quote(program),
+    quote(("spec/support/%s.c"):format(name), command.build_dir .. "/libhalo.a"),
+    more or "", flags_of "luajit", flags_of "liburing", "-lm",
+  }, " "))
+  assert(status == 0, stderr)
+  return program
+end
+
+return host_program
