@@ -247,7 +247,8 @@ static void advance(struct halo_op *op)
     /* With O_APPEND a write goes to the end, wherever the position is. */
     if (file->stream || (writes && (file->flags & O_APPEND)) || (op->abandoned && !writes))
         return;
-    if (op->done > 0 && !file->sought)
+    op->advanced = op->done > 0 && !file->sought;
+    if (op->advanced)
         move_position(file, op->offset + op->done);
 }
 
@@ -341,20 +342,35 @@ void halo_files_leave(struct halo_op *op, struct halo_list *ready)
 
 /* ---- what nobody has taken ----------------------------------------------------------------- */
 
+/* Another may have read on meanwhile; then what was read is not to be had again. */
+static void move_back(struct halo_op *op)
+{
+    if (op->advanced && op->slot->position == op->offset + op->done)
+        move_position(op->slot, op->offset);
+    op->advanced = false;
+}
+
 void halo_file_keep(struct halo_op *op)
 {
     struct halo_kept *kept = (struct halo_kept *)op->storage;
-    struct halo_kept **last = &op->slot->kept;
+    struct halo_kept **place;
 
-    if (!is_open_still(op))
+    if (op->result <= 0 || !op->slot || !is_open_still(op))
         return;
-    while (*last)
-        last = &(*last)->next;
-    kept->next = NULL;
-    kept->start = sizeof(*kept);
-    kept->end = halo_op_is(op, HALO_OP_READ) ? kept->start + op->done : (size_t)op->result;
-    kept->stored = op->stored;
-    *last = kept;
+    if (!op->headed) {
+        move_back(op);
+        return;
+    }
+    for (place = &op->slot->kept; *place && (*place)->seq < op->seq; place = &(*place)->next)
+        continue;
+    *kept = (struct halo_kept){
+        .next = *place,
+        .seq = op->seq,
+        .start = sizeof(*kept),
+        .end = halo_op_is(op, HALO_OP_READ) ? sizeof(*kept) + op->done : (size_t)op->result,
+        .stored = op->stored,
+    };
+    *place = kept;
     op->storage = NULL;
     op->stored = 0;
     op->result = 0;

@@ -25,6 +25,7 @@ enum halo_side { HALO_SIDE_READ, HALO_SIDE_WRITE, HALO_SIDE_SYNC, HALO_SIDES };
 /* What nobody has taken, at the start of the storage of the operation that brought it. */
 struct halo_kept {
     struct halo_kept *next;
+    uint64_t seq;      /* of that operation */
     size_t start, end; /* bytes, from the start of the storage; or how many entries are there */
     size_t stored;     /* bytes in all */
 };
@@ -99,14 +100,17 @@ bool halo_file_may_start(struct halo_op *op);
 /* Ends an operation on its files. Those that may start now are appended to ready. */
 void halo_files_leave(struct halo_op *op, struct halo_list *ready);
 /*
- * The result of an operation has been taken, or kept: the position moves, and the next one has its
- * turn, which is appended to ready. Nothing happens for an operation that had no turn.
+ * An operation has ended: the position moves, and the next one has its turn, which is appended to
+ * ready. Nothing happens for an operation that had no turn.
  */
 void halo_file_pass_turn(struct halo_op *op, struct halo_list *ready);
 /* A write has been abandoned half-way: what must follow it is held until it leaves. */
 void halo_file_let_stray(struct halo_op *op);
 
-/* Takes the result of an operation, which nobody wants, out of its record to the file's front. */
+/*
+ * Takes the result of an operation, which nobody wants, out of its record to the file's front; what
+ * was read at a plain file's position is there to be read again.
+ */
 void halo_file_keep(struct halo_op *op);
 /* Puts what the file has kept back into the storage of an operation; false where it has nothing. */
 bool halo_file_take_kept(struct halo_op *op);

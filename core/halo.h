@@ -185,6 +185,7 @@ struct halo_op {
     bool pool_only;                /* the ring cannot or must not do it */
     bool refused;                  /* the ring answered that it does not know how */
     bool sequential;               /* has, or waits for, its turn at the file's position */
+    bool advanced;                 /* and has moved it */
     bool straying;                 /* a write that goes on although nobody waits for it */
     bool polled;                   /* the stream was found ready */
     bool counted;                  /* it is one of max_in_flight */

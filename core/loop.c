@@ -235,10 +235,7 @@ struct halo_op *halo_loop_next(struct halo_loop *loop)
 {
     for (;;) {
         struct halo_op *op = halo_list_take(&loop->completed);
-        if (!op)
-            return NULL;
-        halo_op_settle(loop, op);
-        if (op->user != loop)
+        if (!op || op->user != loop)
             return op;
         halo_op_release(loop, op); /* the loop's own: what was dropped, or is taken back */
     }
@@ -253,7 +250,6 @@ void halo_op_wait(struct halo_loop *loop, struct halo_op *op)
             collect(loop, -1);
     }
     halo_list_remove(op);
-    halo_op_settle(loop, op);
 }
 
 struct halo_timer *halo_loop_next_timer(struct halo_loop *loop)

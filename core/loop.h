@@ -32,7 +32,9 @@ struct halo_loop {
     struct halo_list answered;             /* by the engine, to be worked off */
     struct halo_list backlog;              /* waiting for room in the engine, in order */
     struct halo_list paused;               /* to be tried again when the pause timer runs out */
+    struct halo_list ready;                /* have waited at a file, and may start */
     struct halo_list completed;            /* ended, to be handed on */
+    bool starting;                         /* those in ready */
     uint32_t running;                      /* with the engine, polls excepted */
     uint32_t slow_running;                 /* of those, on places that may be slow, */
     uint32_t slow_waiting;                 /* and such that wait for their share */

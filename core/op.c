@@ -19,25 +19,36 @@
 static bool start(struct halo_loop *loop, struct halo_op *op);
 static void hand_back(struct halo_loop *loop, struct halo_op *op);
 
-static void start_all(struct halo_loop *loop, struct halo_list *ready)
+/* A loop and no recursion: those who end at once let others start in their turn. */
+static void start_ready(struct halo_loop *loop)
 {
     struct halo_op *op;
 
-    while ((op = halo_list_take(ready))) {
+    if (loop->starting)
+        return;
+    loop->starting = true;
+    while ((op = halo_list_take(&loop->ready))) {
         op->state = HALO_OP_WAITING;
         if (halo_file_may_start(op) && start(loop, op))
             hand_back(loop, op);
     }
+    loop->starting = false;
+}
+
+static void keep_unclaimed(struct halo_op *op)
+{
+    if (op->abandoned && op->row->unclaimed == HALO_UNCLAIMED_KEEP)
+        halo_file_keep(op);
 }
 
 static void retire(struct halo_loop *loop, struct halo_op *op)
 {
-    struct halo_list ready = {0};
-
     op->state = HALO_OP_DONE;
     loop->stats.retired++;
-    halo_files_leave(op, &ready);
-    start_all(loop, &ready);
+    keep_unclaimed(op);
+    halo_file_pass_turn(op, &loop->ready);
+    halo_files_leave(op, &loop->ready);
+    start_ready(loop);
 }
 
 /* In this order: whoever has waited for this one may end at once, and comes behind it. */
@@ -45,21 +56,6 @@ static void hand_back(struct halo_loop *loop, struct halo_op *op)
 {
     halo_list_append(&loop->completed, op);
     retire(loop, op);
-}
-
-static void keep_unclaimed(struct halo_op *op)
-{
-    if (op->abandoned && op->headed && op->result > 0)
-        halo_file_keep(op);
-}
-
-void halo_op_settle(struct halo_loop *loop, struct halo_op *op)
-{
-    struct halo_list ready = {0};
-
-    keep_unclaimed(op);
-    halo_file_pass_turn(op, &ready);
-    start_all(loop, &ready);
 }
 
 /* ---- complete ------------------------------------------------------------------------------ */
@@ -314,7 +310,6 @@ bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
     if (!start(loop, op))
         return true;
     retire(loop, op);
-    halo_op_settle(loop, op);
     return false;
 }
 

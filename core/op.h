@@ -5,9 +5,8 @@
  *     start      it has its turn: at once on this thread, or
  *     dispatch     to the engine, or to a queue where that has no room, see dispatch.h
  *     complete   the engine's answer: done, or another round
- *     retire     it has ended and leaves its files, which lets others start
- *     settle     its result is taken, or kept for another: its turn passes on
- *     release    the record goes back; what nobody has taken is undone
+ *     retire     it has ended, gives its turn on and leaves its files, which lets others start
+ *     release    the record goes back; what nobody has taken is kept for another, or undone
  *
  * All but dispatch and complete are in halo.h for the caller, or happen behind it.
  */
@@ -18,9 +17,6 @@
 
 /* Works off the engine's answer to an operation, which stands in op->result. */
 void halo_op_complete(struct halo_loop *loop, struct halo_op *op);
-/* The operation is handed back to its owner. */
-void halo_op_settle(struct halo_loop *loop, struct halo_op *op);
-
 static inline bool halo_op_is_under_way(const struct halo_op *op)
 {
     return op && op->state != HALO_OP_FREE && op->state != HALO_OP_FILLING &&

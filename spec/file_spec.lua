@@ -299,7 +299,7 @@ describe("a File", function()
         local tasks = {}
         for i = 1, 300 do
           tasks[i] = halo.spawn(function()
-            local ok = file:fdatasync()
+            local ok = file:fadvise "normal"
             queued()
             return ok
           end)

@@ -351,14 +351,19 @@ static enum halo_step lock_finish(struct halo_loop *loop, struct halo_op *op, in
     return HALO_STEP_DONE;
 }
 
-/* Back to what the handle held before, if anything. */
+/* Back to what the handle held before, if anything; which waits only for another machine. */
 static bool lock_undo(struct halo_loop *loop, struct halo_op *op)
 {
-    (void)loop;
-    if (op->flags & LOCK_UN)
+    const struct halo_file *file = halo_files_find_open(&loop->files, op->file);
+
+    if (!file || (op->flags & LOCK_UN))
         return false;
     op->flags = op->offset ? (uint32_t)op->offset : LOCK_UN;
-    return true;
+    if (!file->local)
+        return true;
+    op->fd = file->fd;
+    lock_finish(loop, op, lock_block(op));
+    return false;
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */
