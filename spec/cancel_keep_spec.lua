@@ -10,7 +10,7 @@ local temp = require "spec.support.temp"
 
 local fs = halo.fs
 
-local RECORDS = tasks.rounds(3000)
+local RECORDS = tasks.rounds(2000)
 local RECORD_BYTES = 8
 local TINY_S = 0.0007
 local PATIENCE_S = 5
