@@ -252,7 +252,8 @@ describe_faults("calls that are interrupted #slow", function()
       function()
         local rules = { { call, errno = EINTR, path = "victim" } }
         local ways = { "%s", "halo.spawn(function() halo.sleep(20) end) %s" }
-        for _, wrapped in ipairs { ways[i % 2 + 1], call == "pread" and ways[(i + 1) % 2 + 1] or nil } do
+        local other = call == "pread" and ways[(i + 1) % 2 + 1] or nil
+        for _, wrapped in ipairs { ways[i % 2 + 1], other } do
           local log = dir:file("log")
           local body = "io.write 'ready\\n' io.stdout:flush() " .. wrapped:format(script)
           local process = command.start(faults.line(rules, script_line(body), log))
