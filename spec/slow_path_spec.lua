@@ -13,8 +13,8 @@ local SLOW_MS = 150
 local LATE_S = 0.1
 local TICK_S = 0.002
 local ATTEMPTS = 3 -- a machine that is busy with other things may need more than one
-local COPY_S = 3
-local READDIRS = 80 -- one after the other, as the directory is locked
+local COPY_S = 2
+local READDIRS = 60 -- one after the other, as the directory is locked
 
 -- The other engines try nothing on the loop's thread.
 local tries = (os.getenv "HALO_ENGINE" or "") ~= "ring" and os.getenv "HALO_ENGINE" ~= "pool"
@@ -139,25 +139,38 @@ describe("a path that leads into a slow place #slow", function()
     assert(fs.chdir(dir.root))
   end)
 
-  for way, path_of in pairs(tries and ways or {}) do
-    it("holds up nobody " .. way, function()
-      assert_prompt(function()
-        -- At a time: who is late tells of them all.
-        halo.map({ "stat", "stat_field", "lstat", "open", "readfile", "missing", "readlink",
-          "rename", "mkdir", "remove", "copy_from", "lines" }, function(name)
-          if calls[name] then
-            calls[name](path_of("file-" .. name))
-          end
-        end)
-      end)
-    end)
+  ---Each of them alone, since a policy that has seen one take long is careful with the next.
+  local function assert_all_prompt(works)
+    local late = {}
+    for name, work in pairs(works) do
+      local ok, problem = pcall(assert_prompt, work)
+      if not ok then
+        late[#late + 1] = name .. ": " .. problem
+      end
+    end
+    table.sort(late)
+    assert.same({}, late)
   end
 
-  for name, call in pairs(tries and calls or {}) do
-    it("holds up nobody in fs." .. name, function()
-      assert_prompt(call, "slow/file-" .. name)
-    end)
-  end
+  it("holds up nobody, however it is written", function()
+    local works = {}
+    for way, path_of in pairs(tries and ways or {}) do
+      works[way] = function()
+        halo.map({ "stat", "open", "readfile", "missing", "rename" }, function(name)
+          calls[name](path_of("file-" .. name))
+        end)
+      end
+    end
+    assert_all_prompt(works)
+  end)
+
+  it("holds up nobody in any call", function()
+    local works = {}
+    for name, call in pairs(tries and calls or {}) do
+      works[name] = function() call("slow/file-" .. name) end
+    end
+    assert_all_prompt(works)
+  end)
 
   for name, place in pairs {
     ["its own descriptor"] = { "slow", "file" },
@@ -287,7 +300,13 @@ describe("a path that leads into a slow place #slow", function()
       end)
       return halo.now() - start
     end
-    local one, four = time(1), time(4)
-    assert(four < 3 * one, ("one took %.1f s, four %.1f"):format(one, four))
+    local one, four
+    for _ = 1, ATTEMPTS do
+      one, four = time(1), time(4)
+      if four < 3 * one then
+        return
+      end
+    end
+    error(("one took %.1f s, four %.1f"):format(one, four), 0)
   end)
 end)

@@ -10,9 +10,11 @@ local fs = halo.fs
 local temp = require "spec.support.temp"
 
 local LIVE_MAX = 60 -- tasks at once
-local FILES, CHANNELS, PERMITS = 8, 4, 3
+local FILES, CHANNELS, PERMITS, LOCKS = 8, 4, 3, 2
+local STREAM_BYTES = 16384 -- on their way at most, so that a write never waits
 local FILE_BYTES = 4096
 local TINY_S = 0.0005
+local PATIENCE_S = 5
 
 local events_wanted = tonumber(os.getenv("HALO_STRESS"))
   or os.getenv("HALO_GC") == "stress" and 2000 or 100000
@@ -298,6 +300,91 @@ action(4, function()
   briefly(world.fifo.write, world.fifo, ("x"):rep(random(100)))
 end)
 
+-- A byte that was written to a stream is read once, whoever is cancelled meanwhile.
+local function count_bytes(counted, data)
+  for i = 1, #data do
+    counted.bytes = counted.bytes + 1
+    counted.sum = counted.sum + data:byte(i)
+  end
+end
+
+action(5, function()
+  if world.written.bytes - world.read.bytes < STREAM_BYTES then
+    local data = {}
+    for i = 1, random(100) do
+      data[i] = string.char(random(256) - 1)
+    end
+    data = table.concat(data)
+    count_bytes(world.written, data)
+    halo.shield(function() assert(world.stream:write(data) == #data, "a write was short") end)
+  end
+end)
+
+local function read_stream()
+  local data = world.stream:read(random(150))
+  if data then
+    count_bytes(world.read, data)
+  end
+end
+
+local function read_stream_into()
+  local buffer = halo.buffer(random(150))
+  local count = world.stream:read_into(buffer)
+  if count then
+    count_bytes(world.read, buffer:string(0, count))
+  end
+end
+
+action(5, function()
+  briefly(random(2) == 1 and read_stream or read_stream_into)
+end)
+
+-- A lock has one holder, and whoever was cancelled is none.
+action(4, function(depth)
+  local path = world.locks[random(LOCKS)]
+  local file = assert(fs.open(path, "r+"))
+  after(function() pcall(file.close, file) end, pcall(briefly, function()
+    if not file:lock() then
+      return
+    end
+    assert(not world.held[path], "two hold a lock")
+    world.held[path] = true
+    local ok, err = pcall(depth < 3 and act or halo.yield, depth)
+    world.held[path] = nil
+    file:unlock()
+    if not ok then
+      error(err, 0)
+    end
+  end))
+end)
+
+-- What a scope defers runs once, the last first, after the scope's last task.
+action(3, function(depth)
+  if depth >= 3 or not world.has_defer then
+    return
+  end
+  local living, last = 0, math.huge
+  pcall(halo.scope, function(scope)
+    for i = 1, random(3) do
+      scope:defer(function()
+        world.deferred = world.deferred - 1
+        assert(living == 0, "a deferred function runs beside a task of its scope")
+        assert(i < last, "deferred functions run in a wrong order")
+        last = i
+        halo.yield()
+      end)
+      world.deferred = world.deferred + 1
+    end
+    for _ = 1, random(3) do
+      scope:spawn(function()
+        living = living + 1
+        after(function() living = living - 1 end, pcall(act, depth))
+      end)
+    end
+    act(depth)
+  end)
+end)
+
 action(2, function()
   table.sort({ 3, 1, 2 }, function(a, b) return fs.stat("/") and a < b end)
 end)
@@ -323,8 +410,17 @@ local function make_world(dir)
     semaphore = halo.semaphore(PERMITS),
     fifo = assert(fs.open(dir:fifo("fifo"), "r+")),
     failure = setmetatable({}, { __tostring = function() return "failure" end }),
+    stream = assert(fs.open(dir:fifo("stream"), "r+")),
+    written = { bytes = 0, sum = 0 }, read = { bytes = 0, sum = 0 },
+    locks = {}, held = {}, deferred = 0,
     next_value = 1, events = 0, ended = 0,
   }
+  for i = 1, LOCKS do
+    world.locks[i] = dir:file("lock" .. i, "")
+  end
+  halo.scope(function(scope)
+    world.has_defer = scope.defer ~= nil
+  end)
   for i = 1, FILES do
     world.paths[i] = dir:file("file" .. i, world.content)
   end
@@ -349,6 +445,19 @@ local function end_world()
     end
   end
   world.fifo:close()
+  while world.read.bytes < world.written.bytes and halo.timeout(PATIENCE_S, function()
+    read_stream()
+    return true
+  end) do end
+  world.stream:close()
+end
+
+---Waits for a lock that nobody holds any more.
+local function take_lock(path)
+  local file = assert(fs.open(path, "r+"))
+  local got = halo.timeout(PATIENCE_S, file.lock, file)
+  file:close()
+  return got
 end
 
 describe("any mixture of it all #slow", function()
@@ -390,6 +499,12 @@ describe("any mixture of it all #slow", function()
     assert.equal(before.tasks, stats.tasks)
 
     assert.is_true(world.ended > 0)
+    assert.same(world.written, world.read, "what went into a stream and what came out of it")
+    assert.same({}, world.held)
+    for _, path in ipairs(world.locks) do
+      assert(take_lock(path), "nobody holds a lock, and it cannot be had")
+    end
+    assert.equal(0, world.deferred)
     for _ = 1, PERMITS do
       assert.is_true(world.semaphore:try_acquire())
     end

@@ -209,12 +209,18 @@ __attribute__((visibility("default"))) long syscall(long number, ...)
     return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+#define SIGNAL_BYTES 7777 /* a calloc of so many says that those after it count, or no longer */
+
 extern void *__libc_calloc(size_t count, size_t size);
 
 __attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
 {
+    static atomic_bool counting;
     int error;
-    if (rule_count > 0 && decide("calloc", -1, NULL, &error)) {
+
+    if (count == SIGNAL_BYTES)
+        counting = !counting;
+    else if (counting && decide("calloc", -1, NULL, &error)) {
         errno = error;
         return NULL;
     }

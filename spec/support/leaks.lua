@@ -4,6 +4,7 @@
 
 local busted = require "busted"
 local halo = require "halo"
+require "spec.support.watchdog"
 
 local PATIENCE_S = 2 -- what was cancelled may take a moment to let go
 local TURNS = 3 -- of the loop, to close what the collector has found

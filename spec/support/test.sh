@@ -45,11 +45,6 @@ fi
 # What was printed before a crash has to be seen.
 unbuffer='io.stdout:setvbuf "line"'
 
-# On a terminal Ctrl-C has to reach the specs; elsewhere the time limit has to end all that they
-# started as well.
-foreground=
-[ ! -t 0 ] || foreground=--foreground
-
 logs=$BUILD_DIR/test
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
@@ -81,7 +76,7 @@ run() {
 
     {
         status=0
-        HALO_ENGINE=$1 timeout $foreground -k 10 "${TEST_TIMEOUT:-300}" \
+        HALO_ENGINE=$1 sh spec/support/watched.sh "${TEST_TIMEOUT:-300}" \
             $WRAPPER "$HALO_BIN" "$busted" -e "$unbuffer" $BUSTED_FLAGS $SPEC 2>&1 || status=$?
         echo "$status" >"$log.status"
     } | tee "$log"

@@ -1,0 +1,145 @@
+-- Operations of the core that nobody waits for any more: what they have brought is kept or undone.
+
+local ffi = require "ffi"
+local core = require "spec.support.core"
+local posix = require "spec.support.posix"
+local temp = require "spec.support.temp"
+
+core.describe("an operation of the core that nobody waits for", function(_, new_loop)
+  local lib = core.lib
+  local dir = temp.dir()
+
+  local function read_op(loop, file, length)
+    local op = core.file_op(loop, lib.HALO_OP_READ, file)
+    op.length = length
+    return op
+  end
+
+  ---Reads what is there at the front of a stream.
+  local function read(loop, file, length)
+    local op = read_op(loop, file, length)
+    local result = core.perform(loop, op)
+    local data = result >= 0 and ffi.string(op.data, result) or result
+    lib.halo_op_release(loop, op)
+    return data
+  end
+
+  for _, moment in ipairs { "before its end", "after its end" } do
+    it("keeps the bytes of a stream for the next reader, abandoned " .. moment, function()
+      local loop = new_loop()
+      local file = core.open(loop, dir:fifo "fifo", 2)
+      local fd = lib.halo_file_fd(loop, file)
+      local op = core.submit(loop, read_op(loop, file, 4))
+      lib.halo_loop_turn(loop, 0)
+      posix.write(fd, "abcdefgh")
+      if moment == "before its end" then
+        lib.halo_op_abandon(loop, op)
+        core.release(loop, core.drain(loop))
+      else
+        core.drain(loop)
+        assert.equal(4, tonumber(op.result))
+        lib.halo_op_abandon(loop, op)
+        lib.halo_op_release(loop, op)
+      end
+      -- In pieces smaller and larger than what was kept.
+      local all = ""
+      while #all < 8 do
+        local piece = read(loop, file, #all == 0 and 3 or 100)
+        assert(type(piece) == "string" and #piece > 0, piece)
+        all = all .. piece
+      end
+      assert.equal("abcdefgh", all)
+    end)
+  end
+
+  for order, step in pairs { ["the first first"] = 1, ["the last first"] = -1 } do
+    it("keeps the order of what several have brought, given up " .. order, function()
+      local loop = new_loop()
+      local file = core.open(loop, dir:fifo "fifo", 2)
+      local fd = lib.halo_file_fd(loop, file)
+      local ops = {}
+      for i = 1, 4 do
+        ops[i] = core.submit(loop, read_op(loop, file, 2))
+      end
+      lib.halo_loop_turn(loop, 0)
+      posix.write(fd, "aabbccddee")
+      core.drain(loop)
+      for i = step > 0 and 1 or 4, step > 0 and 4 or 1, step do
+        assert.equal(2, tonumber(ops[i].result))
+        lib.halo_op_abandon(loop, ops[i])
+        lib.halo_op_release(loop, ops[i])
+      end
+      local all = ""
+      while #all < 10 do
+        all = all .. read(loop, file, 3)
+      end
+      assert.equal("aabbccddee", all)
+    end)
+  end
+
+  it("moves the position of a file back", function()
+    local loop = new_loop()
+    local file = core.open(loop, dir:file("file", "0123456789"))
+    local op = read_op(loop, file, 4)
+    if lib.halo_op_submit(loop, op, 0) then
+      core.drain(loop)
+    end
+    assert.equal(4, tonumber(op.result))
+    lib.halo_op_abandon(loop, op)
+    lib.halo_op_release(loop, op)
+    assert.equal("0123", read(loop, file, 4))
+    assert.equal("4567", read(loop, file, 4))
+  end)
+
+  it("lets go of a lock", function()
+    local loop = new_loop()
+    local path = dir:file "file"
+    local one, other = core.open(loop, path, 2), core.open(loop, path, 2)
+    local LOCK_EX, LOCK_NB = 2, 4
+    local op = core.file_op(loop, lib.HALO_OP_LOCK, one)
+    op.flags = LOCK_EX
+    if lib.halo_op_submit(loop, op, 0) then
+      core.drain(loop)
+    end
+    assert.equal(0, tonumber(op.result))
+    lib.halo_op_abandon(loop, op)
+    lib.halo_op_release(loop, op)
+    op = core.file_op(loop, lib.HALO_OP_LOCK, other)
+    op.flags = LOCK_EX + LOCK_NB
+    assert.equal(0, core.result(loop, op))
+  end)
+
+  it("closes what it has opened, and removes what it has made exclusively", function()
+    local loop = new_loop()
+    local O_RDWR, O_CREAT, O_EXCL = 2, 64, 128
+    local before = posix.count_descriptors()
+    for _, moment in ipairs { "before", "after" } do
+      for name, flags in pairs { made = O_RDWR + O_CREAT, exclusive = O_RDWR + O_CREAT + O_EXCL } do
+        local path = dir:path(name .. moment)
+        local op = core.op(loop, lib.HALO_OP_OPEN, path)
+        op.flags, op.mode = flags, 384
+        local under_way = lib.halo_op_submit(loop, op, 0)
+        if under_way and moment == "before" then
+          lib.halo_op_abandon(loop, op)
+          core.release(loop, core.drain(loop))
+        else
+          if under_way then
+            core.drain(loop)
+          end
+          lib.halo_op_abandon(loop, op)
+          lib.halo_op_release(loop, op)
+        end
+        core.drain(loop)
+        for _ = 1, 3 do
+          lib.halo_loop_turn(loop, 1e7)
+          core.drain(loop)
+        end
+        assert.equal(0, core.stats(loop).files_open)
+        if name == "exclusive" then
+          assert.is_false(posix.exists(path))
+        end
+      end
+    end
+    assert(posix.count_descriptors() <= before + 4) -- the engine's own may have come
+  end)
+end)
