@@ -266,10 +266,6 @@ bool halo_result_is_plain(const struct halo_op *op);
 int halo_push_result(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *from);
 #define HALO_OPEN_FILE_INDEX 4  /* where fs.open() keeps the File that it is opening */
 #define HALO_READ_INTO       1u /* op->flags of a read: the result is a count, not a string */
-/* The numbers that a stat consists of, from 1 to the count. */
-#define HALO_STAT_NUMBERS 18
-double halo_stat_number(const struct statx *statx, int number);
-int halo_stat_count(const struct statx *statx);
 /* Pushes nil, message, code for an errno, with the message's paths or NULL. Returns 3. */
 int halo_push_error(lua_State *L, int error, const char *path, const char *path2);
 

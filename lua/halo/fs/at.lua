@@ -5,7 +5,7 @@ local check = require "halo.fs.check"
 local core = require "halo.core"
 local refusal = require "halo.fs.refusal"
 local sum_of = require("halo.fs.options").sum_of
-local status = require "halo.fs.status"
+local stat = require "halo.fs.stat"
 local wait = require "halo.wait"
 
 local checked = wait.checked
@@ -117,31 +117,23 @@ end
 ---As fs.stat.
 ---@async
 ---@param path string
----@param field string?
+---@param ... string
 ---@return halo.Stat|any? stat
 ---@return string? message
 ---@return string? code
-function Dir:stat(path, field)
-  if field == nil then
-    return status.table(core.stat(file_of(self, "stat"), path))
-  end
-  status.check_field(field, "stat")
-  return status.field(field, core.stat(file_of(self, "stat"), path))
+function Dir:stat(path, ...)
+  return stat.ask(core.stat, "stat", path, file_of(self, "stat"), ...)
 end
 
 ---As fs.lstat.
 ---@async
 ---@param path string
----@param field string?
+---@param ... string
 ---@return halo.Stat|any? stat
 ---@return string? message
 ---@return string? code
-function Dir:lstat(path, field)
-  if field == nil then
-    return status.table(core.lstat(file_of(self, "lstat"), path))
-  end
-  status.check_field(field, "lstat")
-  return status.field(field, core.lstat(file_of(self, "lstat"), path))
+function Dir:lstat(path, ...)
+  return stat.ask(core.lstat, "lstat", path, file_of(self, "lstat"), ...)
 end
 
 ---As fs.access.
