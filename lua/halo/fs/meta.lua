@@ -9,7 +9,15 @@ local wait = require "halo.wait"
 
 local checked = wait.checked
 local sum_of = options.sum_of
-local places, pick = stat.places, stat.pick
+local places, of_mode, pick = stat.places, stat.of_mode, stat.pick
+
+local function one_field(field, number)
+  local make = of_mode[field]
+  if make then
+    return make(number)
+  end
+  return number
+end
 
 ---@class halo.fs
 local fs = {}
@@ -27,7 +35,7 @@ function fs.stat(path, field, ...)
   if place and select("#", ...) == 0 then
     local number = fast.stat_number(path, true, place)
     if number then
-      return number
+      return one_field(field, number)
     end
   else
     local self = fast.stat(path, true)
@@ -51,7 +59,7 @@ function fs.lstat(path, field, ...)
   if place and select("#", ...) == 0 then
     local number = fast.stat_number(path, false, place)
     if number then
-      return number
+      return one_field(field, number)
     end
   else
     local self = fast.stat(path, false)
@@ -75,7 +83,7 @@ function fs.fstat(file, field, ...)
   if place and select("#", ...) == 0 then
     local number = fast.fstat_number(file, place)
     if number then
-      return number
+      return one_field(field, number)
     end
   else
     local self = fast.fstat(file)

@@ -36,7 +36,7 @@ local declaration, size, numbers, number_of, write_id = core.stat_fields()
 
 local stat = {}
 
----The places of the fields that are numbers, as C knows them.
+---The places of the fields that are numbers, as C knows them, or made of one: see of_mode.
 ---@type table<string, integer>
 stat.places = {}
 for i, name in ipairs(numbers) do
@@ -61,20 +61,24 @@ function stat.kind(mode)
   return types[rshift(band(mode, 0xf000), 12)] or "unknown"
 end
 
-local kind, places = stat.kind, stat.places
+local kind, places, made = stat.kind, stat.places, {}
 
-local made = {
-  type = function(self)
-    return kind(self.mode)
-  end,
-}
+---Makes of a mode what a field says of it.
+---@type table<string, fun(mode: integer): any>
+stat.of_mode = { type = kind }
 
-local function is_kind(wanted)
-  return function(self)
-    return kind(self.mode) == wanted
+for _, word in ipairs { "file", "dir", "symlink" } do
+  stat.of_mode["is_" .. word] = function(mode)
+    return kind(mode) == word
   end
 end
-made.is_file, made.is_dir, made.is_symlink = is_kind "file", is_kind "dir", is_kind "symlink"
+
+for name, make in pairs(stat.of_mode) do
+  places[name] = places.mode
+  made[name] = function(self)
+    return make(self.mode)
+  end
+end
 
 ---In the order in which they are shown.
 local names = { "type", "is_file", "is_dir", "is_symlink", unpack(numbers) }
@@ -157,7 +161,7 @@ if has_ffi then
   local Text = ffi.typeof "char[40]" -- HALO_STAT_ID_SIZE
 
   for name, place in pairs(places) do
-    if not ffi.offsetof(Stat, name) then
+    if not made[name] and not ffi.offsetof(Stat, name) then
       made[name] = function(self)
         local number = number_of(self, place)
         return number == number and number or nil

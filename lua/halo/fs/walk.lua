@@ -92,18 +92,23 @@ local function one_number(_, row, i)
   return row[3 * i]
 end
 
-local function one_field(self, row, i)
+local function one_of_mode(self, row, i)
+  local mode = row[3 * i]
+  return mode and stat.of_mode[self.options.stat](mode)
+end
+
+local function one_id(_, row, i)
   local found = stat.at(row[0], i - 1)
-  return found and found[self.options.stat]
+  return found and found.id
 end
 
 ---Says what is to be read of each entry for the option stat.
 local function choose_stat(self, wanted)
   self.width, self.place = 2, places[wanted]
   if self.place then
-    self.width, self.stat_of = 3, one_number
+    self.width, self.stat_of = 3, stat.of_mode[wanted] and one_of_mode or one_number
   elseif wanted then
-    self.stat_of = wanted == true and whole_stat or one_field
+    self.stat_of = wanted == true and whole_stat or one_id
   end
 end
 
