@@ -1,8 +1,9 @@
 /*
  * slow_fuse MOUNTPOINT MILLISECONDS: a file system on which every call takes that long, as on a
  * server far away. It has one directory; each name that starts with "file" is a file of 64 KiB in
- * it. Nothing is cached, so that every call arrives here. It ends when it is unmounted,
- * or after two minutes, should the spec that has started it be no more.
+ * it. Nothing is cached, so that every call arrives here. The inodes are numbers that a double
+ * cannot tell apart. It ends when it is unmounted, or after two minutes, should the spec that has
+ * started it be no more.
  */
 #define FUSE_USE_VERSION 31
 #include <errno.h>
@@ -16,6 +17,7 @@
 
 #define SIZE       (64 << 10)
 #define LIFETIME_S 120
+#define INODES     (1ull << 60) /* the root's; file1 has the next, and so on */
 
 static struct timespec delay;
 
@@ -33,12 +35,14 @@ static int slow_getattr(const char *path, struct stat *status, struct fuse_file_
     if (strcmp(path, "/") == 0) {
         status->st_mode = S_IFDIR | 0755;
         status->st_nlink = 2;
+        status->st_ino = INODES;
         return 0;
     }
     if (strncmp(path, "/file", 5) != 0)
         return -ENOENT;
     status->st_mode = S_IFREG | 0644;
     status->st_nlink = 1;
+    status->st_ino = INODES + strtoull(path + strlen("/file"), NULL, 10);
     status->st_size = SIZE;
     return 0;
 }
@@ -98,6 +102,7 @@ static int slow_unlink(const char *path)
 static void *start(struct fuse_conn_info *connection, struct fuse_config *config)
 {
     (void)connection;
+    config->use_ino = 1;
     config->hard_remove = 1; /* or libfuse would rename what is open */
     config->entry_timeout = config->attr_timeout = config->negative_timeout = 0;
     return NULL;
