@@ -22,11 +22,12 @@ end
 ---@class halo.fs
 local fs = {}
 
----The metadata of what a path leads to.
+---The metadata of what a path leads to: an object that reads as a table of its fields, and whose
+---method table() makes one; or the fields that are named, in their order.
 ---@async
 ---@param path string
----@param field string? the name of the one field that is wanted; more names may follow
----@param ... string
+---@param field string? the name of a field, where not all of it is wanted
+---@param ... string further ones
 ---@return halo.Stat|any? stat or the fields
 ---@return string? message
 ---@return string? code
@@ -49,8 +50,8 @@ end
 ---The metadata of a path's last component itself, though it be a symbolic link.
 ---@async
 ---@param path string
----@param field string? the name of the one field that is wanted; more names may follow
----@param ... string
+---@param field string? the name of a field, where not all of it is wanted
+---@param ... string further ones
 ---@return halo.Stat|any? stat or the fields
 ---@return string? message
 ---@return string? code
@@ -73,8 +74,8 @@ end
 ---The metadata of an open file.
 ---@async
 ---@param file halo.File
----@param field string? the name of the one field that is wanted; more names may follow
----@param ... string
+---@param field string? the name of a field, where not all of it is wanted
+---@param ... string further ones
 ---@return halo.Stat|any? stat or the fields
 ---@return string? message
 ---@return string? code

@@ -150,6 +150,8 @@ function metatable.__pairs(self)
   end
 end
 
+-- pairs() honours __pairs for values of the FFI alone: LuaJIT is rarely built as Lua 5.2 would be.
+
 if has_ffi then
   local Stat = ffi.typeof("struct {" .. declaration .. "}")
   assert(ffi.sizeof(Stat) == size, "bindings/fs/stat.h declares the struct differently")
@@ -217,7 +219,7 @@ else
   end
 
   function stat.of(self)
-    setmetatable(self, metatable)
+    setmetatable(self, metatable) -- for the fields that are made of others
     return setmetatable(methods.table(self), shared)
   end
 
@@ -262,6 +264,8 @@ function stat.check_fields(name, field, ...)
     check_some(name, 2, count + 1, field, ...)
   end
 end
+
+-- What is asked for in a compiled loop passes here: without a table, and without a loop.
 
 local function field_of(self, field, position, name)
   check_field(field, position, name)
