@@ -266,9 +266,9 @@ end
 
 ---What a call has returned, in a form that can be compared.
 local function outcome_of(value, code)
-  if type(value) ~= "table" then
+  if type(value) ~= "table" and type(value) ~= "cdata" then
     return value == nil and tostring(code) or tostring(value)
-  elseif value.mode then
+  elseif type(value) == "cdata" or value.mode then
     local is_dir = math.floor(value.mode / 4096) == 4 -- whose size is the file system's affair
     return ("mode %o nlink %d size %d"):format(value.mode, value.nlink, is_dir and 0 or value.size)
   end

@@ -5,10 +5,12 @@
  * arguments, waits, and raises. Numbers come as doubles: no other type of Lua's is as quick.
  */
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "fs/fs.h"
+#include "fs/stat.h"
 #include "tasks/task.h"
 
 #define DECLINED (-1)
@@ -17,11 +19,10 @@
 
 /* What the calls leave for Lua to pick up. lua/halo/fs/fast.lua declares both structs, too. */
 struct halo_fast_room {
-    double numbers[HALO_STAT_NUMBERS]; /* as halo_stat_number() gives them */
-    int32_t count;                     /* of those that the file has */
+    struct halo_stat stat;
     int32_t fifo;
     /*
-     * Numbers or bytes are in use since the resume before that number: a finalizer may call while
+     * Stat or bytes are in use since the resume before that number: a finalizer may call while
      * Lua takes them. An error in between leaves it, and is over by the next resume.
      */
     uint32_t busy;
@@ -39,6 +40,9 @@ struct halo_fast_calls {
                 struct halo_fast_room *room);
     int (*fstat)(struct halo_lua *lua, const struct halo_lua_file *file,
                  struct halo_fast_room *room);
+    double (*stat_number)(struct halo_lua *lua, const char *path, double length, bool follow,
+                          int place);
+    double (*fstat_number)(struct halo_lua *lua, const struct halo_lua_file *file, int place);
     int (*readfile)(struct halo_lua *lua, const char *path, double length,
                     struct halo_fast_room *room);
     int (*readfile_into)(struct halo_lua *lua, const char *path, double length,
@@ -187,47 +191,76 @@ static int fast_readfile_into(struct halo_lua *lua, const char *path, double len
 
 /* ---- metadata ------------------------------------------------------------------------------ */
 
-static void put_status(const struct halo_lua *lua, struct halo_fast_room *room,
-                       const struct statx *status)
+static int stat_path(struct halo_lua *lua, const char *path, double length, bool follow,
+                     struct halo_stat *stat)
 {
-    set_busy(lua, room);
-    room->count = halo_stat_count(status);
-    for (int number = 1; number <= room->count; number++)
-        room->numbers[number - 1] = halo_stat_number(status, number);
+    struct statx statx;
+    unsigned flags;
+
+    if (!to_path(path, length))
+        return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
+    if (halo_fast_stat(lua->loop, path, follow, &statx, flags) == HALO_DECLINED)
+        return DECLINED;
+    halo_stat_fill(stat, &statx);
+    return 0;
+}
+
+static int stat_file(struct halo_lua *lua, const struct halo_lua_file *file, struct halo_stat *stat)
+{
+    struct statx statx;
+    unsigned flags;
+
+    if (!is_file(file))
+        return DECLINED;
+    int refused = look_around(lua, &flags);
+    if (refused)
+        return refused;
+    if (halo_fast_fstat(lua->loop, file->handle, &statx, flags) == HALO_DECLINED)
+        return DECLINED;
+    halo_stat_fill(stat, &statx);
+    return 0;
 }
 
 static int fast_stat(struct halo_lua *lua, const char *path, double length, bool follow,
                      struct halo_fast_room *room)
 {
-    struct statx status;
-    unsigned flags;
-
-    if (is_busy(lua, room) || !to_path(path, length))
-        return DECLINED;
-    int refused = look_around(lua, &flags);
-    if (refused)
-        return refused;
-    if (halo_fast_stat(lua->loop, path, follow, &status, flags) == HALO_DECLINED)
-        return DECLINED;
-    put_status(lua, room, &status);
-    return 0;
+    int answer = is_busy(lua, room) ? DECLINED : stat_path(lua, path, length, follow, &room->stat);
+    if (answer == 0)
+        set_busy(lua, room);
+    return answer;
 }
 
 static int fast_fstat(struct halo_lua *lua, const struct halo_lua_file *file,
                       struct halo_fast_room *room)
 {
-    struct statx status;
-    unsigned flags;
+    int answer = is_busy(lua, room) ? DECLINED : stat_file(lua, file, &room->stat);
+    if (answer == 0)
+        set_busy(lua, room);
+    return answer;
+}
 
-    if (is_busy(lua, room) || !is_file(file))
-        return DECLINED;
-    int refused = look_around(lua, &flags);
+/* A field may be any number, so that these decline by what is none. */
+static double number_of(int refused, const struct halo_stat *stat, int place)
+{
     if (refused)
-        return refused;
-    if (halo_fast_fstat(lua->loop, file->handle, &status, flags) == HALO_DECLINED)
-        return DECLINED;
-    put_status(lua, room, &status);
-    return 0;
+        return refused == LATER ? -INFINITY : NAN;
+    return halo_stat_number(stat, place);
+}
+
+static double fast_stat_number(struct halo_lua *lua, const char *path, double length, bool follow,
+                               int place)
+{
+    struct halo_stat stat;
+    return number_of(stat_path(lua, path, length, follow, &stat), &stat, place);
+}
+
+static double fast_fstat_number(struct halo_lua *lua, const struct halo_lua_file *file, int place)
+{
+    struct halo_stat stat;
+    return number_of(stat_file(lua, file, &stat), &stat, place);
 }
 
 /* ---- registration -------------------------------------------------------------------------- */
@@ -238,6 +271,8 @@ static const struct halo_fast_calls calls = {
     .write = fast_write,
     .stat = fast_stat,
     .fstat = fast_fstat,
+    .stat_number = fast_stat_number,
+    .fstat_number = fast_fstat_number,
     .readfile = fast_readfile,
     .readfile_into = fast_readfile_into,
 };

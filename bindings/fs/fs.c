@@ -274,6 +274,7 @@ void halo_open_fs(lua_State *L)
     halo_open_fast(L);
     halo_open_fs_data(L);
     halo_open_fs_meta(L);
+    halo_open_stat(L);
     halo_open_fs_names(L);
     halo_open_random(L);
     set_numbers(L);

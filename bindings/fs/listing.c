@@ -1,11 +1,12 @@
 /* The entries of directories, as Lua values. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "fs/listing.h"
 #include "fs/result.h"
+#include "fs/stat.h"
 
 static const char *type_name(uint32_t mode)
 {
@@ -77,28 +78,47 @@ static const struct halo_entry *sort(lua_State *L, const struct halo_op *op)
     return entries;
 }
 
-/* Puts all numbers of a stat behind the place at in the row, or the one that is wanted. */
-static void set_stat(lua_State *L, int row, int at, const struct statx *statx, int wanted)
+/* Puts the number of a stat that is wanted into the row. */
+static void set_number(lua_State *L, int row, int at, const struct statx *statx, int place)
 {
-    int count = halo_stat_count(statx);
-    int first = wanted > 0 ? wanted : 1, last = wanted > 0 ? wanted : count;
+    struct halo_stat stat;
+    halo_stat_fill(&stat, statx);
+    double number = halo_stat_number(&stat, place);
+    if (isnan(number))
+        return;
+    lua_pushnumber(L, number);
+    lua_rawseti(L, row, at);
+}
 
-    for (int number = first; number <= last && number <= count; number++) {
-        lua_pushnumber(L, halo_stat_number(statx, number));
-        lua_rawseti(L, row, ++at);
-    }
+/* Puts room for as many stats into the row, and returns it. */
+static struct halo_stat *set_stats(lua_State *L, int row, int count)
+{
+    size_t size = (size_t)count * sizeof(struct halo_stat);
+    struct halo_stat *stats = lua_newuserdata(L, size);
+    memset(stats, 0, size);
+    lua_rawseti(L, row, 0);
+    return stats;
+}
+
+static void push_id(lua_State *L, const struct statx *statx)
+{
+    char id[HALO_STAT_ID_SIZE];
+    struct halo_stat stat;
+    halo_stat_fill(&stat, statx);
+    lua_pushlstring(L, id, (size_t)halo_stat_id(&stat, id));
 }
 
 int halo_push_row(lua_State *L, const struct halo_op *op, lua_State *from)
 {
-    int wanted = (int)lua_tointeger(from, HALO_ROW_FIELD_INDEX);
-    int numbers = !(op->flags & HALO_READDIR_STAT) ? 0 : wanted > 0 ? 1 : HALO_STAT_NUMBERS;
-    int width = 2 + numbers, count = (int)op->result;
+    bool all = lua_isnoneornil(from, HALO_ROW_FIELD_INDEX), asks = op->flags & HALO_READDIR_STAT;
+    int place = (int)lua_tointeger(from, HALO_ROW_FIELD_INDEX);
+    int width = asks && !all ? 3 : 2, count = (int)op->result;
     struct halo_entry entry = {0};
     const struct halo_entry *sorted = op->flags & HALO_ROW_SORTED ? sort(L, op) : NULL;
 
     lua_createtable(L, count * width, 0);
     int row = lua_gettop(L);
+    struct halo_stat *stats = asks && all ? set_stats(L, row, count) : NULL;
     for (int i = 0; i < count; i++) {
         if (sorted)
             entry = sorted[i];
@@ -108,13 +128,14 @@ int halo_push_row(lua_State *L, const struct halo_op *op, lua_State *from)
         lua_rawseti(L, row, i * width + 1);
         lua_pushinteger(L, (lua_Integer)entry.mode);
         lua_rawseti(L, row, i * width + 2);
-        if (entry.statx)
-            set_stat(L, row, i * width + 2, entry.statx, wanted);
+        if (entry.statx && stats)
+            halo_stat_fill(&stats[i], entry.statx);
+        else if (entry.statx)
+            set_number(L, row, i * width + 3, entry.statx, place);
     }
     lua_pushinteger(L, count);
     if (!(op->flags & HALO_READDIR_FOLLOW))
         return 2;
-    lua_pushnumber(L, (double)op->statx->stx_ino);
-    lua_pushnumber(L, (double)makedev(op->statx->stx_dev_major, op->statx->stx_dev_minor));
-    return 4;
+    push_id(L, op->statx);
+    return 3;
 }

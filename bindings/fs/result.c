@@ -7,13 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/sysmacros.h>
 
 #include "args.h"
 #include "fs/file.h"
 #include "fs/listing.h"
+#include "fs/stat.h"
 
 /* ---- errors -------------------------------------------------------------------------------- */
 
@@ -95,66 +94,6 @@ static int push_failure(lua_State *L, struct halo_lua *lua, const struct halo_op
 
 /* ---- values -------------------------------------------------------------------------------- */
 
-static double time_number(const struct statx_timestamp *time, bool nsec)
-{
-    return nsec ? (double)time->tv_nsec : (double)time->tv_sec;
-}
-
-/* In the order in which halo.fs makes a table of them. */
-double halo_stat_number(const struct statx *statx, int number)
-{
-    bool nsec = number % 2 == 0; /* of a time */
-
-    switch (number) {
-    case 1:
-        return (double)statx->stx_size;
-    case 2:
-        return statx->stx_mode;
-    case 3:
-        return statx->stx_uid;
-    case 4:
-        return statx->stx_gid;
-    case 5:
-        return statx->stx_nlink;
-    case 6:
-        return (double)statx->stx_ino;
-    case 7:
-        return (double)makedev(statx->stx_dev_major, statx->stx_dev_minor);
-    case 8:
-        return (double)makedev(statx->stx_rdev_major, statx->stx_rdev_minor);
-    case 9:
-        return (double)statx->stx_blocks;
-    case 10:
-        return statx->stx_blksize;
-    case 11:
-    case 12:
-        return time_number(&statx->stx_atime, nsec);
-    case 13:
-    case 14:
-        return time_number(&statx->stx_mtime, nsec);
-    case 15:
-    case 16:
-        return time_number(&statx->stx_ctime, nsec);
-    default:
-        return time_number(&statx->stx_btime, nsec);
-    }
-}
-
-/* Not every file system keeps the time of birth, which comes last. */
-int halo_stat_count(const struct statx *statx)
-{
-    return statx->stx_mask & STATX_BTIME ? HALO_STAT_NUMBERS : HALO_STAT_NUMBERS - 2;
-}
-
-static int push_stat(lua_State *L, const struct statx *statx)
-{
-    int count = halo_stat_count(statx);
-    luaL_checkstack(L, HALO_STAT_NUMBERS, NULL);
-    for (int number = 1; number <= count; number++)
-        lua_pushnumber(L, halo_stat_number(statx, number));
-    return count;
-}
-
 static int push_file(lua_State *L, const struct halo_op *op, lua_State *from)
 {
     struct halo_lua_file *file = lua_touserdata(from, HALO_OPEN_FILE_INDEX);
@@ -231,7 +170,7 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
     case HALO_OP_STAT:
     case HALO_OP_LSTAT:
     case HALO_OP_FSTAT:
-        return push_stat(L, op->statx);
+        return halo_push_stat(L, op->statx, from);
     case HALO_OP_STATFS:
     case HALO_OP_FSTATFS:
         return push_statfs(L, op);

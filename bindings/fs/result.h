@@ -21,11 +21,6 @@ bool halo_result_is_plain(const struct halo_op *op);
  */
 int halo_push_result(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *from);
 
-/* The numbers that a stat consists of, from 1 to the count. */
-#define HALO_STAT_NUMBERS 18
-double halo_stat_number(const struct statx *statx, int number);
-int halo_stat_count(const struct statx *statx);
-
 /* Pushes nil, message, code for an errno, with the message's paths or NULL. Returns 3. */
 int halo_push_error(lua_State *L, int error, const char *path, const char *path2);
 

@@ -1,5 +1,7 @@
 -- Shows a value as a reader would write it, for the prompt.
 
+local stat = require "halo.fs.stat"
+
 local DEPTH_MAX, ITEMS_MAX = 3, 50
 
 local show
@@ -73,6 +75,8 @@ function show(value, depth, seen)
   local kind = type(value)
   if kind == "string" then
     return (("%q"):format(value):gsub("\\\n", "\\n"):gsub("\r", "\\r"))
+  elseif stat.is_stat(value) then
+    return "stat " .. show_table(value:table(), depth or 0, seen or {})
   elseif kind == "table" and not (debug.getmetatable(value) or {}).__tostring then
     return show_table(value, depth or 0, seen or {})
   end

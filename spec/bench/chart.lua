@@ -39,16 +39,16 @@ end
 
 -- ---- what there is to draw ----------------------------------------------------------------------
 
----The rows of each job, in the order of the table.
+---The rows of each job, in the order of the table, where they are over the number of tasks.
 local function group(rows)
   local panels, by_job = {}, {}
   for _, row in ipairs(rows) do
     local panel = by_job[row.job]
-    if not panel then
+    if not panel and row.counts ~= "pass" then
       panel = { title = row.title, unit = row.unit, rows = {} }
       by_job[row.job], panels[#panels + 1] = panel, panel
     end
-    table.insert(panel.rows, row)
+    if panel then table.insert(panel.rows, row) end
   end
   return panels
 end

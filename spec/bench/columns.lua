@@ -87,7 +87,8 @@ columns.list = {
 ---@return boolean
 function columns.does(column, job)
   local key = column.key
-  if key == "auto" or key == "ring" or key == "pool" then return true end
+  if key == "auto" then return true end
+  if key == "ring" or key == "pool" then return not job.passes end
   if key == "plain" then return job.c ~= nil end
   if key == "uring" then return job.ring == true end
   return job.others[key] ~= nil

@@ -27,6 +27,16 @@ local LUV_IO_NODE = { luv = true, io = true, node = true }
 ---@field again boolean? the columns that do one thing after the other are measured at each number
 --- of tasks, too: they have that many files, or what was removed before slows creation down
 ---@field extra boolean? done only when asked for by name
+---@field passes boolean? the numbers are not of tasks but of passes, of which the best counts
+
+---A stat of each path in a loop of some shape: in the first pass, and in the best of four.
+local function shape(name, title)
+  return {
+    name = name, title = "lstat, " .. title, unit = "us",
+    count = 50000, scaled = true, tasks = { 1, 4 }, passes = true,
+    c = "name_loops", others = {}, needs = "names", job = { plain = "lstat" },
+  }
+end
 
 ---@type bench.Job[]
 return {
@@ -42,6 +52,12 @@ return {
     job = { plain = "read", uring = "read" },
   },
   {
+    name = "string_used", title = "cached random 4 KiB read, to a string used at once", unit = "us",
+    count = 60000, fewer = 10, tasks = { 1, 8, 128 },
+    c = "data_loops", others = { io = true }, needs = "read",
+    job = { plain = "read", io = "string" },
+  },
+  {
     name = "direct", title = "O_DIRECT random 4 KiB read", unit = "us",
     count = 10000, fewer = 4, tasks = EACH,
     c = "data_loops", ring = true, others = {}, needs = "read",
@@ -52,7 +68,7 @@ return {
     c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "names",
   },
   {
-    name = "lstat_table", title = "lstat, tables kept", unit = "us",
+    name = "lstat_table", title = "lstat, each kept", unit = "us",
     count = 100000, fewer = 20, scaled = true, tasks = { 1, 8, 128 },
     c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "names",
     job = { _ = "lstat", auto = "lstat_table", ring = "lstat_table", pool = "lstat_table" },
@@ -63,10 +79,27 @@ return {
     c = "name_loops", ring = true, others = {}, needs = "names",
     job = { plain = "lstat", uring = "lstat" },
   },
+  shape("sum_for", "sum of sizes by for i"),
+  shape("sum_ipairs", "sum of sizes by ipairs"),
+  shape("sum_assert", "sum of sizes with assert"),
+  shape("sum_if", "sum of sizes with if stat and stat.is_file"),
+  shape("types", "count by type"),
+  shape("newest", "the newest"),
+  shape("two_kept", "two fields in tables that are kept"),
+  shape("all_kept", "kept"),
+  shape("two_fields", "two fields asked for"),
+  shape("in_map", "in halo.map"),
+  shape("shared", "64 tasks over one index"),
   {
     name = "readfile", title = "small file read whole, to a string", unit = "us",
     count = 15000, fewer = 10, scaled = true, tasks = EACH,
     c = "name_loops", ring = true, others = LUV_IO_NODE, needs = "small",
+  },
+  {
+    name = "readfile_used", title = "small file read whole, to a string used at once", unit = "us",
+    count = 15000, fewer = 10, scaled = true, tasks = { 1, 8, 128 },
+    c = "name_loops", others = { io = true }, needs = "small",
+    job = { plain = "readfile", io = "readfile" },
   },
   {
     name = "readfile_into", title = "small file read whole, to a buffer", unit = "us",

@@ -35,6 +35,7 @@ function report.row(job, tasks, figures)
   local ratio, to = ratio_of(figures, medians)
   return {
     job = job.name, title = job.title, unit = job.unit, tasks = tasks,
+    counts = job.passes and "pass" or "task",
     median_ns = medians, ratio = ratio, ratio_to = to, rounds_ns = figures,
   }
 end
@@ -55,7 +56,11 @@ local function heading(columns)
 end
 
 local function line(row, columns)
-  local label = row.tasks and ("%5d task%s"):format(row.tasks, row.tasks > 1 and "s" or "") or ""
+  local label = ""
+  if row.tasks then
+    local plural = row.tasks == 1 and "" or row.counts == "pass" and "es" or "s"
+    label = ("%5d %s%s"):format(row.tasks, row.counts, plural)
+  end
   local cells = { ("%-12s"):format(label) }
   for _, column in ipairs(columns) do
     local ns = row.median_ns[column.key]

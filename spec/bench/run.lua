@@ -61,6 +61,7 @@ end
 local function tasks_of(job, settings)
   local wanted = {}
   if not job.tasks then return { false } end
+  if job.passes then return job.tasks end
   for word in settings.tasks:gmatch "%d+" do wanted[#wanted + 1] = tonumber(word) end
   return #wanted > 0 and wanted or job.tasks
 end

@@ -8,7 +8,7 @@
  *     new*        is there once it was created, until it is removed
  *
  * and "log" tells at once what has been done: a line for each create, write, fsync, flush, release
- * and unlink that came to its end. It ends when it is unmounted, or after two minutes, should the
+ * and unlink that came to its end. The inodes are numbers that a double cannot tell apart. It ends when it is unmounted, or after two minutes, should the
  * spec that has started it be no more.
  */
 #define FUSE_USE_VERSION 31
@@ -29,6 +29,7 @@
 #define LIFETIME_S 120
 #define NEW_MAX    64
 #define LOG_BYTES  (256 << 10)
+#define INODES     (1ull << 60) /* the root's; file1 has the next, and so on */
 
 static struct timespec delay;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -107,12 +108,14 @@ static int slow_getattr(const char *path, struct stat *status, struct fuse_file_
     if (is_directory(path)) {
         status->st_mode = S_IFDIR | 0755;
         status->st_nlink = 2;
+        status->st_ino = INODES;
         return 0;
     }
     if (!exists(path))
         return -ENOENT;
     status->st_mode = S_IFREG | 0644;
     status->st_nlink = 1;
+    status->st_ino = INODES + strtoull(path + strlen("/file"), NULL, 10);
     status->st_size = SIZE;
     return 0;
 }
@@ -237,6 +240,7 @@ static int slow_unlink(const char *path)
 static void *start(struct fuse_conn_info *connection, struct fuse_config *config)
 {
     (void)connection;
+    config->use_ino = 1;
     config->hard_remove = 1; /* or libfuse would rename what is open */
     config->entry_timeout = config->attr_timeout = config->negative_timeout = 0;
     return NULL;

@@ -5,7 +5,7 @@ local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
 local errors = require "halo.fs.errors"
-local status = require "halo.fs.status"
+local stat = require "halo.fs.stat"
 local wait = require "halo.wait"
 
 require "halo.fs.readfile" -- which defines calls by path, too
@@ -117,31 +117,23 @@ end
 ---As fs.stat.
 ---@async
 ---@param path string
----@param field string?
+---@param ... string
 ---@return halo.Stat|any? stat
 ---@return string? message
 ---@return string? code
-function Dir:stat(path, field)
-  if field == nil then
-    return status.table(core.stat(file_of(self, "stat"), path))
-  end
-  status.check_field(field, "stat")
-  return status.field(field, core.stat(file_of(self, "stat"), path))
+function Dir:stat(path, ...)
+  return stat.ask(core.stat, "stat", path, file_of(self, "stat"), ...)
 end
 
 ---As fs.lstat.
 ---@async
 ---@param path string
----@param field string?
+---@param ... string
 ---@return halo.Stat|any? stat
 ---@return string? message
 ---@return string? code
-function Dir:lstat(path, field)
-  if field == nil then
-    return status.table(core.lstat(file_of(self, "lstat"), path))
-  end
-  status.check_field(field, "lstat")
-  return status.field(field, core.lstat(file_of(self, "lstat"), path))
+function Dir:lstat(path, ...)
+  return stat.ask(core.lstat, "lstat", path, file_of(self, "lstat"), ...)
 end
 
 ---As fs.readdir, of the directory itself where no path is given.

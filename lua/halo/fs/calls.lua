@@ -14,7 +14,7 @@ end
 
 ---@class halo.File
 local File = core.File
-local fstat, check_field = fs.fstat, require("halo.fs.status").check_field
+local fstat, check_fields = fs.fstat, require("halo.fs.stat").check_fields
 
 -- stylua: ignore
 local methods = {
@@ -30,15 +30,13 @@ File.utime, File.truncate = fs.futime, fs.ftruncate
 
 ---As fs.fstat.
 ---@async
----@param field string?
+---@param ... string
 ---@return halo.Stat|any? stat
 ---@return string? message
 ---@return string? code
-function File:stat(field)
-  if field ~= nil then
-    check_field(field, "stat")
-  end
-  return fstat(self, field)
+function File:stat(...)
+  check_fields("stat", ...)
+  return fstat(self, ...)
 end
 
 ---True until the file is closed.

@@ -4,10 +4,9 @@
 
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local status = require "halo.fs.status"
+local Stat = require("halo.fs.stat").new
 
 local type = type
-local to_stat, numbers = status.table, status.numbers
 
 local has_ffi, ffi = pcall(require, "ffi")
 if not has_ffi then
@@ -17,13 +16,12 @@ if not has_ffi then
   end })
 end
 
-local Room = ffi.typeof [[struct {
-  double size, mode, uid, gid, nlink, ino, dev, rdev, blocks, blksize;
-  double atime, atime_nsec, mtime, mtime_nsec, ctime, ctime_nsec, btime, btime_nsec;
-  int32_t count, fifo;
+local Room = ffi.typeof([[struct {
+  $ stat;
+  int32_t fifo;
   uint32_t busy;
   char bytes[65536];
-}]]
+}]], Stat)
 
 local Calls = ffi.typeof [[struct {
   int (*read)(void *, const void *, void *, double, double);
@@ -31,6 +29,8 @@ local Calls = ffi.typeof [[struct {
   int (*write)(void *, const void *, const char *, double, double);
   int (*stat)(void *, const char *, double, bool, void *);
   int (*fstat)(void *, const void *, void *);
+  double (*stat_number)(void *, const char *, double, bool, int);
+  double (*fstat_number)(void *, const void *, int);
   int (*readfile)(void *, const char *, double, void *);
   int (*readfile_into)(void *, const char *, double, const void *, void *);
 } const *]]
@@ -102,42 +102,51 @@ local function write(file, data, offset)
   end
 end
 
----A table or a field of what has been left in the room, which is free again after that.
-local function pick(field)
-  if field == nil then
-    local btime, btime_nsec
-    if room.count == numbers.btime_nsec then
-      btime, btime_nsec = room.btime, room.btime_nsec
-    end
-    -- stylua: ignore
-    local stat = to_stat(room.size, room.mode, room.uid, room.gid, room.nlink, room.ino, room.dev,
-      room.rdev, room.blocks, room.blksize, room.atime, room.atime_nsec, room.mtime,
-      room.mtime_nsec, room.ctime, room.ctime_nsec, btime, btime_nsec)
-    room.busy = 0
-    return stat
-  end
-  local number = room[field]
+---A copy of what has been left in the room, which is free again after that.
+local function copy()
+  local found = Stat(room.stat)
   room.busy = 0
-  return number
+  return found
 end
 
-local function is_field(field)
-  return field == nil or numbers[field] and numbers[field] < numbers.btime
-end
-
----@return halo.Stat|number|nil
-local function stat(path, field, follow)
-  if type(path) == "string" and is_field(field) then
-    if ask(calls.stat, path, #path, follow, room) == 0 then
-      return pick(field)
-    end
+---@return halo.Stat?
+local function stat(path, follow)
+  if type(path) == "string" and ask(calls.stat, path, #path, follow, room) == 0 then
+    return copy()
   end
 end
 
----@return halo.Stat|number|nil
-local function fstat(file, field)
-  if is_file(file) and is_field(field) and ask(calls.fstat, file, room) == 0 then
-    return pick(field)
+---@return halo.Stat?
+local function fstat(file)
+  if is_file(file) and ask(calls.fstat, file, room) == 0 then
+    return copy()
+  end
+end
+
+---A call whose answer may be any number declines by what is none.
+local function ask_number(call, ...)
+  local number = call(self, ...)
+  if number == -math.huge then
+    pass()
+    number = call(self, ...)
+  end
+  if number == number and number ~= -math.huge then
+    return number
+  end
+end
+
+---One field, by its place.
+---@return number?
+local function stat_number(path, follow, place)
+  if type(path) == "string" then
+    return ask_number(calls.stat_number, path, #path, follow, place)
+  end
+end
+
+---@return number?
+local function fstat_number(file, place)
+  if is_file(file) then
+    return ask_number(calls.fstat_number, file, place)
   end
 end
 
@@ -172,6 +181,8 @@ return {
   write = write,
   stat = stat,
   fstat = fstat,
+  stat_number = stat_number,
+  fstat_number = fstat_number,
   readfile = readfile,
   readfile_into = readfile_into,
 }

@@ -7,7 +7,7 @@ local check = require "halo.fs.check"
 local core = require "halo.core"
 local workers = require "halo.fs.workers"
 local pattern = require "halo.fs.pattern"
-local status = require "halo.fs.status"
+local stat = require "halo.fs.stat"
 local refused = require("halo.wait").refused
 
 ---@class halo.fs
@@ -124,7 +124,7 @@ function visit(self, prefix, states)
     end
   end
   for at = 1, row and 2 * count or 0, 2 do
-    match_entry(self, prefix, row[at], status.kind(row[at + 1]), states)
+    match_entry(self, prefix, row[at], stat.kind(row[at + 1]), states)
   end
   for _, state in ipairs(states) do
     local name = self.parts[state].literal

@@ -4,69 +4,96 @@ local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
 local fast = require "halo.fs.fast"
-local status = require "halo.fs.status"
+local stat = require "halo.fs.stat"
 local wait = require "halo.wait"
 
 local AT_FDCWD = core.AT_FDCWD
 local checked = wait.checked
-local to_stat, pick, check_field = status.table, status.field, status.check_field
+local places, of_mode, pick = stat.places, stat.of_mode, stat.pick
+
+local function one_field(field, number)
+  local make = of_mode[field]
+  if make then
+    return make(number)
+  end
+  return number
+end
 
 ---@class halo.fs
 local fs = {}
 
----The metadata of what a path leads to.
+---The metadata of what a path leads to: an object that reads as a table of its fields, and whose
+---method table() makes one; or the fields that are named, in their order.
 ---@async
 ---@param path string
----@param field string? the name of the one field that is wanted
----@return halo.Stat|any? stat
+---@param field string? the name of a field, where not all of it is wanted
+---@param ... string further ones
+---@return halo.Stat|any? stat or the fields
 ---@return string? message
 ---@return string? code
-function fs.stat(path, field)
-  local found = fast.stat(path, field, true)
-  if found then
-    return found
-  elseif field == nil then
-    return to_stat(core.stat(path))
+function fs.stat(path, field, ...)
+  local place = places[field]
+  if place and select("#", ...) == 0 then
+    local number = fast.stat_number(path, true, place)
+    if number then
+      return one_field(field, number)
+    end
+  else
+    local self = fast.stat(path, true)
+    if self then
+      return pick(self, "stat", field, ...)
+    end
   end
-  check_field(field, "stat")
-  return pick(field, core.stat(path))
+  return stat.ask(core.stat, "stat", path, nil, field, ...)
 end
 
 ---The metadata of a path's last component itself, though it be a symbolic link.
 ---@async
 ---@param path string
----@param field string? the name of the one field that is wanted
----@return halo.Stat|any? stat
+---@param field string? the name of a field, where not all of it is wanted
+---@param ... string further ones
+---@return halo.Stat|any? stat or the fields
 ---@return string? message
 ---@return string? code
-function fs.lstat(path, field)
-  local found = fast.stat(path, field, false)
-  if found then
-    return found
-  elseif field == nil then
-    return to_stat(core.lstat(path))
+function fs.lstat(path, field, ...)
+  local place = places[field]
+  if place and select("#", ...) == 0 then
+    local number = fast.stat_number(path, false, place)
+    if number then
+      return one_field(field, number)
+    end
+  else
+    local self = fast.stat(path, false)
+    if self then
+      return pick(self, "lstat", field, ...)
+    end
   end
-  check_field(field, "lstat")
-  return pick(field, core.lstat(path))
+  return stat.ask(core.lstat, "lstat", path, nil, field, ...)
 end
 
 ---The metadata of an open file.
 ---@async
 ---@param file halo.File
----@param field string? the name of the one field that is wanted
----@return halo.Stat|any? stat
+---@param field string? the name of a field, where not all of it is wanted
+---@param ... string further ones
+---@return halo.Stat|any? stat or the fields
 ---@return string? message
 ---@return string? code
-function fs.fstat(file, field)
-  local found = fast.fstat(file, field)
-  if found then
-    return found
-  elseif field == nil then
-    return to_stat(core.fstat(file))
+function fs.fstat(file, field, ...)
+  local place = places[field]
+  if place and select("#", ...) == 0 then
+    local number = fast.fstat_number(file, place)
+    if number then
+      return one_field(field, number)
+    end
+  else
+    local self = fast.fstat(file)
+    if self then
+      return pick(self, "fstat", field, ...)
+    end
   end
   check.file(file, 1, "fstat")
-  check_field(field, "fstat")
-  return pick(field, core.fstat(file))
+  return stat.ask(core.fstat, "fstat", file, nil, field, ...)
 end
 
 ---Changes the permission bits of what a path leads to. (Linux has none for symbolic links.)

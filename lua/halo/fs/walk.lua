@@ -5,11 +5,11 @@
 
 local core = require "halo.core"
 local check = require "halo.fs.check"
-local status = require "halo.fs.status"
+local stat = require "halo.fs.stat"
 local wait = require "halo.wait"
 
 local refused, settle = wait.refused, wait.settle
-local kind, numbers = status.kind, status.numbers
+local kind, places = stat.kind, stat.places
 
 local LISTABLE = core.flags.RDONLY + core.flags.DIRECTORY
 local DIR_MODE = core.file_types.dir
@@ -56,20 +56,19 @@ local fs = {}
 ---@field prefix string of what is in it
 ---@field known boolean it has been read
 ---@field row table|false what is in it, as the core gives it: some values for each entry, of which
----the second is the type, or the node of a directory
+---the second is the type, or the node of a directory; whole stats are at 0
 ---@field count integer of entries
 ---@field at integer the latest entry that was taken
 ---@field above halo.fs.WalkNode|false where the walk goes on after it
----@field ino integer? what tells it from others, with follow
----@field dev integer?
+---@field id string? what tells it from others, with follow
 
 ---@class halo.fs.Walk
 ---@field options halo.WalkOptions
 ---@field depth integer
 ---@field flags integer what is to be read of a directory
----@field place integer the number that is wanted of each stat; 0 for all
+---@field place integer? the number that is wanted of each stat
 ---@field width integer values in a row for each entry
----@field stat_of (fun(self: halo.fs.Walk, row: table, at: integer): any)? makes an entry's stat
+---@field stat_of (fun(self: halo.fs.Walk, row: table, i: integer): any)? makes an entry's stat
 ---@field file halo.File? the root, which all is opened from
 ---@field prefix string of what is in the root
 ---@field skip integer its bytes
@@ -84,39 +83,31 @@ Walk.__index = Walk
 
 -- ---- entries ---------------------------------------------------------------------------------
 
--- stylua: ignore
-local function whole_stat(_, row, at)
-  if row[at + 3] then
-    return status.table(
-      row[at + 3], row[at + 4], row[at + 5], row[at + 6], row[at + 7], row[at + 8], row[at + 9],
-      row[at + 10], row[at + 11], row[at + 12], row[at + 13], row[at + 14], row[at + 15],
-      row[at + 16], row[at + 17], row[at + 18], row[at + 19], row[at + 20])
-  end
+local function whole_stat(_, row, i)
+  return stat.at(row[0], i - 1)
 end
 
-local function one_number(_, row, at)
-  return row[at + 3]
+local function one_number(_, row, i)
+  return row[3 * i]
 end
 
----A field that is made of the mode.
-local function one_field(self, row, at)
-  local mode = row[at + 3]
-  if mode then
-    return status.table(0, mode)[self.options.stat]
-  end
+local function one_of_mode(self, row, i)
+  local mode = row[3 * i]
+  return mode and stat.of_mode[self.options.stat](mode)
+end
+
+local function one_id(_, row, i)
+  local found = stat.at(row[0], i - 1)
+  return found and found.id
 end
 
 ---Says what is to be read of each entry for the option stat.
-local function choose_stat(self, stat)
-  local place = numbers[stat]
-  if not stat then
-    self.width, self.place = 2, 0
-  elseif stat == true then
-    self.width, self.place, self.stat_of = 20, 0, whole_stat
-  elseif place then
-    self.width, self.place, self.stat_of = 3, place, one_number
-  else
-    self.width, self.place, self.stat_of = 3, numbers.mode, one_field
+local function choose_stat(self, wanted)
+  self.width, self.place = 2, places[wanted]
+  if self.place then
+    self.width, self.stat_of = 3, stat.of_mode[wanted] and one_of_mode or one_number
+  elseif wanted then
+    self.stat_of = wanted == true and whole_stat or one_id
   end
 end
 
@@ -130,7 +121,7 @@ local function new_entry(self, node, i)
     type = kind(row[at + 2]),
     path = node.prefix .. name,
     depth = node.depth,
-    stat = stat_of and stat_of(self, row, at),
+    stat = stat_of and stat_of(self, row, i),
   }
 end
 
@@ -157,10 +148,10 @@ end
 -- ---- reading a directory ---------------------------------------------------------------------
 
 ---Whether a directory is one of those it lies in.
-local function is_loop(node, ino, dev)
-  node.ino, node.dev = ino, dev
+local function is_loop(node, id)
+  node.id = id
   local above = node.parent
-  while above and (above.ino ~= ino or above.dev ~= dev) do
+  while above and above.id ~= id do
     above = above.parent
   end
   return above and true
@@ -209,12 +200,12 @@ local function read(self, node)
   if self.closed then
     return true -- with nothing in it: the walk is over
   end
-  local row, count, ino, dev = list(self, node)
+  local row, count, id = list(self, node)
   if node.known or self.closed then
     return true -- the walk could not wait for this task, and was faster
   elseif not row then
-    return refused(count, ino) -- they are the message and the code
-  elseif ino and is_loop(node, ino, dev) then
+    return refused(count, id) -- they are the message and the code
+  elseif id and is_loop(node, id) then
     count = 0
   end
   node.known, node.row, node.count = true, row, count
@@ -421,11 +412,11 @@ local function check_options(options)
   if depth ~= nil and (type(depth) ~= "number" or depth < 1 or depth ~= depth) then
     check.fail("depth: a number of at least 1 expected", 2, "walk")
   end
-  local stat = options.stat
-  if stat and type(stat) ~= "boolean" and type(stat) ~= "string" then
-    check.type_error("stat: true or the name of a field", stat, 2, "walk")
-  elseif type(stat) == "string" and not status.is_field(stat) then
-    check.fail(("stat: no field '%s'"):format(stat), 2, "walk")
+  local wanted = options.stat
+  if wanted and type(wanted) ~= "boolean" and type(wanted) ~= "string" then
+    check.type_error("stat: true or the name of a field", wanted, 2, "walk")
+  elseif type(wanted) == "string" and not stat.is_field(wanted) then
+    check.fail(("stat: no field '%s'"):format(wanted), 2, "walk")
   end
   return options
 end
