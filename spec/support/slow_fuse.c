@@ -8,8 +8,8 @@
  *     new*        is there once it was created, until it is removed
  *
  * and "log" tells at once what has been done: a line for each create, write, fsync, flush, release
- * and unlink that came to its end. The inodes are numbers that a double cannot tell apart. It ends when it is unmounted, or after two minutes, should the
- * spec that has started it be no more.
+ * and unlink that came to its end. The inodes are numbers that a double cannot tell apart. It ends
+ * when it is unmounted, or after two minutes, should the spec that has started it be no more.
  */
 #define FUSE_USE_VERSION 31
 #include <errno.h>
