@@ -139,7 +139,7 @@ function scope.scope(fn, ...)
   local body = core.group_spawn(group, function(...)
     return fn(self, ...)
   end, ...)
-  local ok, err = guard(supervise, group)
+  local ok, err = pcall(supervise, group)
   if self.defers then
     ok, err = run_defers(self, ok, err)
   end

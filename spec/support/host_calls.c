@@ -85,8 +85,9 @@ static void deadlock(lua_State *L)
 
 static void interrupt(lua_State *L)
 {
-    load(L, "local halo = require 'halo'"
-            "halo.scope(function(s) s:defer(function() halo.sleep(1000) end) halo.sleep(1000) end)");
+    load(L,
+         "local halo = require 'halo'"
+         "halo.scope(function(s) s:defer(function() halo.sleep(1000) end) halo.sleep(1000) end)");
     halo_lua_spawn(L, 0);
     lua_settop(L, 0);
     for (int i = 0; i < 5; i++)
@@ -116,8 +117,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(lua_State *);
-    } cases[] = {{"results", results},     {"stuck", stuck},   {"deadlock", deadlock},
-                 {"interrupt", interrupt}, {"closed", closed}};
+    } cases[] = {{"results", results},
+                 {"stuck", stuck},
+                 {"deadlock", deadlock},
+                 {"interrupt", interrupt},
+                 {"closed", closed}};
     lua_State *L = luaL_newstate();
 
     lua_atpanic(L, panic);
