@@ -470,8 +470,11 @@ describe("fs.walk", function()
     local function walk_slowly(calls)
       for _ in fs.walk(dir:path "slow", { prune = function(path)
         if path:match "/e$" then
-          halo.sleep(0.05)
-          table.insert(calls, path)
+          calls.begun = (calls.begun or 0) + 1
+          if calls.begun > 4 then
+            halo.sleep(0.05)
+            table.insert(calls, path)
+          end
         end
       end }) do
       end
