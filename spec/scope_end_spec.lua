@@ -254,6 +254,25 @@ describe("a helper of a task", function()
     assert.same({ "helper" }, log)
   end)
 
+  it("may start others, which help the same task", function()
+    local log = {}
+    local task = start(function()
+      local inner
+      core.spawn_helper(function()
+        inner = core.spawn_helper(noting(log, "inner"))
+      end):join()
+      halo.yield()
+      assert.equal("waiting", (inner:status()))
+      halo.sleep(forever)
+    end)
+    for _ = 1, 5 do halo.yield() end
+    assert.same({}, log)
+    task:cancel()
+    assert.is_true(ends_cancelled(task))
+    halo.yield()
+    assert.same({ "inner" }, log)
+  end)
+
   it("fails for who joins it alone", function()
     assert.equal("result", halo.scope(function(scope)
       return scope:spawn(function()
