@@ -257,6 +257,11 @@ function scope.race(fns)
   return settle(core.join(supervise(group, true)))
 end
 
+local function unshield(...)
+  core.shield(-1)
+  return settle(...)
+end
+
 ---Calls fn(...) and cancels it when the time is up.
 ---@async
 ---@param seconds number
@@ -274,17 +279,15 @@ function scope.timeout(seconds, fn, ...)
   if live > 0 then
     cancel_all(group)
   end
-  if not ok then
+  local status = core.status(task)
+  if not ok and status ~= "ended" then
     error(err, 0)
-  elseif late and core.status(task) == "cancelled" then
+  elseif late and status == "cancelled" then
     return nil, ("ETIMEDOUT: timed out after %g s"):format(seconds), "ETIMEDOUT"
   end
-  return settle(core.join(task))
-end
-
-local function unshield(...)
-  core.shield(-1)
-  return settle(...)
+  -- What it returned in time, a permit or what was received, is not lost by a cancellation.
+  core.shield(1)
+  return unshield(core.join(task))
 end
 
 ---Calls fn(...) out of the reach of a cancellation, which is raised at the next call after it.
