@@ -71,6 +71,15 @@ static void preload_all(lua_State *L)
     lua_pop(L, 2);
 }
 
+/* Too late to be the rule: halo_lua_close() should have come before lua_close(). */
+static int state_gc(lua_State *L)
+{
+    struct halo_lua *lua = lua_touserdata(L, 1);
+    halo_report_lost(lua);
+    halo_lua_close_loop(lua);
+    return 0;
+}
+
 /* The C functions, as module "halo.core". */
 static void make_core(lua_State *L)
 {
@@ -84,6 +93,13 @@ static void make_core(lua_State *L)
     halo_open_file(L);
     halo_open_buffer(L);
     halo_open_fs(L);
+    halo_open_await(L);
+    halo_open_fast(L);
+    halo_open_fs_data(L);
+    halo_open_fs_meta(L);
+    halo_open_stat(L);
+    halo_open_fs_names(L);
+    halo_open_random(L);
     halo_open_runtime(L);
     halo_open_coroutine(L);
 }
@@ -94,7 +110,7 @@ int halo_lua_open(lua_State *L)
     bool open = !lua_isnil(L, -1);
     lua_pop(L, 1);
     if (!open) {
-        halo_lua_make(L);
+        halo_lua_make(L, state_gc);
         lua_newtable(L);
         make_core(L);
         lua_setfield(L, -2, "halo.core");

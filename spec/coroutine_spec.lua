@@ -112,6 +112,23 @@ describe("a call in a generator", function()
     assert.equal(11, unwound)
   end)
 
+  it("may be 50,000 levels deep, and a recursion without an end is told", function()
+    local function nested(depth)
+      if depth == 0 then
+        halo.yield()
+        return 0
+      end
+      return 1 + coroutine.wrap(nested)(depth - 1)
+    end
+    local depth = os.getenv("HALO_GC") == "stress" and 100 or 50000
+    assert.equal(depth, nested(depth))
+    if depth == 50000 then
+      local ok, message = pcall(nested, math.huge)
+      assert.is_false(ok)
+      assert.matches("too many coroutines one in another$", message)
+    end
+  end)
+
   it("may be part of a generator that many tasks take from", function()
     local numbers = coroutine.wrap(function()
       for i = 1, rounds(100) do

@@ -449,6 +449,90 @@ describe("fs.walk", function()
     assert.equal(90, count)
   end)
 
+  describe("that reads ahead", function()
+    local core = require "halo.core"
+    local now = core.now
+    local late
+
+    before_each(function()
+      for i = 1, 30 do
+        tree.make(dir.root, { ("slow/d%d/e/f/"):format(i) })
+      end
+      late = 0
+      core.now = function() -- as if each directory came from a slow disk
+        late = late + 0.01
+        return now() + late
+      end
+    end)
+
+    after_each(function()
+      core.now = now
+    end)
+
+    local function walk_slowly(calls)
+      for _ in fs.walk(dir:path "slow", { prune = function(path)
+        if path:match "/e$" then
+          calls.begun = (calls.begun or 0) + 1
+          if calls.begun > 4 then
+            halo.sleep(0.05)
+            table.insert(calls, path)
+          end
+        end
+      end }) do
+      end
+    end
+
+    it("leaves no task behind in a timeout, a scope, or a task that is cancelled", function()
+      local before = halo.stats().tasks
+      for _, run in ipairs {
+        function(calls) halo.timeout(0.02, walk_slowly, calls) end,
+        function(calls)
+          pcall(halo.scope, function(scope)
+            scope:spawn(walk_slowly, calls)
+            halo.sleep(0.02)
+            error "failure"
+          end)
+        end,
+        function(calls)
+          local task = halo.spawn(walk_slowly, calls)
+          halo.sleep(0.02)
+          task:cancel()
+          pcall(task.join, task)
+          halo.yield()
+        end,
+      } do
+        local calls = {}
+        run(calls)
+        assert.equal(before, halo.stats().tasks)
+        local count = #calls
+        halo.sleep(0.06)
+        assert.equal(count, #calls)
+      end
+    end)
+
+    it("may come to its end inside of a callback, which nobody's task fails by", function()
+      local script = dir:file("script.lua", [[
+        local halo, core = require "halo", require "halo.core"
+        local now, late = core.now, 0
+        core.now = function()
+          late = late + 0.01
+          return now() + late
+        end
+        local step = halo.fs.walk(arg[1])
+        for _ = 1, 6 do step() end
+        local count = 6
+        table.sort({ 3, 2, 1 }, function(a, b)
+          for _ in step do count = count + 1 end
+          return a < b
+        end)
+        print(count)
+        halo.sleep(0.01)
+        collectgarbage()
+      ]])
+      assert.same({ "90\n", "", 0 }, { command.run(command.halo(script, dir:path "slow")) })
+    end)
+  end)
+
   it("leaves nothing of sorted listings on the scheduler's stack", function()
     tree.make(dir.root, { "sorted/a/", "sorted/b/", "sorted/c/" })
     for _ = 1, 2500 do -- some 10,000 listings: more than a stack holds values

@@ -5,6 +5,7 @@ local busted = require "busted"
 local halo = require "halo"
 local command = require "spec.support.command"
 local fuse = require "spec.support.fuse"
+require "spec.support.assertions"
 
 local fs = halo.fs
 local run = command.run
@@ -159,6 +160,35 @@ describe("a file system that takes half a second for each call #slow", function(
     file:close()
     fuse.await_answers(in_flight)
     assert.same({}, late)
+  end)
+
+  it("has a buffer lent for as long as it reads into it, whoever waits", function()
+    local in_flight = halo.stats().in_flight
+    local file, buffer = assert(fs.open(path, "r+")), halo.buffer(16)
+    local result, _, code = halo.timeout(TIMEOUT_S, file.read_into, file, buffer, 16, 0)
+    assert.same({ nil, "ETIMEDOUT" }, { result, code })
+    assert.is_true(halo.stats().in_flight > in_flight)
+    local lent = "this buffer is lent to an operation in flight, until that has ended"
+    assert.misuse(lent, function() buffer:string() end)
+    assert.misuse(lent, function() buffer:set "text" end)
+    assert.misuse(lent, function() file:read_into(buffer) end)
+    fuse.await_answers(in_flight)
+    buffer:set "text"
+    assert.equal("text", buffer:string(0, 4))
+    file:close()
+  end)
+
+  it("may have renamed a file where the call was cancelled, which says so", function()
+    local in_flight = halo.stats().in_flight
+    local message
+    local _, _, code = halo.timeout(TIMEOUT_S, function()
+      local _, err = pcall(fs.rename, path, mount.path .. "/other")
+      message = tostring(err)
+      error(err, 0)
+    end)
+    assert.equal("ETIMEDOUT", code)
+    assert.equal("cancelled: what was under way may have happened, or not", message)
+    fuse.await_answers(in_flight)
   end)
 
   ---Runs a script while tasks of it hang; returns its exit status and how long it took.

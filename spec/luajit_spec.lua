@@ -215,11 +215,45 @@ describe("in plain luajit, halo.configure", function()
     assert.equal(require("halo").engine() .. "\n", (run(command.luajit .. " -e " .. code)))
   end)
 
+  it("takes an engine's name, and nothing else", function()
+    for _, engine in ipairs { "true", "1", "{}" } do
+      assert.matches("^false\t[^\n]*%(engine must be a string, got a %a+%)\n$", luajit(([[
+        local halo = require "halo"
+        print(pcall(function() halo.configure { engine = %s } end)) ]]):format(engine)))
+    end
+  end)
+
   it("comes too late after the first operation", function()
     assert.matches("^false\t%(command line%):3: configure must come before the first operation\n$",
       luajit [[
       local halo = require "halo" halo.fs.stat("/")
       print(pcall(function()
         halo.configure { engine = "pool" } end)) ]])
+  end)
+end)
+
+describe("in a child of fork()", function()
+  it("calls say what is the matter, and the script ends", function()
+    local code = quote [[
+      local halo, ffi = require "halo", require "ffi"
+      ffi.cdef "int fork(void); int waitpid(int, int *, int);"
+      halo.run(function()
+        halo.fs.readfile "/etc/passwd"
+        local child = ffi.C.fork()
+        if child ~= 0 then
+          ffi.C.waitpid(child, nil, 0)
+          return
+        end
+        print(pcall(halo.fs.stat, "/etc"))
+        print(pcall(halo.fs.readfile, "/etc/passwd"))
+        print(pcall(halo.sleep, 0))
+        io.stdout:flush()
+      end) ]]
+    -- What belongs to the parent's loop stays with the child, which a sanitizer would tell.
+    local out, stderr, status = run(("ASAN_OPTIONS=detect_leaks=0 %s -e %s"):format(
+      command.luajit, code))
+    assert.same({ "", 0 }, { stderr, status })
+    local count = select(2, out:gsub("false\t[^\n]*this process is a child of fork%(%)", ""))
+    assert.equal(3, count)
   end)
 end)

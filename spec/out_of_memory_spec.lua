@@ -91,3 +91,34 @@ describe("memory that runs out #slow", function()
     end
   end
 end)
+
+describe("a read for whose string there is no memory", function()
+  local dir = temp.dir()
+
+  it("gives back the memory that it had", function()
+    if (os.getenv "SANITIZE" or "") ~= "" then
+      return pending "a sanitizer's own memory is beyond any limit"
+    end
+    local script = dir:file("script.lua", [[
+      local halo, fs = require "halo", require "halo.fs"
+      local file = assert(fs.open(arg[1], "w+"))
+      file:truncate(4e8)
+      local failed = 0
+      for _ = 1, 6 do
+        local ok, message = pcall(file.read, file, 4e8, 0)
+        failed = failed + (not ok and message:find "not enough memory" and 1 or 0)
+      end
+      halo.yield()
+      fs.stat "/"
+      collectgarbage()
+      for line in io.lines "/proc/self/status" do
+        local kilobytes = line:match "^VmSize:%s*(%d+)"
+        if kilobytes then
+          print(failed > 0, tonumber(kilobytes) < 300000)
+        end
+      end
+    ]])
+    local stdout = run(("ulimit -v 600000; %s"):format(command.halo(script, dir:path "file")))
+    assert.equal("true\ttrue\n", stdout)
+  end)
+end)

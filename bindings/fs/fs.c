@@ -270,12 +270,5 @@ static const luaL_Reg functions[] = {
 void halo_open_fs(lua_State *L)
 {
     halo_register(L, functions);
-    halo_open_await(L);
-    halo_open_fast(L);
-    halo_open_fs_data(L);
-    halo_open_fs_meta(L);
-    halo_open_stat(L);
-    halo_open_fs_names(L);
-    halo_open_random(L);
     set_numbers(L);
 }

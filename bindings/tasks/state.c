@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "args.h"
-#include "tasks/report.h"
 
 #define CLOSE_DEADLINE_MS 5000
 
@@ -60,15 +59,6 @@ void halo_lua_close_loop(struct halo_lua *lua)
     lua->closed = true;
 }
 
-/* Too late to be the rule: halo_lua_close() should have come before lua_close(). */
-static int state_gc(lua_State *L)
-{
-    struct halo_lua *lua = lua_touserdata(L, 1);
-    halo_report_lost(lua);
-    halo_lua_close_loop(lua);
-    return 0;
-}
-
 /* The value that a cancellation raises: a table, so that no string can be taken for it. */
 static int make_cancellation(lua_State *L)
 {
@@ -87,12 +77,12 @@ static int make_table(lua_State *L)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-struct halo_lua *halo_lua_make(lua_State *L)
+void halo_lua_make(lua_State *L, lua_CFunction gc)
 {
     struct halo_lua *lua = lua_newuserdata(L, sizeof(*lua));
     memset(lua, 0, sizeof(*lua));
     lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, state_gc);
+    lua_pushcfunction(L, gc);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
     lua_setfield(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
@@ -103,7 +93,6 @@ struct halo_lua *halo_lua_make(lua_State *L)
     lua->shields = LUA_NOREF;
     lua->cancelled = make_cancellation(L);
     lua->uncertain = make_cancellation(L);
-    return lua;
 }
 
 /* ---- the loop ------------------------------------------------------------------------------ */

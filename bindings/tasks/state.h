@@ -88,8 +88,8 @@ static inline struct halo_lua *halo_lua_self(lua_State *L)
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-/* Makes the state, in the registry. */
-struct halo_lua *halo_lua_make(lua_State *L);
+/* Makes the state, in the registry, with its finalizer. */
+void halo_lua_make(lua_State *L, lua_CFunction gc);
 /* Closes the loop for good. */
 void halo_lua_close_loop(struct halo_lua *lua);
 

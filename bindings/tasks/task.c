@@ -133,6 +133,9 @@ void halo_task_let_go(lua_State *L, struct halo_lua *lua, struct halo_task *task
 
 void halo_task_help(struct halo_task *helper, struct halo_task *task)
 {
+    if (task->helped)
+        task = task->helped;
+    helper->helped = task;
     helper->helper_next = task->helpers;
     helper->helper_link = &task->helpers;
     if (task->helpers)
@@ -147,7 +150,7 @@ static void leave_helped(struct halo_task *helper)
     *helper->helper_link = helper->helper_next;
     if (helper->helper_next)
         helper->helper_next->helper_link = helper->helper_link;
-    helper->helper_next = NULL;
+    helper->helper_next = helper->helped = NULL;
     helper->helper_link = NULL;
 }
 

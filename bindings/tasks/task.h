@@ -51,6 +51,7 @@ struct halo_task {
     struct halo_group *home;     /* that halo.spawn() joins from it, or NULL likewise */
     struct halo_task *group_next, **group_link;
     struct halo_task *helpers; /* tasks that halo itself has started for it */
+    struct halo_task *helped;  /* the one that it helps, or NULL */
     struct halo_task *helper_next, **helper_link;
     const char *spawned_source; /* kept by the registry */
     int spawned_line;
@@ -97,7 +98,10 @@ struct halo_task *halo_task_new(lua_State *L, struct halo_lua *lua, int nargs);
 void halo_task_push(lua_State *L, struct halo_lua *lua, const struct halo_task *task);
 /* The Task of one that was kept after its end may be collected. */
 void halo_task_let_go(lua_State *L, struct halo_lua *lua, struct halo_task *task);
-/* Makes a task the helper of another one: it is cancelled with it, and when it ends. */
+/*
+ * Makes a task the helper of another one, or of the one that this one helps: it is cancelled with
+ * it, and when it ends.
+ */
 void halo_task_help(struct halo_task *helper, struct halo_task *task);
 
 /* Calls visit for each live task, with it on top of L. */

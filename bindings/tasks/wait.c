@@ -179,11 +179,11 @@ bool halo_task_cancel(lua_State *L, struct halo_lua *lua, struct halo_task *task
 
 bool halo_is_cancellation(lua_State *L, const struct halo_lua *lua, lua_State *co)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->uncertain);
     lua_pushvalue(co, -1);
     lua_xmove(co, L, 1);
-    bool same = lua_rawequal(L, -1, -2) || lua_rawequal(L, -1, -3);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->uncertain);
+    bool same = lua_rawequal(L, -3, -2) || lua_rawequal(L, -3, -1);
     lua_pop(L, 3);
     return same;
 }

@@ -9,12 +9,14 @@ local coroutines = {}
 local resume = core.resume
 local create, standard_yield = coroutine.create, coroutine.yield
 
+local POSITIONS_BYTES = 8192 -- an error that is longer has come through thousands of coroutines
+
 local function unwrap(ok, ...)
   if ok then
     return ...
   end
   local err = ...
-  error(err, type(err) == "string" and 2 or 0)
+  error(err, type(err) == "string" and #err < POSITIONS_BYTES and 2 or 0)
 end
 
 ---@async

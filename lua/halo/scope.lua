@@ -124,7 +124,7 @@ function scope.scope(fn, ...)
   local body = core.group_spawn(group, function(...)
     return fn(self, ...)
   end, ...)
-  local ok, err = guard(supervise, group)
+  local ok, err = pcall(supervise, group)
   if self.defers then
     ok, err = run_defers(self, ok, err)
   end
@@ -143,6 +143,11 @@ function scope.run_inside(fn, ...)
   local task = core.group_adopt(group, fn, ...)
   supervise(group)
   return settle(core.join(task))
+end
+
+local function unshield(...)
+  core.shield(-1)
+  return settle(...)
 end
 
 local function unshield(...)

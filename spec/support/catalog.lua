@@ -166,6 +166,16 @@ catalog.exceptions = {
   ["Dir:close"] = "a row of its own",
 }
 
+---A buffer is lent to one call at a time: each has its own.
+local function own(value, ...)
+  if select("#", ...) > 0 then
+    return own(value), own(...)
+  elseif type(value) == "userdata" and getmetatable(value) == "Buffer" then
+    return halo.buffer(#value)
+  end
+  return value
+end
+
 ---A row's call on a path or a file, with these arguments instead of its own where they are given.
 ---@return fun(subject: any): ...
 function catalog.calling(row, from, owner)
@@ -174,12 +184,12 @@ function catalog.calling(row, from, owner)
   local count = math.max(table.maxn(row) - from + 1, 0)
   if method then
     return function(subject)
-      return method(owner, subject, unpack(arguments, 1, count))
+      return method(owner, own(subject, unpack(arguments, 1, count)))
     end
   end
   local call = sub_calls[name] or fs[name]
   return function(subject)
-    return call(subject, unpack(arguments, 1, count))
+    return call(own(subject, unpack(arguments, 1, count)))
   end
 end
 
