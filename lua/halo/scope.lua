@@ -150,11 +150,6 @@ local function unshield(...)
   return settle(...)
 end
 
-local function unshield(...)
-  core.shield(-1)
-  return settle(...)
-end
-
 ---Calls fn(...) and cancels it when the time is up.
 ---@async
 ---@param seconds number
