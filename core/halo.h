@@ -197,6 +197,7 @@ struct halo_op {
     bool own_data;                 /* data lies in storage, */
     bool headed;                   /* behind a struct halo_kept */
     int anchor;                    /* the caller's own */
+    const bool *interrupt;         /* the loop's, while the operation runs on its thread */
 
     /* What operations with paths have besides. */
     struct halo_file *base_slot; /* the directory it counts on */

@@ -225,10 +225,10 @@ int halo_loop_turn(struct halo_loop *loop, int64_t timeout_ns)
     int64_t until_timer = until_first_timer(loop);
     if (until_timer >= 0 && (timeout_ns < 0 || until_timer < timeout_ns))
         timeout_ns = until_timer;
-    if (loop->completed.first || atomic_load(&loop->interrupted))
+    if (loop->completed.first || halo_loop_is_interrupted(loop))
         timeout_ns = 0;
     collect(loop, timeout_ns);
-    return atomic_exchange(&loop->interrupted, false) ? -EINTR : 0;
+    return __atomic_exchange_n(&loop->interrupted, false, __ATOMIC_SEQ_CST) ? -EINTR : 0;
 }
 
 struct halo_op *halo_loop_next(struct halo_loop *loop)
@@ -244,7 +244,7 @@ struct halo_op *halo_loop_next(struct halo_loop *loop)
 void halo_op_wait(struct halo_loop *loop, struct halo_op *op)
 {
     while (op->state != HALO_OP_DONE) {
-        if (atomic_load(&loop->interrupted))
+        if (halo_loop_is_interrupted(loop))
             halo_op_cancel(loop, op);
         if (op->state != HALO_OP_DONE)
             collect(loop, -1);
@@ -309,7 +309,7 @@ bool halo_loop_is_forked(const struct halo_loop *loop)
 
 void halo_loop_interrupt(struct halo_loop *loop)
 {
-    atomic_store(&loop->interrupted, true);
+    __atomic_store_n(&loop->interrupted, true, __ATOMIC_SEQ_CST);
     halo_event_set(loop->wake_fd);
 }
 

@@ -8,8 +8,6 @@
 #ifndef HALO_LOOP_H
 #define HALO_LOOP_H
 
-#include <stdatomic.h>
-
 #include "engines/engine.h"
 #include "files.h"
 #include "list.h"
@@ -48,9 +46,9 @@ struct halo_loop {
 
     const struct halo_engine *engine;
     void *engine_state;
-    int wake_fd; /* an eventfd: a worker has an answer, or halo_loop_interrupt() was called */
-    atomic_bool interrupted;
-    char *unforked; /* a page that is 1 here and wiped to 0 in a child of fork() */
+    int wake_fd;      /* an eventfd: a worker has an answer, or halo_loop_interrupt() was called */
+    bool interrupted; /* by any thread: only looked at atomically */
+    char *unforked;   /* a page that is 1 here and wiped to 0 in a child of fork() */
     char reason[192];
 };
 
@@ -58,6 +56,11 @@ struct halo_loop {
 static inline bool halo_loop_has_forked(const struct halo_loop *loop)
 {
     return !*loop->unforked;
+}
+
+static inline bool halo_loop_is_interrupted(const struct halo_loop *loop)
+{
+    return __atomic_load_n(&loop->interrupted, __ATOMIC_SEQ_CST);
 }
 
 /*

@@ -136,10 +136,15 @@ static bool run_directly(struct halo_loop *loop, struct halo_op *op)
     enum halo_step step;
 
     op->now = op->row;
+    op->interrupt = &loop->interrupted;
     loop->stats.direct++;
-    do
-        step = judge(loop, op, op->row->block(op));
-    while (step == HALO_STEP_AGAIN && !op->pool_only && !atomic_load(&loop->interrupted));
+    do {
+        int64_t result = op->row->block(op);
+        /* It has seen the interrupt: a worker's call can be cancelled. */
+        bool stopped = result == -ECANCELED && !op->cancelled;
+        step = stopped ? HALO_STEP_AGAIN : judge(loop, op, result);
+    } while (step == HALO_STEP_AGAIN && !op->pool_only && !halo_loop_is_interrupted(loop));
+    op->interrupt = NULL;
     if (step == HALO_STEP_LATER)
         halo_dispatch_pause(loop, op);
     else if (step == HALO_STEP_AGAIN)
@@ -159,7 +164,7 @@ static bool attempt(struct halo_loop *loop, struct halo_op *op)
     enum halo_step step = HALO_STEP_AGAIN;
 
     op->now = op->row;
-    while (step == HALO_STEP_AGAIN && !atomic_load(&loop->interrupted)) {
+    while (step == HALO_STEP_AGAIN && !halo_loop_is_interrupted(loop)) {
         int64_t result = op->row->attempt(op);
         if (result == -EAGAIN) {
             halo_policy_missed(&loop->policy, kind_of(op));
@@ -232,8 +237,8 @@ static enum halo_way choose(struct halo_loop *loop, struct halo_op *op)
         /* Whoever is alone makes no turns: nothing else would renew the slice and the mounts. */
         halo_policy_turn(&loop->policy);
         loop->files.mounts.fresh = false;
-        /* What may be long goes to a worker, which can be told to end. */
-        return op->row->lengthy ? HALO_WAY_TRY : HALO_WAY_DIRECT;
+        /* A long copy goes to a worker: it cannot be begun anew once it has been interrupted. */
+        return halo_op_is(op, HALO_OP_COPYFILE) ? HALO_WAY_TRY : HALO_WAY_DIRECT;
     }
     return may_try(loop, op) ? HALO_WAY_TRY : HALO_WAY_ENGINE;
 }

@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -218,7 +217,7 @@ static struct io_uring_sqe *emit(struct ring *ring, uint64_t seq)
     struct io_uring_sqe *sqe = take_sqe(ring);
 
     for (int tries = 0; !sqe; tries++) {
-        if (tries > 1 && (tries == SUBMIT_TRIES || atomic_load(&ring->loop->interrupted)))
+        if (tries > 1 && (tries == SUBMIT_TRIES || halo_loop_is_interrupted(ring->loop)))
             return NULL;
         check_submitted(ring, io_uring_submit(&ring->uring));
         reap(ring);

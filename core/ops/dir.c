@@ -19,11 +19,9 @@
 #include "loop.h"
 #include "ops/shared.h"
 
-#define TRY_BATCHES_MAX   4
-#define TRY_LOOKS_MAX     512 /* at entries, one by one */
-#define ALONE_BATCHES_MAX 256 /* the same where nobody else waits */
-#define ALONE_LOOKS_MAX   16384
-#define BATCH_BYTES       32768 /* of entries in one system call */
+#define TRY_BATCHES_MAX 4
+#define TRY_LOOKS_MAX   512   /* at entries, one by one */
+#define BATCH_BYTES     32768 /* of entries in one system call */
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
@@ -217,7 +215,7 @@ static int64_t add_batch(struct listing *listing)
 static int readdir_begin(struct halo_loop *loop, struct halo_op *op)
 {
     bool looks = op->flags & (HALO_READDIR_STAT | HALO_READDIR_FOLLOW);
-    op->no_try = looks && !op->alone && !loop->files.mounts.all_local;
+    op->no_try = looks && !loop->files.mounts.all_local;
     return 0;
 }
 
@@ -259,10 +257,10 @@ static int64_t readdir_attempt(struct halo_op *op)
 {
     struct listing few = {
         .op = op,
-        .batches_left = op->alone ? ALONE_BATCHES_MAX : TRY_BATCHES_MAX,
-        .looks_left = op->alone ? ALONE_LOOKS_MAX : TRY_LOOKS_MAX,
+        .batches_left = TRY_BATCHES_MAX,
+        .looks_left = TRY_LOOKS_MAX,
     };
-    return open_and_list(&few, !op->alone);
+    return open_and_list(&few, true);
 }
 
 /* Entries that nobody takes go to the front of the file, and need a head for that. */

@@ -53,7 +53,7 @@ struct halo_op_row {
     bool no_base;        /* there is no system call for it that takes a directory */
     bool no_follow;      /* a symbolic link as the last component is not followed */
     bool quick;          /* mostly short: may be tried on the loop's thread, see policy.h */
-    bool lengthy;        /* may be long: an attempt tells, even where nothing else is going on */
+    bool lengthy;        /* its twin makes many calls, and makes one that is interrupted again */
     /* Before the start, or NULL: returns 0, or -errno to end the operation at once. */
     int (*begin)(struct halo_loop *loop, struct halo_op *op);
     /* Fills in the rest of a zeroed SQE. */

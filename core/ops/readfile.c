@@ -13,9 +13,8 @@
 #include "loop.h"
 #include "ops/shared.h"
 
-#define PIECE_BYTES     (16u << 20) /* between two looks */
-#define ALONE_BYTES_MAX (16u << 20) /* read on the loop's thread where nobody else waits */
-#define READ_FIRST      16384u      /* bytes that most files fit into */
+#define PIECE_BYTES (16u << 20) /* between two looks */
+#define READ_FIRST  16384u      /* bytes that most files fit into */
 
 /* The next piece. Returns its bytes, 0 at the end, or -errno. */
 static int64_t read_piece(const struct halo_op *op, int fd, void *data, size_t length)
@@ -115,8 +114,7 @@ static int64_t read_file(struct halo_op *op, bool at_once)
     result = fstat(fd, &status) < 0 ? -errno : check_type(&status);
     if (!result && is_too_big(op, fd, &status))
         result = -EFBIG;
-    off_t most = op->alone ? (off_t)ALONE_BYTES_MAX : HALO_TRY_BYTES_MAX;
-    if (!result && at_once && status.st_size > most)
+    if (!result && at_once && status.st_size > HALO_TRY_BYTES_MAX)
         result = -EAGAIN;
     if (!result)
         result = read_contents(op, fd, &status);

@@ -42,10 +42,11 @@ int halo_open_at(int base_fd, const char *path, int flags, mode_t mode, bool at_
 /* As pread(2), but fails with EAGAIN where it would have to wait for a disk. */
 int64_t halo_read_cached(struct halo_file *file, void *data, size_t length, off_t offset);
 
-/* Whether the operation's owner has asked it to end; for twins that make many system calls. */
+/* Whether the operation has been asked to end; for twins that make many system calls. */
 static inline bool halo_op_is_cancelled(const struct halo_op *op)
 {
-    return __atomic_load_n(&op->cancelled, __ATOMIC_RELAXED);
+    return __atomic_load_n(&op->cancelled, __ATOMIC_RELAXED) ||
+           (op->interrupt && __atomic_load_n(op->interrupt, __ATOMIC_RELAXED));
 }
 
 #define HALO_RETRIES_AT_ONCE 16
