@@ -204,7 +204,7 @@ static enum halo_side side_of(const struct halo_op *op)
 static void settle_offset(struct halo_op *op)
 {
     struct halo_file *file = op->slot;
-    if (op->row->turn != HALO_TURN_POSITION)
+    if (op->row->turn != HALO_TURN_POSITION || op->offset != HALO_POSITION)
         return;
     if (file->shares_offset)
         file->position = (uint64_t)lseek(file->fd, 0, SEEK_CUR);
@@ -219,13 +219,23 @@ static void move_position(struct halo_file *file, uint64_t position)
         lseek(file->fd, (off_t)position, SEEK_SET);
 }
 
+static bool needs_turn(const struct halo_op *op)
+{
+    switch (op->row->turn) {
+    case HALO_TURN_POSITION:
+        return op->offset == HALO_POSITION;
+    case HALO_TURN_OFFSET:
+        return op->slot->shares_offset;
+    default:
+        return op->row->turn == HALO_TURN_SYNC;
+    }
+}
+
 static bool has_turn(struct halo_op *op)
 {
     struct halo_file *file = op->slot;
 
-    bool by_position = op->row->turn == HALO_TURN_POSITION && op->offset == HALO_POSITION;
-
-    if (op->sequential || !(by_position || op->row->turn == HALO_TURN_SYNC))
+    if (op->sequential || !needs_turn(op))
         return true;
     op->sequential = true;
     enum halo_side side = side_of(op);

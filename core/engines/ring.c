@@ -35,7 +35,7 @@
 #define KERNEL_WORKERS        64u /* a few that hang must not keep the others from working */
 #define SUBMIT_TRIES          1000
 #define INTERRUPTIONS_AT_ONCE 16
-#define PAUSE_NS              1000000 /* between two of them */
+#define PAUSE_NS              2000000 /* between two of them */
 
 struct ring {
     struct io_uring uring;

@@ -474,6 +474,7 @@ const struct halo_op_row halo_seek_row = {
     .name = "seek",
     .opcode = HALO_NO_OPCODE,
     .on_file = true,
+    .turn = HALO_TURN_OFFSET,
     .quick = true,
     .block = seek_block,
 };

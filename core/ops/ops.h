@@ -30,6 +30,7 @@ enum halo_lookup {
 enum halo_turn {
     HALO_TURN_NONE,
     HALO_TURN_POSITION, /* where they go by the file's own position */
+    HALO_TURN_OFFSET,   /* where they move an offset that others have, too */
     HALO_TURN_SYNC      /* a failure is told to one of them only, and has to reach them all */
 };
 
