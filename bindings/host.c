@@ -112,7 +112,7 @@ static int run_all(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     int status;
 
     if (halo_run(lua, task, false, -1, &status) == HALO_RUN_DONE) {
-        /* Whoever fails takes with it what it has started. */
+        /* A task that fails cancels what it has started. */
         if (task->state == HALO_TASK_FAILED || task->was_cancelled)
             halo_task_cancel_all(lua->L, lua);
         halo_run(lua, NULL, false, -1, &status);

@@ -128,7 +128,7 @@ int luaopen_halo(lua_State *L)
 
 int luaopen_halo_fs(lua_State *L)
 {
-    /* The module halo requires it in its turn, which would look like a loop. */
+    /* The module halo requires this one itself, which would look like a loop. */
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "loaded");
     lua_pushnil(L);

@@ -7,7 +7,7 @@
 
 #include "loop.h"
 
-/* Finds out which file systems it works on, and whether the kernel knows the way by heart. */
+/* Finds out which file systems it works on, and whether the kernel has all of the path cached. */
 void halo_dispatch_locate(struct halo_loop *loop, struct halo_op *op);
 
 /* Gives an operation to the engine, or to a queue where there is no room for it. */

@@ -19,7 +19,7 @@ static bool may_start(struct halo_loop *loop, unsigned kind, bool alone)
         return false;
     if (!alone)
         return loop->policy.skip[kind] == 0 && !halo_policy_is_due(&loop->policy);
-    /* Whoever is alone makes no turns: nothing else would renew the slice. */
+    /* A caller that is alone makes no turns, so nothing else would renew the slice. */
     if (halo_policy_is_due(&loop->policy))
         halo_policy_turn(&loop->policy);
     return true;

@@ -471,7 +471,7 @@ int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handl
     file->fd = fd;
     file->borrowed = borrow;
     loop->files.borrowed += borrow;
-    /* Whoever opened it chose the flags, and may share them with other processes. */
+    /* Its opener chose the flags, and may share them with other processes. */
     file->flags = (uint32_t)flags | O_NONBLOCK;
     file->state = HALO_FILE_OPEN;
     halo_file_inspect(&loop->files, file);

@@ -201,7 +201,7 @@ static void work_off(struct halo_loop *loop)
     halo_dispatch_queued(loop);
 }
 
-/* Collects what has ended; timers and the interrupt are left to whoever runs the loop. */
+/* Collects what has ended; timers and the interrupt are left to the caller. */
 static void collect(struct halo_loop *loop, int64_t timeout_ns)
 {
     HALO_CHECK(!halo_loop_has_forked(loop),

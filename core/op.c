@@ -51,7 +51,7 @@ static void retire(struct halo_loop *loop, struct halo_op *op)
     start_ready(loop);
 }
 
-/* In this order: whoever has waited for this one may end at once, and comes behind it. */
+/* The order matters: an operation that waited for this one may end at once, and comes after it. */
 static void hand_back(struct halo_loop *loop, struct halo_op *op)
 {
     halo_list_append(&loop->completed, op);

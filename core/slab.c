@@ -92,7 +92,7 @@ struct halo_op *halo_slab_acquire(struct halo_slab *slab)
     slab->free = op->next;
     slab->live++;
 
-    /* The part with the paths has been reset by whoever used it: most operations have none. */
+    /* The last user has reset the part with the paths: most operations have none. */
     memset(op, 0, offsetof(struct halo_op, base_slot));
 
     while (slab->table[slab->next_seq & slab->mask])

@@ -52,10 +52,10 @@ struct halo_fast_calls {
 /* ---- arguments ----------------------------------------------------------------------------- */
 
 /*
- * Whether the running task may do something at once: it is not cancelled, nor too long at it.
+ * Whether the running task may do something at once: it is not cancelled, and its turn is not over.
  * Returns 0, DECLINED or LATER.
  */
-static int look_around(const struct halo_lua *lua, unsigned *flags)
+static int check_admission(const struct halo_lua *lua, unsigned *flags)
 {
     const struct halo_task *task = lua->task;
 
@@ -103,7 +103,7 @@ static int read_to(struct halo_lua *lua, const struct halo_lua_file *file, void 
 
     if (!is_file(file) || !to_size(length, &bytes) || bytes > size || !to_place(offset, &place))
         return DECLINED;
-    int refused = look_around(lua, &flags);
+    int refused = check_admission(lua, &flags);
     if (refused)
         return refused;
     int64_t got = halo_fast_read(lua->loop, file->handle, data, (size_t)bytes, place, flags);
@@ -147,7 +147,7 @@ static int fast_write(struct halo_lua *lua, const struct halo_lua_file *file, co
 
     if (!is_file(file) || !to_size(length, &bytes) || !to_place(offset, &place))
         return DECLINED;
-    int refused = look_around(lua, &flags);
+    int refused = check_admission(lua, &flags);
     if (refused)
         return refused;
     int64_t put = halo_fast_write(lua->loop, file->handle, data, (size_t)bytes, place, flags);
@@ -161,7 +161,7 @@ static int read_whole(struct halo_lua *lua, const char *path, double length, voi
 
     if (!to_path(path, length))
         return DECLINED;
-    int refused = look_around(lua, &flags);
+    int refused = check_admission(lua, &flags);
     if (refused)
         return refused;
     int64_t got = halo_fast_readfile(lua->loop, path, data, size, &room->fifo, flags);
@@ -199,7 +199,7 @@ static int stat_path(struct halo_lua *lua, const char *path, double length, bool
 
     if (!to_path(path, length))
         return DECLINED;
-    int refused = look_around(lua, &flags);
+    int refused = check_admission(lua, &flags);
     if (refused)
         return refused;
     if (halo_fast_stat(lua->loop, path, follow, &statx, flags) == HALO_DECLINED)
@@ -215,7 +215,7 @@ static int stat_file(struct halo_lua *lua, const struct halo_lua_file *file, str
 
     if (!is_file(file))
         return DECLINED;
-    int refused = look_around(lua, &flags);
+    int refused = check_admission(lua, &flags);
     if (refused)
         return refused;
     if (halo_fast_fstat(lua->loop, file->handle, &statx, flags) == HALO_DECLINED)

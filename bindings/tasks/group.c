@@ -119,7 +119,7 @@ static int spawn_helper(lua_State *L)
     task->watched = true;
     if (!self)
         return 1;
-    task->shields = self->shields > 0; /* whoever is shielded may count on it */
+    task->shields = self->shields > 0; /* code under a shield may rely on it */
     halo_group_join(self->group, task, false);
     halo_task_help(task, self);
     return 1;

@@ -18,7 +18,7 @@ struct halo_group {
     struct halo_task *ended;   /* the first that has, of those whose end it is told of */
     struct halo_task *failed, *last_failed; /* linked by group_next */
     bool any;       /* the waiting task wants the first that ends, not only failures */
-    bool cancelled; /* and whoever joins it now is, too */
+    bool cancelled; /* and so is a task that joins it now */
     bool late;      /* its deadline has passed */
     bool closed;    /* its last member has ended */
 };

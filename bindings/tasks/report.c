@@ -20,7 +20,7 @@ static int describe(lua_State *L)
     return 1;
 }
 
-/* The error's own description may fail in its turn: then there is only its type. */
+/* Describing the error may itself fail: then there is only its type. */
 static void push_error_text(lua_State *L, lua_State *co)
 {
     lua_pushvalue(co, -1);

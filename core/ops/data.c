@@ -26,7 +26,7 @@
 static unsigned chunk_length(const struct halo_op *op)
 {
     size_t end = op->length;
-    /* What is appended by one call stands together, whoever else appends. */
+    /* One call appends its bytes in one piece, even if others append too. */
     bool appends = op->slot->flags & O_APPEND && halo_op_is(op, HALO_OP_WRITE);
     size_t most = appends ? APPEND_BYTES_MAX : HALO_CHUNK_MAX;
 
@@ -192,7 +192,7 @@ static bool tells_of_loss(int64_t result)
            result != -ESPIPE && result != -EBADF;
 }
 
-/* The kernel tells of lost data once, to whoever asks first. */
+/* The kernel reports lost data once, to the first caller that asks. */
 static void remember_failure(struct halo_op *op, int64_t result)
 {
     if (tells_of_loss(result) && !op->slot->sync_error)

@@ -10,7 +10,7 @@ local workers = require "halo.fs.workers"
 local band, bor, bnot, rshift = bit.band, bit.bor, bit.bnot, bit.rshift
 
 local NAMES_MAX = 8 -- copied one after the other by one task
-local QUEUED_MAX = 256 -- jobs; whoever finds more names then copies them itself
+local QUEUED_MAX = 256 -- jobs; a worker that finds more copies them itself
 local OWNER_BITS, PERM_BITS, SAFE_BITS = tonumber("700", 8), tonumber("7777", 8), tonumber("777", 8)
 
 ---@class halo.fs.CopyWork

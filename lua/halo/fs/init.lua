@@ -35,7 +35,7 @@ for name, value in pairs(calls) do
 end
 
 setmetatable(fs, {
-  modules = modules, -- for whoever wants to know of all
+  modules = modules, -- for callers that need the whole list
   __index = function(_, name)
     local module = modules[name]
     if not module then

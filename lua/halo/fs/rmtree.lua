@@ -13,7 +13,7 @@ local checked, guard = wait.checked, wait.guard
 local flags = core.flags
 
 local NAMES_MAX = 32 -- removed one after the other by one task
-local QUEUED_MAX = 256 -- jobs; whoever finds more names then removes them itself
+local QUEUED_MAX = 256 -- jobs; a worker that finds more removes them itself
 local TRIES_MAX = 8 -- for a directory that others change meanwhile
 
 ---@class halo.fs

@@ -286,7 +286,7 @@ end
 
 Watch.__call = Watch.next
 
----Ends the watch. Whoever waits for an event gets nil.
+---Ends the watch. A task that waits for an event gets nil.
 ---@async
 ---@return true?
 ---@return string? message

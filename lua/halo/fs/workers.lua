@@ -37,7 +37,7 @@ function Workers:add(fn, a, b, c)
   end
 end
 
----How many jobs are queued. Where they are many, whoever finds another should do it itself.
+---How many jobs are queued. Where there are many, a worker that finds another should do it itself.
 ---@return integer
 function Workers:queued()
   return #self.jobs
