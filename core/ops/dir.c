@@ -270,7 +270,11 @@ static int getdents_begin(struct halo_loop *loop, struct halo_op *op)
 {
     (void)loop;
     op->headed = true;
-    return halo_op_storage(op, sizeof(struct halo_kept)) ? 0 : -ENOMEM;
+    char *storage = halo_op_storage(op, sizeof(struct halo_kept));
+    if (!storage)
+        return -ENOMEM;
+    *(struct halo_kept *)storage = (struct halo_kept){.seq = op->seq};
+    return 0;
 }
 
 /* An open directory's next entries. A batch of nothing but "." and ".." is not yet the end. */
