@@ -342,10 +342,10 @@ void halo_files_leave(struct halo_op *op, struct halo_list *ready)
 
 /* ---- what nobody has taken ----------------------------------------------------------------- */
 
-/* Another may have read on meanwhile; then what was read is not to be had again. */
+/* A seek has the last word. Another may have read on; what was read is not to be had again then. */
 static void move_back(struct halo_op *op)
 {
-    if (op->advanced && op->slot->position == op->offset + op->done)
+    if (op->advanced && !op->slot->sought && op->slot->position == op->offset + op->done)
         move_position(op->slot, op->offset);
     op->advanced = false;
 }

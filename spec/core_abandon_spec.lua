@@ -5,7 +5,7 @@ local core = require "spec.support.core"
 local posix = require "spec.support.posix"
 local temp = require "spec.support.temp"
 
-core.describe("an operation of the core that nobody waits for", function(_, new_loop)
+core.describe("an operation of the core that nobody waits for", function(_, new_loop, close_loop)
   local lib = core.lib
   local dir = temp.dir()
 
@@ -131,6 +131,23 @@ core.describe("an operation of the core that nobody waits for", function(_, new_
     end
     assert.is_true(lib.halo_op_has_ended(second))
     assert.equal("token", ffi.string(second.data, tonumber(second.result)))
+  end)
+
+  it("removes what it has made exclusively where the loop closes before it is handed on", function()
+    local loop, path = new_loop(), dir:path "exclusive"
+    local O_RDWR, O_CREAT, O_EXCL = 2, 64, 128
+    local op = core.op(loop, lib.HALO_OP_OPEN, path)
+    op.flags, op.mode = O_RDWR + O_CREAT + O_EXCL, 384
+    if not lib.halo_op_submit(loop, op, 0) then -- then somebody has it
+      lib.halo_op_abandon(loop, op)
+      lib.halo_op_release(loop, op)
+    else
+      while not lib.halo_op_has_ended(op) do
+        lib.halo_loop_turn(loop, 1e8)
+      end
+    end
+    assert.equal(0, close_loop(loop))
+    assert.is_false(posix.exists(path))
   end)
 
   it("is released unsubmitted without an undo", function()
