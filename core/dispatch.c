@@ -177,13 +177,9 @@ void halo_dispatch_pause(struct halo_loop *loop, struct halo_op *op)
 
 void halo_dispatch_end_pause(struct halo_loop *loop)
 {
-    const struct halo_op *last = loop->paused.last;
     struct halo_op *op;
 
     halo_timers_stop(&loop->timers, &loop->pause_timer);
-    do {
-        op = halo_list_take(&loop->paused);
-        if (op)
-            halo_dispatch_op(loop, op);
-    } while (op && op != last);
+    while ((op = halo_list_take(&loop->paused)))
+        halo_dispatch_op(loop, op);
 }
