@@ -27,7 +27,7 @@
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int open_piece(int base, const char *path, int flags, uint64_t resolve)
+static int open_once(int base, const char *path, int flags, uint64_t resolve)
 {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_DIRECTORY | O_CLOEXEC),
@@ -36,6 +36,18 @@ static int open_piece(int base, const char *path, int flags, uint64_t resolve)
     if (resolve == 0)
         return (int)halo_result_of(openat(base, path, (int)how.flags));
     return (int)halo_result_of(syscall(SYS_openat2, base, path, &how, sizeof(how)));
+}
+
+static int open_piece(const struct halo_op *op, int base, const char *path, int flags,
+                      uint64_t resolve)
+{
+    unsigned tries = 0;
+    int fd;
+
+    do
+        fd = open_once(base, path, flags, resolve);
+    while (fd == -EINTR && halo_op_retries(op, &tries));
+    return fd;
 }
 
 /* How much of a path one call can take: names as a whole, or PATH_MAX and more for a too long one.
@@ -69,7 +81,7 @@ static int open_from_base(const struct halo_op *op, uint64_t resolve, bool by_na
             path += length;
             path += strspn(path, "/");
             int flags = (*path ? O_PATH : O_RDONLY) | (by_names ? O_NOFOLLOW : 0);
-            fd = open_piece(base, piece, flags, resolve);
+            fd = open_piece(op, base, piece, flags, resolve);
         } else {
             fd = -ENAMETOOLONG;
         }
@@ -87,7 +99,7 @@ static int open_from_base(const struct halo_op *op, uint64_t resolve, bool by_na
 static int open_directory(const struct halo_op *op, bool try)
 {
     if (!op->base)
-        return open_piece(AT_FDCWD, op->path, O_RDONLY, 0);
+        return open_piece(op, AT_FDCWD, op->path, O_RDONLY, 0);
     bool no_links = op->flags & HALO_READDIR_NO_SYMLINKS;
     uint64_t resolve = (try ? RESOLVE_NO_XDEV : 0) | (no_links ? RESOLVE_NO_SYMLINKS : 0);
     int fd = open_from_base(op, resolve, false);
@@ -198,7 +210,11 @@ static int64_t add_batch(struct listing *listing)
         return -EAGAIN;
     if (halo_op_is_cancelled(listing->op))
         return -ECANCELED;
-    ssize_t got = getdents64(listing->fd, batch, sizeof(batch));
+    unsigned tries = 0;
+    ssize_t got;
+    do
+        got = getdents64(listing->fd, batch, sizeof(batch));
+    while (got < 0 && errno == EINTR && halo_op_retries(listing->op, &tries));
     if (got < 0)
         return -errno;
     for (char *at = batch; at < batch + got;) {
