@@ -219,11 +219,18 @@ static void move_position(struct halo_file *file, uint64_t position)
         lseek(file->fd, (off_t)position, SEEK_SET);
 }
 
+/* SEEK_DATA moves an offset that others have, and puts it back: nobody may look meanwhile. */
+static bool goes_by_position(const struct halo_op *op)
+{
+    if (halo_op_is(op, HALO_OP_SEEK))
+        return op->slot->shares_offset;
+    return op->row->turn == HALO_TURN_POSITION && op->offset == HALO_POSITION;
+}
+
 static bool has_turn(struct halo_op *op)
 {
     struct halo_file *file = op->slot;
-
-    bool by_position = op->row->turn == HALO_TURN_POSITION && op->offset == HALO_POSITION;
+    bool by_position = goes_by_position(op);
 
     if (op->sequential || !(by_position || op->row->turn == HALO_TURN_SYNC))
         return true;
