@@ -21,12 +21,18 @@ static void look_up(struct halo_loop *loop, struct halo_op *op, const char *path
         op->place = place;
 }
 
+/* A close counts on no file, and waits where the file lies all the same. */
+static bool is_on_file(const struct halo_op *op)
+{
+    return op->row->on_file || halo_op_is(op, HALO_OP_CLOSE);
+}
+
 void halo_dispatch_locate(struct halo_loop *loop, struct halo_op *op)
 {
     if (op->placed)
         return;
     op->placed = op->resolved = true;
-    if (op->row->on_file) {
+    if (is_on_file(op)) {
         op->place = op->slot->place;
         return;
     }
@@ -105,11 +111,14 @@ void halo_dispatch_unqueue(struct halo_loop *loop, struct halo_op *op)
     halo_list_remove(op);
 }
 
-/* As long as there is room enough for all it does not matter which place an operation is on. */
+/*
+ * As long as there is room enough for all it does not matter which place an operation is on. Those
+ * that were not asked are less than what the slow places leave to the others, see has_share().
+ */
 static bool needs_place(const struct halo_loop *loop, const struct halo_op *op)
 {
-    bool crowded = loop->running >= loop->config.pool_threads / 4;
-    return crowded || op->row->on_file ||
+    bool crowded = loop->running >= loop->config.pool_threads / 8;
+    return crowded || is_on_file(op) ||
            (halo_op_is(op, HALO_OP_OPEN) && loop->config.engine != HALO_ENGINE_POOL);
 }
 
@@ -168,13 +177,9 @@ void halo_dispatch_pause(struct halo_loop *loop, struct halo_op *op)
 
 void halo_dispatch_end_pause(struct halo_loop *loop)
 {
-    const struct halo_op *last = loop->paused.last;
     struct halo_op *op;
 
     halo_timers_stop(&loop->timers, &loop->pause_timer);
-    do {
-        op = halo_list_take(&loop->paused);
-        if (op)
-            halo_dispatch_op(loop, op);
-    } while (op && op != last);
+    while ((op = halo_list_take(&loop->paused)))
+        halo_dispatch_op(loop, op);
 }

@@ -154,7 +154,7 @@ static int64_t read_known(int fd, const struct stat *status, void *data, size_t 
 int64_t halo_fast_readfile(struct halo_loop *loop, const char *path, void *data, size_t size,
                            int *stream_fd, unsigned flags)
 {
-    struct stat status;
+    struct stat status = {.st_mode = S_IFREG};
 
     *stream_fd = -1;
     if (!may_go(loop, HALO_OP_READFILE, path, true, flags))
@@ -163,9 +163,7 @@ int64_t halo_fast_readfile(struct halo_loop *loop, const char *path, void *data,
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return HALO_DECLINED;
-    if (fstat(fd, &status) < 0)
-        status.st_mode = S_IFREG;
-    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
+    if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
         *stream_fd = fd;
         return HALO_DECLINED;
     }

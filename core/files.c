@@ -352,50 +352,61 @@ void halo_files_leave(struct halo_op *op, struct halo_list *ready)
 
 /* ---- what nobody has taken ----------------------------------------------------------------- */
 
-/* Another may have read on meanwhile; then what was read is not to be had again. */
+/* A seek has the last word. Another may have read on; what was read is not to be had again then. */
 static void move_back(struct halo_op *op)
 {
-    if (op->advanced && op->slot->position == op->offset + op->done)
+    if (op->advanced && !op->slot->sought && op->slot->position == op->offset + op->done)
         move_position(op->slot, op->offset);
     op->advanced = false;
 }
 
-void halo_file_keep(struct halo_op *op)
+static bool is_before(const struct halo_kept *one, const struct halo_kept *other)
+{
+    return one->seq < other->seq || (one->seq == other->seq && one->skipped < other->skipped);
+}
+
+struct halo_op *halo_file_keep(struct halo_op *op)
 {
     struct halo_kept *kept = (struct halo_kept *)op->storage;
     struct halo_kept **place;
 
     if (op->result <= 0 || !op->slot || !is_open_still(op))
-        return;
+        return NULL;
     if (!op->headed) {
         move_back(op);
-        return;
+        return NULL;
     }
-    for (place = &op->slot->kept; *place && (*place)->seq < op->seq; place = &(*place)->next)
+    for (place = &op->slot->kept; *place && is_before(*place, kept); place = &(*place)->next)
         continue;
-    *kept = (struct halo_kept){
-        .next = *place,
-        .seq = op->seq,
-        .start = sizeof(*kept),
-        .end = halo_op_is(op, HALO_OP_READ) ? sizeof(*kept) + op->done : (size_t)op->result,
-        .stored = op->stored,
-    };
+    kept->next = *place;
+    kept->start = sizeof(*kept);
+    kept->end = halo_op_is(op, HALO_OP_READ) ? sizeof(*kept) + op->done : (size_t)op->result;
+    kept->stored = op->stored;
     *place = kept;
     op->storage = NULL;
     op->stored = 0;
     op->result = 0;
+    return op->slot->turn[HALO_SIDE_READ];
 }
 
-/* A part of what is kept, as much as a read of bytes has asked for. */
+/*
+ * A part of what is kept, as much as a read of bytes has asked for. It goes through the operation's
+ * own memory as what the kernel gives does: it may have to go back, to where it came from.
+ */
 static void copy_kept(struct halo_op *op, struct halo_kept *kept)
 {
+    struct halo_kept *head = (struct halo_kept *)op->storage;
     size_t length = kept->end - kept->start;
+
     if (length > op->length)
         length = op->length;
-    if (op->into)
-        op->data = op->into;
+    head->seq = kept->seq;
+    head->skipped = kept->skipped;
     memcpy(op->data, (char *)kept + kept->start, length);
+    if (op->into)
+        op->data = memcpy(op->into, op->data, length);
     kept->start += length;
+    kept->skipped += length;
     op->done = length;
     op->result = (int64_t)length;
 }

@@ -22,10 +22,11 @@ enum halo_file_state { HALO_FILE_FREE, HALO_FILE_OPENING, HALO_FILE_OPEN, HALO_F
 /* Where an operation waits for the one before it. */
 enum halo_side { HALO_SIDE_READ, HALO_SIDE_WRITE, HALO_SIDE_SYNC, HALO_SIDES };
 
-/* What nobody has taken, at the start of the storage of the operation that brought it. */
+/* What nobody has taken, at the start of the storage of the operation that had it last. */
 struct halo_kept {
     struct halo_kept *next;
-    uint64_t seq;      /* of that operation */
+    uint64_t seq;      /* of the operation that had it from the kernel, */
+    uint64_t skipped;  /* and how many of its bytes came before these */
     size_t start, end; /* bytes, from the start of the storage; or how many entries are there */
     size_t stored;     /* bytes in all */
 };
@@ -109,9 +110,10 @@ void halo_file_let_stray(struct halo_op *op);
 
 /*
  * Takes the result of an operation, which nobody wants, out of its record to the file's front; what
- * was read at a plain file's position is there to be read again.
+ * was read at a plain file's position is there to be read again. Returns the read that has its turn
+ * meanwhile, for which something is there now, or NULL.
  */
-void halo_file_keep(struct halo_op *op);
+struct halo_op *halo_file_keep(struct halo_op *op);
 /* Puts what the file has kept back into the storage of an operation; false where it has nothing. */
 bool halo_file_take_kept(struct halo_op *op);
 

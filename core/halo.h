@@ -32,7 +32,7 @@
 #define HALO_MAX_FILES_DEFAULT     65536u /* files open at once; one more is EMFILE */
 #define HALO_MAX_IN_FLIGHT_DEFAULT 1024u  /* operations with the engine; one more waits its turn */
 #define HALO_POOL_THREADS_DEFAULT  32u    /* workers at most; they start as they are needed */
-#define HALO_MAX_IN_FLIGHT_LIMIT   16384u /* twice that is the largest completion queue there is */
+#define HALO_MAX_IN_FLIGHT_LIMIT   16384u /* three times that fit into a completion queue */
 #define HALO_CHUNK_MAX             (16u << 20)  /* bytes in one system call; more is continued */
 #define HALO_OFFSET_MAX            (1ull << 53) /* the largest offset or size a caller may name */
 #define HALO_POSITION              UINT64_MAX   /* as an offset: the file's own position */

@@ -360,10 +360,12 @@ static unsigned drain(struct halo_loop *loop, uint64_t deadline_ms)
             halo_op_abandon(loop, op);
     }
     halo_files_each(&loop->files, drop_remote, loop);
-    close_dropped(loop);
     for (;;) {
-        while ((op = halo_loop_next(loop)))
+        while ((op = halo_loop_next(loop))) {
+            op->abandoned = true; /* nobody takes it any more, even if it had ended before */
             halo_op_release(loop, op);
+        }
+        close_dropped(loop);
         unsigned left = count_under_way(loop);
         uint64_t now_ns = halo_now_ns();
         if (left == 0 || now_ns >= deadline_ns)

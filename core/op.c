@@ -35,17 +35,26 @@ static void start_ready(struct halo_loop *loop)
     loop->starting = false;
 }
 
-static void keep_unclaimed(struct halo_op *op)
+static bool polls_before(const struct halo_op *op)
 {
-    if (op->abandoned && op->row->unclaimed == HALO_UNCLAIMED_KEEP)
-        halo_file_keep(op);
+    return halo_op_polls(op) && !halo_op_is(op, HALO_OP_POLL);
+}
+
+/* Who waits for the stream already is not left to wait for more: its poll ends. */
+static void keep_unclaimed(struct halo_loop *loop, struct halo_op *op)
+{
+    if (!op->abandoned || op->row->unclaimed != HALO_UNCLAIMED_KEEP)
+        return;
+    struct halo_op *reader = halo_file_keep(op);
+    if (reader && reader->state == HALO_OP_RUNNING && polls_before(reader) && !reader->cancelled)
+        loop->engine->cancel(loop->engine_state, reader);
 }
 
 static void retire(struct halo_loop *loop, struct halo_op *op)
 {
     op->state = HALO_OP_DONE;
     loop->stats.retired++;
-    keep_unclaimed(op);
+    keep_unclaimed(loop, op);
     halo_file_pass_turn(op, &loop->ready);
     halo_files_leave(op, &loop->ready);
     start_ready(loop);
@@ -87,13 +96,14 @@ static enum halo_step ask_again(struct halo_op *op, int64_t result)
 /* Decides what an answer means: the operation is done, or needs another round. */
 static enum halo_step judge(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
-    bool poll_before = halo_op_polls(op) && !halo_op_is(op, HALO_OP_POLL);
+    bool poll_before = polls_before(op);
 
     if (op->cancelled &&
         (is_interruption(result) || result == -EAGAIN || (poll_before && result >= 0)))
         result = -ECANCELED;
     op->polled = poll_before && result >= 0;
-    if (op->polled)
+    if (op->polled ||
+        (result == -ECANCELED && !op->cancelled && poll_before && op->headed && op->slot->kept))
         return HALO_STEP_AGAIN;
     enum halo_step step = ask_again(op, result);
     if (step != HALO_STEP_DONE)
@@ -117,6 +127,9 @@ void halo_op_complete(struct halo_loop *loop, struct halo_op *op)
         op->result = -ECANCELED;
         step = HALO_STEP_DONE;
     }
+    /* Another one may have given back what comes before all that is still in the stream. */
+    if (step == HALO_STEP_AGAIN && op->headed && halo_file_take_kept(op))
+        step = HALO_STEP_DONE;
     if (step == HALO_STEP_AGAIN)
         halo_dispatch_op(loop, op);
     else if (step == HALO_STEP_LATER)
@@ -373,9 +386,9 @@ void halo_op_release(struct halo_loop *loop, struct halo_op *op)
 {
     HALO_CHECK(op->state == HALO_OP_DONE || op->state == HALO_OP_FILLING,
                "an operation was released while the kernel may still use it");
-    keep_unclaimed(op);
-    bool undoes = op->abandoned && op->row->undo && op->result >= 0 && op->row->undo(loop, op);
-    if (undoes)
+    bool unclaimed = op->abandoned && op->state == HALO_OP_DONE;
+    keep_unclaimed(loop, op);
+    if (unclaimed && op->row->undo && op->result >= 0 && op->row->undo(loop, op))
         undo(loop, op);
     else
         halo_slab_release(&loop->slab, op);

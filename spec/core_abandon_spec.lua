@@ -5,7 +5,7 @@ local core = require "spec.support.core"
 local posix = require "spec.support.posix"
 local temp = require "spec.support.temp"
 
-core.describe("an operation of the core that nobody waits for", function(_, new_loop)
+core.describe("an operation of the core that nobody waits for", function(_, new_loop, close_loop)
   local lib = core.lib
   local dir = temp.dir()
 
@@ -76,6 +76,96 @@ core.describe("an operation of the core that nobody waits for", function(_, new_
       assert.equal("aabbccddee", all)
     end)
   end
+
+  for _, owner in ipairs { "the operation's own memory", "the caller's memory" } do
+    it("puts back what was taken from the front of a stream into " .. owner, function()
+      local loop = new_loop()
+      local file = core.open(loop, dir:fifo "fifo", 2)
+      local fd = lib.halo_file_fd(loop, file)
+      local first = core.submit(loop, read_op(loop, file, 8))
+      lib.halo_loop_turn(loop, 0)
+      posix.write(fd, "abcdefgh")
+      core.drain(loop)
+      lib.halo_op_abandon(loop, first)
+      lib.halo_op_release(loop, first)
+      local ops, memory = {}, {}
+      for i = 1, 3 do
+        ops[i], memory[i] = read_op(loop, file, 2), ffi.new("uint8_t[8]")
+        if owner == "the caller's memory" then
+          ops[i].data = memory[i]
+        end
+        core.perform(loop, ops[i])
+        assert.equal(("abcdef"):sub(2 * i - 1, 2 * i), ffi.string(ops[i].data, 2))
+      end
+      for _, i in ipairs { 2, 3, 1 } do
+        lib.halo_op_abandon(loop, ops[i])
+        lib.halo_op_release(loop, ops[i])
+      end
+      local all = ""
+      while #all < 8 do
+        all = all .. read(loop, file, 3)
+      end
+      assert.equal("abcdefgh", all)
+    end)
+  end
+
+  it("gives what is put back to a read that waits for the stream already", function()
+    local loop = new_loop()
+    local file = core.open(loop, dir:fifo "fifo", 2)
+    local fd = lib.halo_file_fd(loop, file)
+    local first = core.submit(loop, read_op(loop, file, 8))
+    local second = core.submit(loop, read_op(loop, file, 8))
+    lib.halo_loop_turn(loop, 0)
+    posix.write(fd, "token")
+    repeat
+      lib.halo_loop_turn(loop, 1e8)
+      local ended = lib.halo_loop_next(loop)
+    until ended == first
+    lib.halo_op_abandon(loop, first)
+    lib.halo_op_release(loop, first)
+    for _ = 1, 50 do
+      if lib.halo_op_has_ended(second) then
+        break
+      end
+      lib.halo_loop_turn(loop, 1e8)
+    end
+    assert.is_true(lib.halo_op_has_ended(second))
+    assert.equal("token", ffi.string(second.data, tonumber(second.result)))
+  end)
+
+  it("removes what it has made exclusively where the loop closes before it is handed on", function()
+    local loop, path = new_loop(), dir:path "exclusive"
+    local O_RDWR, O_CREAT, O_EXCL = 2, 64, 128
+    local op = core.op(loop, lib.HALO_OP_OPEN, path)
+    op.flags, op.mode = O_RDWR + O_CREAT + O_EXCL, 384
+    if not lib.halo_op_submit(loop, op, 0) then -- then somebody has it
+      lib.halo_op_abandon(loop, op)
+      lib.halo_op_release(loop, op)
+    else
+      while not lib.halo_op_has_ended(op) do
+        lib.halo_loop_turn(loop, 1e8)
+      end
+    end
+    assert.equal(0, close_loop(loop))
+    assert.is_false(posix.exists(path))
+  end)
+
+  it("is released unsubmitted without an undo", function()
+    local loop = new_loop()
+    local path = dir:file "file"
+    local one, other = core.open(loop, path, 2), core.open(loop, path, 2)
+    local LOCK_EX, LOCK_NB = 2, 4
+    local op = core.file_op(loop, lib.HALO_OP_LOCK, one)
+    op.flags = LOCK_EX
+    assert.equal(0, core.result(loop, op))
+    op = core.file_op(loop, lib.HALO_OP_LOCK, one)
+    op.flags = LOCK_EX
+    lib.halo_op_abandon(loop, op)
+    lib.halo_op_release(loop, op)
+    op = core.file_op(loop, lib.HALO_OP_LOCK, other)
+    op.flags = LOCK_EX + LOCK_NB
+    assert.equal(-11, core.result(loop, op))
+  end)
 
   it("moves the position of a file back", function()
     local loop = new_loop()

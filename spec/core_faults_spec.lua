@@ -225,18 +225,22 @@ end)
 describe_faults("calls that are interrupted #slow", function()
   local scripts = {
     { "open", "open", "assert(fs.open(path, 'w')):close()" },
+    { "open", "readfile, copy, readdir", "assert(fs.readfile(path .. '2')) "
+      .. "assert(fs.copy(path .. '2', path)) assert(fs.readdir(path .. 's'))" },
     { "pread", "readfile, pread", "assert(assert(fs.open(path .. '2')):read(10, 0))" },
     { "read", "readfile", "assert(fs.readfile(path .. '2'))" },
     { "pread", "copy", "assert(fs.copy(path .. '2', path))" },
     { "pwrite", "copy", "assert(fs.copy(path .. '2', path))" },
     { "pwrite", "write", "assert(assert(fs.open(path, 'w')):write('x', 0))" },
     { "copy_file_range", "copy of much", "assert(fs.copy(path .. '3', path))" },
+    { "getdents64", "readdir", "assert(fs.readdir(path .. 's'))" },
     { "fsync", "fsync", "assert(assert(fs.open(path, 'w')):fsync())" },
   }
 
   before_each(function()
     dir:file("victim2", "content")
     dir:file("victim3", ("content"):rep(100000))
+    assert(fs.mkdir(dir:path "victims"))
   end)
 
   for i, case in ipairs(scripts) do

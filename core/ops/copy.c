@@ -198,12 +198,12 @@ static int open_target(const struct halo_op *op, mode_t mode, bool *created)
     int flags = O_WRONLY | O_CREAT;
     *created = false;
     if (op->flags & (HALO_COPY_EXCLUSIVE | HALO_COPY_REFLINK)) {
-        int fd = halo_open_at(op->base_fd, op->path2, flags | O_EXCL, mode, false);
+        int fd = halo_op_open_at(op, op->path2, flags | O_EXCL, mode, false);
         *created = fd >= 0;
         if (fd != -EEXIST || (op->flags & HALO_COPY_EXCLUSIVE))
             return fd;
     }
-    return halo_open_at(op->base_fd, op->path2, flags, mode, false);
+    return halo_op_open_at(op, op->path2, flags, mode, false);
 }
 
 struct copy {
@@ -233,7 +233,7 @@ static int64_t open_source(struct copy *copy, bool at_once)
     int64_t error = check_source(&copy->source);
     if (error && !S_ISLNK(copy->source.st_mode))
         return error;
-    copy->from = halo_open_at(op->base_fd, op->path, flags, 0, at_once);
+    copy->from = halo_op_open_at(op, op->path, flags, 0, at_once);
     if (copy->from < 0)
         return copy->from;
     if (fstat(copy->from, &copy->source) < 0)

@@ -112,8 +112,11 @@ static bool own_stream_data(struct halo_op *op)
     op->into = op->data;
     op->own_data = op->headed = true;
     char *storage = halo_op_storage(op, sizeof(struct halo_kept) + op->length + 1);
-    op->data = storage ? (uint8_t *)storage + sizeof(struct halo_kept) : NULL;
-    return op->data != NULL;
+    if (!storage)
+        return false;
+    *(struct halo_kept *)storage = (struct halo_kept){.seq = op->seq};
+    op->data = (uint8_t *)storage + sizeof(struct halo_kept);
+    return true;
 }
 
 static bool own_data(struct halo_op *op)

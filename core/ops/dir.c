@@ -25,7 +25,7 @@
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int open_piece(int base, const char *path, int flags, uint64_t resolve)
+static int open_once(int base, const char *path, int flags, uint64_t resolve)
 {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_DIRECTORY | O_CLOEXEC),
@@ -34,6 +34,18 @@ static int open_piece(int base, const char *path, int flags, uint64_t resolve)
     if (resolve == 0)
         return (int)halo_result_of(openat(base, path, (int)how.flags));
     return (int)halo_result_of(syscall(SYS_openat2, base, path, &how, sizeof(how)));
+}
+
+static int open_piece(const struct halo_op *op, int base, const char *path, int flags,
+                      uint64_t resolve)
+{
+    unsigned tries = 0;
+    int fd;
+
+    do
+        fd = open_once(base, path, flags, resolve);
+    while (fd == -EINTR && halo_op_retries(op, &tries));
+    return fd;
 }
 
 /* How much of a path one call can take: names as a whole, or PATH_MAX and more for a too long one.
@@ -67,7 +79,7 @@ static int open_from_base(const struct halo_op *op, uint64_t resolve, bool by_na
             path += length;
             path += strspn(path, "/");
             int flags = (*path ? O_PATH : O_RDONLY) | (by_names ? O_NOFOLLOW : 0);
-            fd = open_piece(base, piece, flags, resolve);
+            fd = open_piece(op, base, piece, flags, resolve);
         } else {
             fd = -ENAMETOOLONG;
         }
@@ -85,7 +97,7 @@ static int open_from_base(const struct halo_op *op, uint64_t resolve, bool by_na
 static int open_directory(const struct halo_op *op, bool try)
 {
     if (!op->base)
-        return open_piece(AT_FDCWD, op->path, O_RDONLY, 0);
+        return open_piece(op, AT_FDCWD, op->path, O_RDONLY, 0);
     bool no_links = op->flags & HALO_READDIR_NO_SYMLINKS;
     uint64_t resolve = (try ? RESOLVE_NO_XDEV : 0) | (no_links ? RESOLVE_NO_SYMLINKS : 0);
     int fd = open_from_base(op, resolve, false);
@@ -196,7 +208,11 @@ static int64_t add_batch(struct listing *listing)
         return -EAGAIN;
     if (halo_op_is_cancelled(listing->op))
         return -ECANCELED;
-    ssize_t got = getdents64(listing->fd, batch, sizeof(batch));
+    unsigned tries = 0;
+    ssize_t got;
+    do
+        got = getdents64(listing->fd, batch, sizeof(batch));
+    while (got < 0 && errno == EINTR && halo_op_retries(listing->op, &tries));
     if (got < 0)
         return -errno;
     for (char *at = batch; at < batch + got;) {
@@ -268,7 +284,11 @@ static int getdents_begin(struct halo_loop *loop, struct halo_op *op)
 {
     (void)loop;
     op->headed = true;
-    return halo_op_storage(op, sizeof(struct halo_kept)) ? 0 : -ENOMEM;
+    char *storage = halo_op_storage(op, sizeof(struct halo_kept));
+    if (!storage)
+        return -ENOMEM;
+    *(struct halo_kept *)storage = (struct halo_kept){.seq = op->seq};
+    return 0;
 }
 
 /* An open directory's next entries. A batch of nothing but "." and ".." is not yet the end. */

@@ -108,7 +108,7 @@ static int64_t read_file(struct halo_op *op, bool at_once)
     int64_t result = check_type(&status);
     if (result)
         return result;
-    int fd = halo_open_at(op->base_fd, op->path, O_RDONLY, 0, at_once);
+    int fd = halo_op_open_at(op, op->path, O_RDONLY, 0, at_once);
     if (fd < 0)
         return fd;
     result = fstat(fd, &status) < 0 ? -errno : check_type(&status);

@@ -67,4 +67,17 @@ static inline bool halo_op_retries(const struct halo_op *op, unsigned *tries)
     return true;
 }
 
+/* As halo_open_at() below the operation's base; one that is interrupted is made again. */
+static inline int halo_op_open_at(const struct halo_op *op, const char *path, int flags,
+                                  mode_t mode, bool at_once)
+{
+    unsigned tries = 0;
+    int fd;
+
+    do
+        fd = halo_open_at(op->base_fd, path, flags, mode, at_once);
+    while (fd == -EINTR && halo_op_retries(op, &tries));
+    return fd;
+}
+
 #endif

@@ -155,6 +155,7 @@ FAULTY(ssize_t, copy_file_range, from, NULL,
        (from, in, to, out, size, flags))
 FAULTY(ssize_t, pwritev2, fd, NULL, (int fd, const struct iovec *v, int n, off_t at, int flags),
        (fd, v, n, at, flags))
+FAULTY(ssize_t, getdents64, fd, NULL, (int fd, void *entries, size_t size), (fd, entries, size))
 FAULTY(ssize_t, getrandom, -1, NULL, (void *data, size_t size, unsigned flags), (data, size, flags))
 
 static mode_t mode_of(int flags, va_list rest)
