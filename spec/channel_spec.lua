@@ -415,6 +415,163 @@ describe("halo.select", function()
       function() halo.select() end)
   end)
 
+  it("refuses options that there are not, and keys that are no cases", function()
+    local channel = halo.channel(1)
+    for _, case in ipairs {
+      { { channel, timout = 1 }, "no option 'timout', but default, timeout" },
+      { { timeouts = 1, channel }, "no option 'timeouts', but default, timeout" },
+      { { channel, [true] = 1 }, "no option [true], but default, timeout" },
+      { { case = channel }, "no option 'case', but default, timeout" },
+      { { timeout = 1 }, "no channel to wait for" },
+      { { channel, [3] = channel }, "[3] is no case: they are in [1] to [1], without a hole" },
+      { { channel, [0] = channel }, "[0] is no case: they are in [1] to [1], without a hole" },
+      { { channel, [1.5] = 1 }, "[1.5] is no case: they are in [1] to [1], without a hole" },
+      { { { channel, 1, 2 } }, "case 1 has [3] beside its channel and its value" },
+      { { { channel, 1, timeout = 1 } }, "case 1 has 'timeout' beside its channel and its value" },
+      { { channel, timeout = "1" }, "timeout is a number of seconds, not below 0" },
+      { { channel, timeout = false }, "timeout is a number of seconds, not below 0" },
+      { { channel, timeout = -1 }, "timeout is a number of seconds, not below 0" },
+      { { channel, timeout = 0 / 0 }, "timeout is a number of seconds, not below 0" },
+      { { channel, default = false }, "default is true or a function, not a boolean" },
+      { { channel, default = "none" }, "default is true or a function, not a string" },
+      { { channel, timeout = 1, default = true },
+        "with a default nothing is waited for, and no timeout can pass" },
+    } do
+      assert.misuse("bad argument #1 to 'select' (" .. case[2] .. ")",
+        function() halo.select(case[1]) end)
+    end
+  end)
+
+  describe("with a timeout", function()
+    it("gives up when the time is up, and leaves nothing in the channels", function()
+      local one, other = halo.channel(), halo.channel()
+      for _, seconds in ipairs { 0, 0.001 } do
+        assert.refused(("ETIMEDOUT: timed out after %g s"):format(seconds),
+          halo.select { one, { other, "lost" }, timeout = seconds })
+      end
+      local receiver, taker = start(one.recv, one), start(other.recv, other)
+      one:send("value")
+      other:send("fresh")
+      assert.same({ "value", "fresh" }, { receiver:join(), taker:join() })
+    end)
+
+    it("serves a case that is ready, now or in time", function()
+      local one, other = halo.channel(1), halo.channel()
+      one:send("now")
+      assert.same({ n = 2, 1, "now" }, pack(halo.select { one, other, timeout = 0 }))
+      local selecting = start(function()
+        return pack(halo.select { one, other, timeout = tasks.forever })
+      end)
+      other:send("later")
+      assert.same({ n = 2, 2, "later" }, selecting:join())
+      selecting = start(function()
+        return pack(halo.select { { other, "mine" }, timeout = math.huge })
+      end)
+      assert.equal("mine", other:recv())
+      assert.same({ n = 1, 1 }, selecting:join())
+      selecting = start(function()
+        return pack(halo.select { other, timeout = tasks.forever })
+      end)
+      other:close()
+      assert.same({ n = 2, 1, nil }, selecting:join())
+    end)
+
+    it("raises where it would send to a channel that is closed meanwhile", function()
+      local channel = halo.channel()
+      local selecting = start(function()
+        assert.misuse(CLOSED,
+          function() halo.select { { channel, 1 }, timeout = tasks.forever } end)
+      end)
+      channel:close()
+      selecting:join()
+    end)
+
+    it("leaves no timer behind, however it ends", function()
+      local channel, timers = halo.channel(), halo.stats().timers
+      local selecting = start(halo.select, { channel, timeout = tasks.forever })
+      assert.equal(timers + 1, halo.stats().timers)
+      channel:send("value")
+      assert.equal(timers, halo.stats().timers)
+      selecting:join()
+      selecting = start(halo.select, { channel, timeout = tasks.forever })
+      selecting:cancel()
+      assert.is_true(ends_cancelled(selecting))
+      assert.equal(timers, halo.stats().timers)
+      halo.select { channel, timeout = 0 }
+      assert.equal(timers, halo.stats().timers)
+    end)
+
+    it("is cancelled as any other", function()
+      local channel = halo.channel()
+      local selecting = start(halo.select, { channel, timeout = tasks.forever })
+      selecting:cancel()
+      assert.is_true(ends_cancelled(selecting))
+      local receiver = start(channel.recv, channel)
+      channel:send("value")
+      assert.equal("value", receiver:join())
+    end)
+
+    it("loses and doubles nothing, whenever the time is up", function()
+      local channel, sent, received = halo.channel(), 0, 0
+      halo.scope(function(scope)
+        for i = 1, rounds(300) do
+          scope:spawn(function()
+            local case = halo.select { { channel, i }, timeout = i % 10 / 2000 }
+            sent = sent + (case or 0)
+          end)
+          scope:spawn(function()
+            local case = halo.select { channel, timeout = i % 7 / 2000 }
+            received = received + (case or 0)
+          end)
+        end
+      end)
+      assert.equal(sent, received)
+      assert.is_true(sent > 0)
+    end)
+  end)
+
+  describe("with a default", function()
+    it("returns at once where no case is ready", function()
+      local one, other = halo.channel(), halo.channel()
+      local others_ran = false
+      local task = halo.spawn(function() others_ran = true end)
+      assert.refused("EAGAIN: no case is ready",
+        halo.select { one, { other, "lost" }, default = true })
+      assert.same({ n = 3, nil, "idle", 7 }, pack(halo.select {
+        one,
+        { other, "lost" },
+        default = function() return nil, "idle", 7 end,
+      }))
+      assert.same({ n = 0 }, pack(halo.select { one, default = function() end }))
+      assert.is_false(others_ran)
+      task:join()
+      local receiver = start(other.recv, other)
+      other:send("fresh")
+      assert.equal("fresh", receiver:join())
+    end)
+
+    it("serves a case that is ready", function()
+      local one, other = halo.channel(1), halo.channel()
+      assert.same({ n = 1, 1 }, pack(halo.select { { one, "value" }, default = error }))
+      assert.same({ n = 2, 1, "value" }, pack(halo.select { one, default = error }))
+      local receiver = start(other.recv, other)
+      assert.same({ n = 1, 2 }, pack(halo.select { one, { other, 1 }, default = true }))
+      assert.equal(1, receiver:join())
+      other:close()
+      assert.same({ n = 2, 1, nil }, pack(halo.select { other, default = true }))
+    end)
+
+    it("raises the cancellation of its task, and what the function raises", function()
+      local channel, failure = halo.channel(), {}
+      local ok, err = pcall(halo.select, { channel, default = function() error(failure) end })
+      assert.is_false(ok)
+      assert.equal(failure, err)
+      assert.is_true(run_cancelled(function()
+        return halo.is_cancelled(select(2, pcall(halo.select, { channel, default = true })))
+      end))
+    end)
+  end)
+
   it("is a way to stop a worker", function()
     local work, stop = halo.channel(), halo.channel()
     local worker = start(function()

@@ -136,13 +136,14 @@ end
 local function copy_beside(from, to, stat, options, beside)
   local copy = stat.is_dir and copy_tree or copy_all
   local ok, message, code = copy(from, beside, stat, KEEP_ALL)
-  if ok then
-    ok, message, code = calls.rename(beside, to, options)
-    if not ok then
-      message = errors.with_path(message, beside .. " -> " .. to, from .. " -> " .. to)
-    end
+  if not ok then
+    return nil, errors.with_root(message, beside, to), code
   end
-  return ok, message, code
+  ok, message, code = calls.rename(beside, to, options)
+  if not ok then
+    return nil, errors.with_path(message, beside .. " -> " .. to, from .. " -> " .. to), code
+  end
+  return true
 end
 
 ---@async
