@@ -41,4 +41,26 @@ function errors.refuse(code, text, path)
   return nil, ("%s: %s: %s"):format(code, text, path), code
 end
 
+---The metatable of what assert_ok() raises: nil, message and code.
+local Failure = {}
+
+---Of a value, or nil, message, code: returns the value, or ends the whole call by raising what
+---caught() makes a refusal of, with a message about the path that the user knows.
+---@param path string
+---@return any value
+function errors.assert_ok(path, value, message, code)
+  if value == nil then
+    local text = message:match "^%w+: ([^:]*)"
+    error(setmetatable({ errors.refuse(code, text, path) }, Failure), 0)
+  end
+  return value
+end
+
+---Whether an error is one of those: unpack(err, 1, 3) is the refusal.
+---@param err any
+---@return boolean
+function errors.caught(err)
+  return type(err) == "table" and getmetatable(err) == Failure
+end
+
 return errors

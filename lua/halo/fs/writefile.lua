@@ -6,15 +6,16 @@ local check = require "halo.fs.check"
 local core = require "halo.core"
 local errors = require "halo.fs.errors"
 local scope = require "halo.scope"
+local target = require "halo.fs.target"
 local wait = require "halo.wait"
 
+local assert_ok = errors.assert_ok
 local checked, guard, settle = wait.checked, wait.guard, wait.settle
 local flags = core.flags
 local NOREPLACE = core.rename_flags.noreplace
 
 local PERM_DEFAULT, PRIVATE = tonumber("644", 8), tonumber("600", 8)
 local MODE_BITS, PERM_BITS = tonumber("7777", 8), tonumber("777", 8)
-local LINKS_MAX = 40 -- to follow, as the kernel
 local RANDOM_LETTERS = 16 -- in the name that a new file has first
 
 local write_options = { append = true, exclusive = true, perm = true, sync = true, atomic = true }
@@ -22,52 +23,7 @@ local write_options = { append = true, exclusive = true, perm = true, sync = tru
 ---@class halo.fs
 local fs = {}
 
----The metatable of what assert_ok() raises: nil, message and code.
-local Failure = {}
-
----Of a value, or nil, message, code: returns the value, or ends the atomic write with a message
----about the path that the user knows.
-local function assert_ok(path, value, message, code)
-  if value == nil then
-    local text = message:match "^%w+: ([^:]*)"
-    error(setmetatable({ errors.refuse(code, text, path) }, Failure), 0)
-  end
-  return value
-end
-
----Where a symbolic link leads to in the end, be there something or not.
-local function follow(path)
-  local at = path
-  for _ = 1, LINKS_MAX do
-    local target = checked(core.readlink(at))
-    if not target then
-      return at
-    end
-    at = target:sub(1, 1) == "/" and target or (at:match "^.*/" or "") .. target
-  end
-  return assert_ok(path, nil, "ELOOP: too many levels of symbolic links", "ELOOP")
-end
-
----The metadata of the file that would be replaced, or nil where there is none.
-local function find_replaced(path, at)
-  local status, message, code = calls.stat(at)
-  if not status and code == "ENOENT" and at:find "[^/]$" then
-    return nil
-  end
-  assert_ok(path, status, message, code)
-  if status.is_dir then
-    assert_ok(path, nil, "EISDIR: is a directory", "EISDIR")
-  elseif not status.is_file then
-    assert_ok(path, nil, "EINVAL: invalid argument", "EINVAL")
-  end
-  return status
-end
-
----@class halo.Replacement an atomic write that is under way
----@field path string as the user says it
----@field name string in the directory
----@field directory halo.File
----@field syncs boolean the directory is to be synced
+---@class halo.Replacement: halo.Target an atomic write that is under way
 ---@field temporary string? the name of the new file as long as it has to be removed
 ---@field file halo.File? as long as it has to be closed
 
@@ -104,7 +60,7 @@ local function rename_into_place(job, exclusive)
     ok, message, code = checked(core.remove(directory, from))
   end
   assert_ok(job.path, ok, message, code)
-  job.temporary = nil
+  job.temporary, job.placeholder = nil, nil
 end
 
 ---The name is safe once the directory is on the disk. Some file systems have no such thing.
@@ -115,8 +71,10 @@ local function sync_directory(job)
   end
 end
 
-local function replace(job, replaced, data, options)
+local function replace(job, data, options)
   local path = job.path
+  target.find(job, options.exclusive)
+  local replaced = job.replaced
   scope.shield(create_temporary, job, replaced and PRIVATE or options.perm or PERM_DEFAULT)
   assert_ok(path, calls.write(job.file, data))
   if replaced then
@@ -143,31 +101,12 @@ local function clean_up(job)
   if job.temporary then
     core.remove(job.directory, job.temporary)
   end
-  calls.close(job.directory)
-end
-
----Opens the directory of the new file, and says whether it can be synced. That takes the right to
----read it, which whoever may write into it need not have.
-local function open_directory(path, parent, sync)
-  local directory, message, code
-  if sync then
-    directory, message, code = calls.open(parent, flags.RDONLY + flags.DIRECTORY)
-  end
-  if not sync or code == "EACCES" then
-    sync = false
-    directory, message, code = calls.open(parent, flags.PATH + flags.DIRECTORY)
-  end
-  return core.as_base(assert_ok(path, directory, message, code)), sync
+  target.release(job)
 end
 
 local function write_atomic(path, data, options)
-  local at = options.exclusive and path or follow(path)
-  local replaced = not options.exclusive and find_replaced(path, at) or nil
-  local parent, name = at:match "^(.-)([^/]*)$"
-  parent = parent == "" and "." or parent
-  local directory, syncs = open_directory(path, parent, options.sync ~= false)
-  local job = { path = path, name = name, directory = directory, syncs = syncs }
-  local ok, result = guard(replace, job, replaced, data, options)
+  local job = { path = path, wants_sync = options.sync ~= false }
+  local ok, result = guard(replace, job, data, options)
   scope.shield(clean_up, job)
   return settle(ok, result)
 end
@@ -232,10 +171,13 @@ end
 ---Writes a file: what it had is replaced, unless options say otherwise.
 ---
 ---With atomic, the data goes to a new file in the same directory, which then takes the name, or
----that of the file which a symbolic link leads to. The permission bits of a file that is replaced
----are kept, and its owner where that is allowed; extended attributes and further hard links are
----not. What is no plain file is not replaced (EINVAL). A directory that may be written and not read
----cannot be synced: there, a crash may undo the write.
+---that of the file which a symbolic link leads to. As for a rename, that takes the right to write
+---into the directory, and none to the file. The permission bits of a file that is replaced are
+---kept, and its owner where that is allowed; extended attributes and further hard links are not.
+---What is no plain file with a name, such as a pipe or a removed file in /proc/self/fd, is not
+---replaced (EINVAL). A directory that may be written and not read cannot be synced: there, a crash
+---may undo the write. Where a link leads to nothing, an empty file that nobody may open stands
+---there until the content comes. Links cannot be followed without /proc (EOPNOTSUPP).
 ---@async
 ---@param path string
 ---@param data string|halo.Buffer|(string|halo.Buffer)[]
@@ -254,7 +196,7 @@ function fs.writefile(path, data, options)
     check.fail("append and atomic exclude each other", 3, "writefile")
   end
   local ok, result = guard(write_atomic, path, data, options)
-  if not ok and type(result) == "table" and getmetatable(result) == Failure then
+  if not ok and errors.caught(result) then
     return unpack(result, 1, 3)
   end
   return settle(ok, result)

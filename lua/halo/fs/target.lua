@@ -1,0 +1,215 @@
+-- The name that an atomic write replaces: the one of the file that a plain write to the path would
+-- come to. A symbolic link is followed by the kernel, with all that it checks; which name its end
+-- has is asked of /proc, and verified below an open directory.
+
+local calls = require "halo.fs.calls"
+local core = require "halo.core"
+local errors = require "halo.fs.errors"
+local scope = require "halo.scope"
+local stat = require "halo.fs.stat"
+
+local assert_ok = errors.assert_ok
+local flags = core.flags
+
+local TRIES = 100 -- for a file that others rename or replace meanwhile
+local PLACEHOLDER = tonumber("1000", 8) -- its permission bits
+local DIRECTORY = flags.DIRECTORY
+local LINKLESS = DIRECTORY + flags.NOFOLLOW
+local TO_CREATE = flags.WRONLY + flags.CREAT + flags.NONBLOCK + flags.NOCTTY
+
+local NO_PROC = "EOPNOTSUPP: /proc is not mounted, which it takes to follow a symbolic link"
+local elsewhere = { ENOENT = true, ENOTDIR = true, ENAMETOOLONG = true } -- the name is no more
+
+---@class halo.Target what is open, and stands, until release()
+---@field path string as the user says it
+---@field directory halo.File?
+---@field wants_sync boolean
+---@field syncs boolean? the directory is to be synced
+---@field name string? in the directory
+---@field replaced halo.Stat? of the file that has the name
+---@field opened halo.File? the end of a symbolic link
+---@field before halo.File? the same of the try before: its inode has no successor while it is open
+---@field placeholder string? the id of an empty file that was made where a link leads
+
+local target = {}
+
+local function lstat(directory, name)
+  return stat.ask(core.lstat, "lstat", name, directory)
+end
+
+local function close(self, field)
+  local file = self[field]
+  self[field] = nil
+  if file then
+    calls.close(file)
+  end
+end
+
+---Opens the directory, and says whether it can be synced. That takes the right to read it, which
+---whoever may write into it need not have.
+---@async
+local function open_directory(self, path, how)
+  self.syncs = self.wants_sync
+  local directory, message, code
+  if self.syncs then
+    directory, message, code = calls.open(path, flags.RDONLY + how)
+  end
+  if not self.syncs or code == "EACCES" then
+    self.syncs = false
+    directory, message, code = calls.open(path, flags.PATH + how)
+  end
+  if not directory then
+    return nil, message, code
+  end
+  self.directory = core.as_base(directory)
+  return true
+end
+
+---Only plain files are replaced.
+local function assert_plain(self, status)
+  if status.is_dir then
+    assert_ok(self.path, nil, "EISDIR: is a directory", "EISDIR")
+  elseif not status.is_file then
+    assert_ok(self.path, nil, "EINVAL: invalid argument", "EINVAL")
+  end
+  return status
+end
+
+-- ---- symbolic links -----------------------------------------------------------------------------
+
+---Whether a file stands only for a content that is to come: nobody makes such a one otherwise.
+local function is_placeholder(status)
+  return status.is_file and status.size == 0 and status.perm == PLACEHOLDER
+end
+
+---Makes an empty file where a link leads to nothing, as a plain write would; until the content is
+---there, nobody may open it. Not to be cancelled half-way: it would be left over.
+---@async
+local function make_placeholder(self)
+  local file, message, code = calls.open(self.path, TO_CREATE, PLACEHOLDER)
+  if not file then
+    return nil, message, code
+  end
+  self.opened = file
+  local status = assert_ok(self.path, calls.fstat(file))
+  self.placeholder = is_placeholder(status) and status.id or nil
+  return file
+end
+
+---Opens what the path leads to, without any effect on it. (The kernel asks for no right to the
+---file itself here, as for a rename; whether the links may be followed it checks in each open.)
+---@async
+local function open_end(self)
+  local file, message, code = calls.open(self.path, flags.PATH)
+  if code == "ENOENT" then
+    file, message, code = scope.shield(make_placeholder, self)
+    if code == "EACCES" then -- maybe for the placeholder of another, which is there by now
+      file = calls.open(self.path, flags.PATH)
+    end
+  end
+  self.opened = assert_ok(self.path, file, message, code)
+  return assert_plain(self, assert_ok(self.path, calls.fstat(file)))
+end
+
+---Opens the directory that holds the file which is open.
+---@async
+---@return boolean # false where that has no name, or has it no more
+local function locate(self, id)
+  local text, message, code = calls.readlink("/proc/self/fd/" .. self.opened:fd())
+  assert_ok(self.path, text, code == "ENOENT" and NO_PROC or message,
+    code == "ENOENT" and "EOPNOTSUPP" or code)
+  local parent, name = text:match "^(/.-)/*([^/]+)$"
+  if not parent then
+    return false
+  end
+  local ok
+  ok, message, code = open_directory(self, parent, LINKLESS)
+  if not ok and elsewhere[code] then
+    return false
+  end
+  assert_ok(self.path, ok, message, code)
+  local status
+  status, message, code = lstat(self.directory, name)
+  if status and status.id == id then
+    self.name = name
+    return true
+  end
+  close(self, "directory")
+  if not status and not elsewhere[code] then
+    assert_ok(self.path, nil, message, code)
+  end
+  return false
+end
+
+---Finds the name of what the path leads to. One file that twice has none was removed, or is of
+---those that never had one.
+---@async
+local function follow(self)
+  local last
+  for _ = 1, TRIES do
+    local status = open_end(self)
+    if locate(self, status.id) then
+      self.replaced = not is_placeholder(status) and status or nil
+      return
+    elseif status.id == last then
+      break
+    end
+    last = status.id
+    close(self, "before")
+    self.before, self.opened, self.placeholder = self.opened, nil, nil
+  end
+  assert_ok(self.path, nil, "EINVAL: invalid argument", "EINVAL")
+end
+
+-- ---- the target ---------------------------------------------------------------------------------
+
+---Finds the name, and what has it. What is refused is raised, for errors.caught().
+---@async
+---@param self halo.Target
+---@param exclusive boolean? the name has to be free, so that no link is followed
+function target.find(self, exclusive)
+  local path = self.path
+  local parent, name = path:match "^(.-)([^/]*)$"
+  if name == "" then
+    assert_plain(self, assert_ok(path, calls.stat(path)))
+  end
+  assert_ok(path, open_directory(self, parent == "" and "." or parent, DIRECTORY))
+  self.name = name
+  if exclusive then
+    return
+  end
+  local status, message, code = lstat(self.directory, name)
+  if not status and code == "ENOENT" then
+    return
+  elseif assert_ok(path, status, message, code).is_symlink then
+    close(self, "directory")
+    follow(self)
+  else
+    self.replaced = assert_plain(self, status) and not is_placeholder(status) and status or nil
+  end
+end
+
+---@async
+local function remove_placeholder(self)
+  if not self.directory and not locate(self, self.placeholder) then
+    return
+  end
+  local status = lstat(self.directory, self.name)
+  if status and status.id == self.placeholder and is_placeholder(status) then
+    core.remove(self.directory, self.name)
+  end
+end
+
+---Closes all, and takes away what was made for a content that never came.
+---@async
+---@param self halo.Target
+function target.release(self)
+  if self.placeholder then
+    pcall(remove_placeholder, self)
+  end
+  close(self, "before")
+  close(self, "opened")
+  close(self, "directory")
+end
+
+return target
