@@ -304,7 +304,10 @@ function fs.readv(file, buffers, offset)
   local total = 0
   if not buffers[1] then
     local ok, message, code = checked(core.read(file, 0, offset))
-    return ok and total, message, code
+    if not ok then
+      return nil, message, code
+    end
+    return total
   end
   for _, buffer in ipairs(buffers) do
     local count, message, code = fs.read_into(file, buffer, nil, offset and offset + total)
