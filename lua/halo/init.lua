@@ -86,8 +86,10 @@ end
 
 ---Sets limits and the engine; only before the first operation.
 ---@param options halo.Options
+---@return true
 function halo.configure(options)
   core.configure(options)
+  return true
 end
 
 ---Counters of the loop: submitted, retired, in_flight, queued, files_open, timers, tasks, turns,

@@ -67,6 +67,7 @@ end
 ---Calls fn when the scope's last task has ended, however that was, before halo.scope returns. What
 ---was deferred last is called first. It is shielded: it may wait, also after a cancellation.
 ---@param fn fun()
+---@return true
 function Scope:defer(fn)
   check_function(fn, 1, "defer")
   if self.ended then
@@ -74,6 +75,7 @@ function Scope:defer(fn)
   end
   self.defers = self.defers or {}
   table.insert(self.defers, fn)
+  return true
 end
 
 ---What has failed in the scope, of its tasks and what was deferred, in that order: the first is
@@ -108,8 +110,10 @@ local function run_defers(self, ok, err)
 end
 
 ---Cancels the scope's tasks.
+---@return true
 function Scope:cancel()
   core.group_cancel(self.group)
+  return true
 end
 
 ---Runs fn(scope, ...) and returns when it and every task that scope:spawn() started have ended.

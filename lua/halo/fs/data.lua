@@ -52,7 +52,8 @@ function fs.close(file)
   return checked(core.close(file))
 end
 
----Reads up to n bytes; less only at the end of the file, where it is "".
+---Reads up to n bytes, and gives "" at the end. Of a plain file it is less only where that ends; a
+---stream, which is a pipe, a FIFO, a terminal or a socket, gives what it has once that is anything.
 ---@async
 ---@param file halo.File
 ---@param n integer bytes
@@ -68,13 +69,13 @@ function fs.read(file, n, offset)
   return checked(core_read(file, n, offset))
 end
 
----Reads up to n bytes into a buffer.
+---Reads up to n bytes into a buffer: of a stream, what it has, as fs.read.
 ---@async
 ---@param file halo.File
 ---@param buffer halo.Buffer
 ---@param n integer? bytes; the buffer's size by default
 ---@param offset integer? without it at the file's own position, which advances
----@return integer? count less than n only at the end of the file
+---@return integer? count 0 at the end; of a plain file less than n only where that ends
 ---@return string? message
 ---@return string? code
 function fs.read_into(file, buffer, n, offset)
@@ -287,12 +288,13 @@ local function check_buffers(buffers)
   end
 end
 
----Reads pieces of a file into an array of buffers, one behind the other.
+---Reads pieces of a file into an array of buffers, one behind the other. Of a stream, as fs.read: a
+---buffer that it does not fill is the last, and for each it waits until there is something.
 ---@async
 ---@param file halo.File
 ---@param buffers halo.Buffer[]
 ---@param offset integer? without it at the file's own position, which advances
----@return integer? count less than all their bytes only at the end of the file
+---@return integer? count 0 at the end; of a plain file less than all their bytes only where it ends
 ---@return string? message
 ---@return string? code
 function fs.readv(file, buffers, offset)
@@ -302,7 +304,10 @@ function fs.readv(file, buffers, offset)
   local total = 0
   if not buffers[1] then
     local ok, message, code = checked(core.read(file, 0, offset))
-    return ok and total, message, code
+    if not ok then
+      return nil, message, code
+    end
+    return total
   end
   for _, buffer in ipairs(buffers) do
     local count, message, code = fs.read_into(file, buffer, nil, offset and offset + total)

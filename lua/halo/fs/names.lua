@@ -43,7 +43,7 @@ local function ensure(path, perm)
   if not ok and code == "EEXIST" and meta.stat(path, "is_dir") then
     return true
   end
-  return ok, message, code
+  return checked(ok, message, code)
 end
 
 ---@async
@@ -61,7 +61,7 @@ local function make_with_parents(path, perm)
     end
     ok, message, code = ensure(missing[i], i == 1 and perm or nil)
   end
-  return ok, message, code
+  return checked(ok, message, code)
 end
 
 ---@class halo.MkdirOptions

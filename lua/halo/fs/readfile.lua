@@ -57,7 +57,7 @@ function by_path.readfile(base, path)
   if code == "ESPIPE" then
     return read_stream(base, path, STRING_MAX)
   end
-  return data, message, code
+  return checked(data, message, code)
 end
 
 ---The content of a file. A FIFO, a terminal or a device is read until it ends.
@@ -91,7 +91,7 @@ function by_path.readfile_into(base, path, buffer)
   if code == "ESPIPE" then
     return read_stream_into(buffer, base, path, #buffer)
   end
-  return count, message, code
+  return checked(count, message, code)
 end
 
 ---Reads a whole file into a buffer, from its start: no string is made, which takes LuaJIT nearly

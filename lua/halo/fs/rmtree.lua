@@ -128,7 +128,7 @@ local function scan_file(self, node, file)
   for i = 1, #names do
     remove_name(self, node, file, names[i])
   end
-  return entries, message, code
+  return checked(entries, message, code)
 end
 
 ---What cannot be opened as a directory may be an empty one that forbids it, or by now none.
@@ -227,7 +227,7 @@ local function remove_in(holder, prefix, name)
   if not ok then
     error(done, 0)
   end
-  return done, message, code
+  return checked(done, message, code)
 end
 
 ---Removes a directory with all that is in it. No symbolic link is followed in it, not even one
@@ -255,7 +255,7 @@ function fs.rmtree(path, options)
   if code == "ENOENT" and options.force then
     return true
   end
-  return holder, message, code
+  return checked(holder, message, code)
 end
 
 return fs

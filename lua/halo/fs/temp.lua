@@ -3,6 +3,7 @@
 local core = require "halo.core"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
+local checked = require("halo.wait").checked
 local scope = require "halo.scope"
 
 local TRIES = 100 -- for a name that is free; that many in vain are no accident
@@ -46,7 +47,10 @@ local function make_new(make, head, count)
       break
     end
   end
-  return made, made and path or message, code
+  if not made then
+    return nil, message, code
+  end
+  return made, path
 end
 
 local function make_file(path)
@@ -121,7 +125,7 @@ function fs.tempfile(dir)
   if not file and without_tmpfile[code] then
     return scope.shield(make_unnamed, dir)
   end
-  return file, message, code
+  return checked(file, message, code)
 end
 
 return fs

@@ -379,6 +379,7 @@ end
 
 ---Ends the walk before its end, as a loop that is left does only once it is collected.
 ---@async
+---@return true
 function Walk:close()
   local node = self.first
   self.first, self.here, self.node, self.closed = false, false, false, true
@@ -394,6 +395,7 @@ function Walk:close()
   if not ok then
     error(failure, 0)
   end
+  return true
 end
 
 local known_options = {

@@ -366,7 +366,10 @@ function fs.watch(path, options)
   if not ok or not watch then
     scope.shield(inotify.close, inotify)
   end
-  return wait.settle(ok, watch, message, code)
+  if not ok then
+    error(watch, 0)
+  end
+  return wait.checked(watch, message, code)
 end
 
 return fs
