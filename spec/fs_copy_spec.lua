@@ -391,6 +391,24 @@ describe("fs.move", function()
       assert.equal("d/ d/x e/ e/y f", names(there))
     end)
 
+    it("names the paths that the caller knows where it fails", function()
+      tree.make(dir.root, { "tree/a/b", "file", "pipe|", "link -> file" })
+      local full = there .. "/full"
+      assert(fs.mkdir(full))
+      local mount = command.quote("mount", "-t", "tmpfs", "-o", "nr_inodes=1", "none", full)
+      if select(3, command.run(mount)) ~= 0 then
+        pending "nothing can be mounted here"
+      end
+      local messages = {}
+      for i, name in ipairs { "file", "link", "pipe", "tree" } do
+        messages[i] = select(2, fs.move(dir:path(name), full .. "/to"))
+      end
+      command.run(command.quote("umount", full))
+      local problem, to = "ENOSPC: no space left on device: ", full .. "/to"
+      assert.same({ problem .. dir:path "file" .. " -> " .. to, problem .. "file -> " .. to,
+        problem .. to, problem .. to }, messages)
+    end)
+
     it("removes nothing where not all has been copied", function()
       local full = there .. "/full"
       assert(fs.mkdir(full))
@@ -400,11 +418,13 @@ describe("fs.move", function()
       end
       tree.make(dir:path "from", { "a/small=x" })
       dir:file("from/big", ("x"):rep(2000000))
-      local ok, message, code = fs.move(dir:path "from", full .. "/to")
+      local ok, message, code = fs.move(dir:path "from", full .. "/to/")
       local left = names(full)
       command.run(command.quote("umount", full))
       assert.is_nil(ok)
       assert.equal("ENOSPC", code, message)
+      assert.equal(("ENOSPC: no space left on device: %s -> %s"):format(dir:path "from/big",
+        full .. "/to/big"), message)
       assert.equal("", left)
       assert.equal("from/ from/a/ from/a/small from/big", names(dir.root))
     end)

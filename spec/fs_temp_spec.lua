@@ -180,6 +180,15 @@ describe("fs.tempfile", function()
     end
   end)
 
+  it("names the directory where that takes no files with names either", function()
+    with_open(function(path, flags)
+      return flags % (2 * fs.flags.TMPFILE) >= fs.flags.TMPFILE and "EOPNOTSUPP"
+        or path:find(".halo-", 1, true) and "EROFS" or nil
+    end, function()
+      assert.refused("EROFS: so it is: " .. dir.root, fs.tempfile(dir.root))
+    end)
+  end)
+
   it("is refused with the path", function()
     local missing, file = dir:path("missing"), dir:file("file")
     assert.refused("ENOENT: no such file or directory: " .. missing, fs.tempfile(missing))

@@ -382,6 +382,14 @@ describe("halo.map", function()
       function() halo.map("list", print) end)
     assert.misuse("bad argument #1 to 'map' (array or iterator expected, got nil)",
       function() halo.map(nil, print) end)
+    for name, list in pairs { ["'name'"] = { 1, name = 2 }, ["'n'"] = { 1, n = 1 },
+      ["[true]"] = { 1, [true] = 2 }, ["[1.5]"] = { 1, [1.5] = 2 }, ["[0]"] = { 1, [0] = 2 },
+      ["[9]"] = { 1, [9] = 2 } } do
+      assert.misuse(("bad argument #1 to 'map' (a list expected: %s is no place from 1 to 1)")
+        :format(name), function() halo.map(list, print) end)
+    end
+    assert.misuse("bad argument #1 to 'map' (a list expected: 'a' is no place from 1 to 0)",
+      function() halo.map({ a = 1 }, print) end)
     assert.misuse("bad argument #2 to 'map' (function expected, got nil)",
       function() halo.map({}) end)
     for _, limit in ipairs { 0, -1, 0 / 0, "2" } do
@@ -436,6 +444,10 @@ describe("halo.all", function()
   it("takes an array of functions", function()
     assert.misuse("bad argument #1 to 'all' (array of functions expected, got nil)",
       function() halo.all() end)
+    assert.misuse("bad argument #1 to 'all' (a list expected: 'one' is no place from 1 to 0)",
+      function() halo.all { one = print } end)
+    assert.misuse("bad argument #1 to 'race' (a list expected: 'one' is no place from 1 to 0)",
+      function() halo.race { one = print } end)
     assert.misuse("bad argument #1 to 'all' (element 2 is a number)",
       function() halo.all { print, 5 } end)
   end)

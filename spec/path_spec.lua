@@ -1,9 +1,15 @@
 -- halo.path: paths as texts.
 
+local halo = require "halo"
 local path = require "halo.path"
+local command = require "spec.support.command"
+local random = require "spec.support.random"
+local temp = require "spec.support.temp"
 require "spec.support.assertions"
 
 describe("halo.path", function()
+  local dir = temp.dir()
+
   for _, case in ipairs {
     { "join", { "a", "b" }, "a/b" },
     { "join", { "a/", "b", "", "c" }, "a/b/c" },
@@ -46,6 +52,26 @@ describe("halo.path", function()
     { "normalize", { "../a/../../b" }, "../../b" },
     { "normalize", { "/.." }, "/" },
     { "normalize", { "a/.." }, "." },
+    { "absolute", { "a/../b", "/x//y/" }, "/x/y/b" },
+    { "absolute", { "../../../a", "/x/y" }, "/a" },
+    { "absolute", { "/a/./b/..", "/x" }, "/a" },
+    { "absolute", { "/a//" }, "/a" },
+    { "absolute", { "", "/x" }, "/x" },
+    { "absolute", { 12, "/" }, "/12" },
+    { "relative", { "/a/b/c", "/a/d" }, "../b/c" },
+    { "relative", { "/a/b/", "/a//./b" }, "." },
+    { "relative", { "/a", "/a/b/c" }, "../.." },
+    { "relative", { "/a/b", "/" }, "a/b" },
+    { "relative", { "/", "/a/b" }, "../.." },
+    { "relative", { "/", "/" }, "." },
+    { "relative", { "/ab", "/a" }, "../ab" },
+    { "relative", { "a/b", "." }, "a/b" },
+    { "relative", { "a/b", "" }, "a/b" },
+    { "relative", { "a/b", "a/c/../d" }, "../b" },
+    { "relative", { "../a", "../b" }, "../a" },
+    { "relative", { "../../a", ".." }, "../a" },
+    { "relative", { "..", "a" }, "../.." },
+    { "relative", { 1, 2 }, "../1" },
     { "is_absolute", { "/a" }, true },
     { "is_absolute", { "a" }, false },
     { "is_absolute", { 12 }, false },
@@ -67,6 +93,10 @@ describe("halo.path", function()
     { "dirname", 1, "table", { n = 1, {} } },
     { "extension", 1, "nil", { n = 0 } },
     { "normalize", 1, "userdata", { n = 1, io.stdout } },
+    { "absolute", 1, "nil", { n = 0 } },
+    { "absolute", 2, "boolean", { n = 2, "/a", false } },
+    { "relative", 1, "table", { n = 2, {}, "a" } },
+    { "relative", 2, "nil", { n = 1, "a" } },
     { "is_absolute", 1, "function", { n = 1, print } },
   } do
     local name, position, got, arguments = unpack(case)
@@ -76,4 +106,49 @@ describe("halo.path", function()
           position, name, got), function() path[name](unpack(arguments, 1, arguments.n)) end)
       end)
   end
+
+  it("makes a path absolute from the working directory", function()
+    assert.equal(halo.fs.cwd() .. "/a/b", path.absolute "a/./b")
+    assert.equal(halo.fs.cwd(), path.absolute ".")
+    assert.equal(1, select("#", path.absolute "a"))
+  end)
+
+  it("says so where there is no working directory", function()
+    local gone = dir:path "gone"
+    local stdout = command.run(("mkdir %s && cd %s && rmdir %s && %s"):format(gone, gone, gone,
+      command.halo("-e", "print(require 'halo'.path.absolute 'a')")))
+    assert.matches("^nil\tENOENT: no such file or directory[^\t]*\tENOENT\n$", stdout)
+  end)
+
+  it("leads from any directory to any path", function()
+    local number = random.new(random.seed "path.relative")
+    local function any(most)
+      local parts = {}
+      for i = 1, number(most) do
+        parts[i] = ({ "a", "b", "..", ".", "" })[number(5)]
+      end
+      return table.concat(parts, "/")
+    end
+    for _ = 1, 1000 do
+      local to, from = path.absolute(any(6), "/x/y"), path.absolute(any(6), "/x")
+      assert.equal(to, path.absolute(path.relative(to, from), from))
+    end
+  end)
+
+  it("refuses what the texts do not say", function()
+    assert.misuse("bad argument #2 to 'absolute' (an absolute path expected)",
+      function() path.absolute("a", "b") end)
+    assert.misuse("bad argument #2 to 'absolute' (an absolute path expected)",
+      function() path.absolute("/a", "b") end)
+    for _, case in ipairs { { "/a", "b" }, { "a", "/b" } } do
+      assert.misuse("bad argument #2 to 'relative' (one path is absolute and the other is not: "
+        .. "path.absolute() makes them both so)",
+        function() path.relative(case[1], case[2]) end)
+    end
+    for _, case in ipairs { { "a", ".." }, { "../a", "../../b" }, { ".", "a/../../b" } } do
+      assert.misuse("bad argument #2 to 'relative' (the text does not say what to come back to "
+        .. "from '..': path.absolute() makes both paths absolute)",
+        function() path.relative(case[1], case[2]) end)
+    end
+  end)
 end)

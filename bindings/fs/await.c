@@ -162,24 +162,36 @@ static int deliver(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     return count;
 }
 
-/*
- * Pushes the result of an operation to the call itself. Memory may be out: the error goes through
- * here, and the operation stays behind for halo_drop_pushing().
+/* push_result(arguments of the call..., op): under lua_pcall(), since memory may be out. */
+static int push_result(lua_State *L)
+{
+    struct halo_op *op = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return halo_push_result(L, halo_lua_self(L), op, L);
+}
+
+/* Pushes the result of an operation for the call itself; where that fails nothing it took is lost.
  */
 static int push_own_result(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 {
-    if (!halo_result_is_plain(op)) {
-        halo_drop_pushing(L, lua);
-        if (!lua->pushing) {
-            lua->pushing = op;
-            lua->pushing_at = (uintptr_t)__builtin_frame_address(0);
-        }
+    int count = lua_gettop(L), status = 0;
+
+    if (halo_result_is_plain(op)) {
+        halo_push_result(L, lua, op, L);
+    } else if (lua_checkstack(L, count + LUA_MINSTACK)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, lua->push_result);
+        for (int i = 1; i <= count; i++)
+            lua_pushvalue(L, i);
+        lua_pushlightuserdata(L, op);
+        status = lua_pcall(L, count + 1, LUA_MULTRET, 0);
+    } else {
+        lua_pushliteral(L, "stack overflow");
+        status = LUA_ERRMEM;
     }
-    int count = halo_push_result(L, lua, op, L);
-    if (lua->pushing == op)
-        lua->pushing = NULL;
+    if (status != 0)
+        halo_op_abandon(lua->loop, op);
     halo_op_release(lua->loop, op);
-    return count;
+    return status == 0 ? lua_gettop(L) - count : lua_error(L);
 }
 
 static void drop(struct halo_lua *lua, struct halo_task *task)
@@ -214,5 +226,13 @@ int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 
 void halo_open_await(lua_State *L)
 {
-    halo_lua_get(L)->forget = forget;
+    static const luaL_Reg functions[] = {{"push_result", push_result}, {NULL, NULL}};
+    struct halo_lua *lua = halo_lua_get(L);
+
+    lua->forget = forget;
+    lua_newtable(L);
+    halo_register(L, functions);
+    lua_getfield(L, -1, "push_result");
+    lua->push_result = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pop(L, 1);
 }

@@ -188,9 +188,29 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
 
 bool halo_result_is_plain(const struct halo_op *op)
 {
-    enum halo_op_code kind = halo_op_kind(op);
-    bool reads = kind == HALO_OP_READ || kind == HALO_OP_READFILE;
-    return op->result >= 0 && (kind == HALO_OP_WRITE || (reads && (op->flags & HALO_READ_INTO)));
+    if (op->result < 0)
+        return false;
+    switch (halo_op_kind(op)) {
+    case HALO_OP_READ:
+    case HALO_OP_READFILE:
+        return op->flags & HALO_READ_INTO;
+    case HALO_OP_READLINK:
+    case HALO_OP_REALPATH:
+    case HALO_OP_GETXATTR:
+    case HALO_OP_FGETXATTR:
+    case HALO_OP_LISTXATTR:
+    case HALO_OP_FLISTXATTR:
+    case HALO_OP_STAT:
+    case HALO_OP_LSTAT:
+    case HALO_OP_FSTAT:
+    case HALO_OP_STATFS:
+    case HALO_OP_FSTATFS:
+    case HALO_OP_READDIR:
+    case HALO_OP_GETDENTS:
+        return false;
+    default:
+        return true;
+    }
 }
 
 int halo_push_result(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *from)

@@ -9,10 +9,7 @@
 #define HALO_READ_INTO       1u /* op->flags of a read: into a halo.buffer, the result is a count */
 #define HALO_WRITE_FROM      1u /* op->flags of a write: from a halo.buffer */
 
-/*
- * True where the operation's result is a number or true: to push one needs no memory, and cannot
- * fail.
- */
+/* True where the result is a number, true, or a value that is there: to push it cannot fail. */
 bool halo_result_is_plain(const struct halo_op *op);
 /*
  * Pushes the values of an operation that has ended onto L, and returns their count. from is the

@@ -148,8 +148,8 @@ static int engine(lua_State *L)
 /* ---- waiting and waking -------------------------------------------------------------------- */
 
 /*
- * park(what): suspends the running task. Returns true and what wake() passes, or false and an
- * error: the cancellation, or why the task cannot wait.
+ * park(what [, seconds]): suspends the running task. Returns true and what wake() passes, true
+ * alone when the time is up, or false and an error: the cancellation, or why the task cannot wait.
  */
 static int park(lua_State *L)
 {
@@ -157,6 +157,7 @@ static int park(lua_State *L)
                                         "lock",    "require",   NULL};
     struct halo_lua *lua = halo_lua_self(L);
     int what = luaL_checkoption(L, 1, NULL, known);
+    double seconds = lua_isnoneornil(L, 2) ? -1 : halo_check_seconds(L, 2, "park");
     if (halo_is_cancelled(L, lua))
         return halo_give_cancelled(L, lua);
     if (!halo_can_wait(L, lua)) {
@@ -166,6 +167,8 @@ static int park(lua_State *L)
                                       : "this call waits for other tasks: only a task can do that");
         return 2;
     }
+    if (seconds >= 0)
+        halo_alarm_set(L, lua, &lua->task->alarm, seconds);
     return halo_park(L, lua, &halo_wait_for_wake, known[what], NULL);
 }
 
@@ -182,6 +185,7 @@ static int wake(lua_State *L)
     }
     if (count > WAKE_MAX)
         return halo_error(L, "too many values to wake a task with");
+    halo_alarm_stop(lua, &task->alarm);
     lua_pushboolean(task->current, 1);
     lua_xmove(L, task->current, count);
     halo_task_wake(lua, task, count + 1);

@@ -176,7 +176,6 @@ static void ring_alarms(lua_State *L, struct halo_lua *lua)
 static void deliver_ops(lua_State *L, struct halo_lua *lua)
 {
     struct halo_op *op;
-    halo_drop_pushing(L, lua);
     while (lua->loop && (op = halo_loop_next(lua->loop))) {
         struct halo_task *task = op->user;
         if (!task) {

@@ -47,10 +47,8 @@ struct halo_lua {
     uint8_t yield;           /* enum halo_yield, of the latest yield */
     int yielded;             /* HALO_YIELD_RESUME: values that were moved to the generator */
 
-    /* Operations whose result is being turned into Lua values, which may fail. */
-    struct halo_task *delivering; /* the task that gets it, by the scheduler */
-    struct halo_op *pushing;      /* by the call itself, */
-    uintptr_t pushing_at;         /* which is at that place on C's stack */
+    struct halo_task *delivering; /* it gets values from the scheduler, which may fail */
+    int push_result;              /* reference of the function that makes a call's own values */
     /* What becomes of an operation that nobody waits for. */
     void (*forget)(lua_State *L, struct halo_lua *lua, struct halo_op *op);
 
@@ -102,20 +100,6 @@ struct halo_loop *halo_lua_loop(lua_State *L, struct halo_lua *lua);
 void halo_lua_check_forked(lua_State *L, const struct halo_lua *lua);
 /* The engine of that name; raises where there is none. */
 enum halo_engine_kind halo_lua_check_engine(lua_State *L, const char *name);
-
-/*
- * Abandons the operation whose values were being pushed when that raised an error. It is in use yet
- * where a finalizer calls meanwhile, which is further in on C's stack than the call.
- */
-static inline void halo_drop_pushing(lua_State *L, struct halo_lua *lua)
-{
-    struct halo_op *op = lua->pushing;
-    if (op && (uintptr_t)__builtin_frame_address(0) >= lua->pushing_at) {
-        lua->pushing = NULL;
-        halo_op_abandon(lua->loop, op);
-        lua->forget(L, lua, op);
-    }
-}
 
 /*
  * Makes room for count values on the stack of a coroutine that is suspended. lua_checkstack() would

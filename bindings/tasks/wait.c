@@ -94,7 +94,8 @@ int halo_park(lua_State *L, struct halo_lua *lua, const struct halo_wait_kind *k
 
 static int leave_at_once(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
-    (void)L, (void)task;
+    (void)L;
+    halo_alarm_stop(lua, &task->alarm);
     return lua->cancelled;
 }
 

@@ -8,6 +8,7 @@
 
 local check_cancelled = require "halo.cancellation"
 local core = require "halo.core"
+local keys = require "halo.keys"
 local Queue = require "halo.queue"
 local waiters = require "halo.waiters"
 
@@ -179,33 +180,66 @@ end
 
 ---@alias halo.Case halo.Channel|{ [1]: halo.Channel, [2]: any } to receive from, or to send to
 
+---@class halo.Cases: { [integer]: halo.Case }
+---@field timeout number? seconds to wait at most
+---@field default true|(fun(): ...)? not to wait, and what is called where no case is ready
+
+local function fail(problem, ...)
+  core.raise("bad argument #1 to 'select' (" .. problem:format(...) .. ")")
+end
+
+local options = { timeout = true, default = true }
+
+local function check_options(cases, count)
+  local key, seconds, default = keys.other(cases, count, options), cases.timeout, cases.default
+  if type(key) == "number" then
+    fail("%s is no case: they are in [1] to [%d], without a hole", keys.name_of(key), count)
+  elseif key ~= nil then
+    fail("no option %s, but default, timeout", keys.name_of(key))
+  elseif seconds ~= nil and not (type(seconds) == "number" and seconds >= 0) then
+    fail("timeout is a number of seconds, not below 0")
+  elseif default ~= nil and default ~= true and type(default) ~= "function" then
+    fail("default is true or a function, not a %s", type(default))
+  elseif seconds and default then
+    fail("with a default nothing is waited for, and no timeout can pass")
+  end
+end
+
+local function check_send(case, i)
+  if type(case) ~= "table" or not is_channel(case[1]) or case[2] == nil then
+    fail("case %d is no channel and no {channel, value}", i)
+  end
+  local key = keys.other(case, 2)
+  if key ~= nil then
+    fail("case %d has %s beside its channel and its value", i, keys.name_of(key))
+  end
+end
+
 ---@return integer count
 local function check_cases(cases)
   if type(cases) ~= "table" then
-    local problem = "bad argument #1 to 'select' (array of cases expected, got %s)"
-    core.raise(problem:format(type(cases)))
+    fail("array of cases expected, got %s", type(cases))
   end
   local i, case = 1, cases[1]
   while case ~= nil do
-    if not is_channel(case)
-      and not (type(case) == "table" and is_channel(case[1]) and case[2] ~= nil) then
-      local problem = "bad argument #1 to 'select' (case %d is no channel and no {channel, value})"
-      core.raise(problem:format(i))
+    if not is_channel(case) then
+      check_send(case, i)
     end
     i = i + 1
     case = cases[i]
   end
+  check_options(cases, i - 1)
   if i == 1 then
-    core.raise("bad argument #1 to 'select' (no channel to wait for)")
+    fail "no channel to wait for"
   end
   return i - 1
 end
 
----Waits until one of the cases is served, which have been checked.
+---Waits until one of the cases is served, which have been checked, or their time is up.
 ---@async
----@return integer index
----@return halo.channel.Entry
-local function wait_for_one(cases, count)
+---@return integer? index nil when the time is up
+---@return halo.channel.Entry? served
+local function wait_for_one(cases, count, seconds)
   local task, choice, entries = current(), {}, {}
   for i = 1, count do
     local case = cases[i]
@@ -225,7 +259,7 @@ local function wait_for_one(cases, count)
     entries[i] = entry
     push(sends and case[1].senders or case.receivers, entry)
   end
-  local ok, err = park "select"
+  local ok, err = park("select", seconds)
   local served = choice.served
   choice.served = served or true -- those that are left cannot be
   for i = 1, count do
@@ -233,15 +267,25 @@ local function wait_for_one(cases, count)
   end
   if not ok then
     error(err, 0)
+  elseif not served then
+    return nil
   end
   return served.index, served
 end
 
----Waits until one of several channels is ready and serves that one alone.
+---Waits until one of several channels is ready and serves that one alone: the first in the list of
+---those that are ready at once. Beside the cases may stand one of two options.
+---
+---`timeout = seconds`: gives up then, and nothing has been sent or received.
+---
+---`default = true` or `default = fn`: does not wait, and no other task runs meanwhile. Where none
+---of the cases is ready fn is called, and what it returns is returned.
 ---@async
----@param cases halo.Case[]
----@return integer index of the case
----@return any value what was received; nil from a channel that is closed
+---@param cases halo.Cases
+---@return integer? index of the case; nil, "ETIMEDOUT: ...", "ETIMEDOUT" when the time is up, and
+---nil, "EAGAIN: ...", "EAGAIN" where none is ready and default is true
+---@return any value what was received, nil from a channel that is closed; nothing behind a send
+---@return string? code
 function channel.select(cases)
   local count = check_cases(cases)
   check_cancelled()
@@ -256,8 +300,16 @@ function channel.select(cases)
       return i
     end
   end
-  local index, served = wait_for_one(cases, count)
-  if not served.sends then
+  local default, seconds = cases.default, cases.timeout
+  if default == true then
+    return nil, "EAGAIN: no case is ready", "EAGAIN"
+  elseif default then
+    return default()
+  end
+  local index, served = wait_for_one(cases, count, seconds)
+  if not index then
+    return nil, ("ETIMEDOUT: timed out after %g s"):format(seconds), "ETIMEDOUT"
+  elseif not served.sends then
     return index, served.value
   elseif served.closed then
     core.raise(CLOSED)

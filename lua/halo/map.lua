@@ -2,6 +2,7 @@
 
 local check_cancelled = require "halo.cancellation"
 local core = require "halo.core"
+local keys = require "halo.keys"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 local waiters = require "halo.waiters"
@@ -16,11 +17,20 @@ local MAP_LIMIT = 64
 
 local map = {}
 
+local function check_list(values, name)
+  local key = keys.other(values, #values)
+  if key ~= nil then
+    local problem = "bad argument #1 to '%s' (a list expected: %s is no place from 1 to %d)"
+    core.raise(problem:format(name, keys.name_of(key), #values))
+  end
+end
+
 local function check_functions(fns, name)
   if type(fns) ~= "table" then
     local problem = "bad argument #1 to '%s' (array of functions expected, got %s)"
     core.raise(problem:format(name, type(fns)))
   end
+  check_list(fns, name)
   for i = 1, #fns do
     if type(fns[i]) ~= "function" then
       core.raise(("bad argument #1 to '%s' (element %d is a %s)"):format(name, i, type(fns[i])))
@@ -183,6 +193,8 @@ function map.map(list, fn, limit)
   local iterator = is_iterator(list)
   if type(list) ~= "table" and not iterator then
     core.raise(("bad argument #1 to 'map' (array or iterator expected, got %s)"):format(type(list)))
+  elseif not iterator then
+    check_list(list, "map")
   end
   check_function(fn, 2, "map")
   limit = limit or MAP_LIMIT
@@ -209,10 +221,12 @@ end
 ---@return ... # what the first one returns; its error is raised. The others' results are dropped:
 ---to take from one of several channels there is halo.select.
 function map.race(fns)
+  if type(fns) == "table" then
+    check_functions(fns, "race")
+  end
   if type(fns) ~= "table" or #fns == 0 then
     core.raise("bad argument #1 to 'race' (array of at least one function expected)")
   end
-  check_functions(fns, "race")
   local group = core.group()
   for i = 1, #fns do
     core.group_spawn(group, fns[i])

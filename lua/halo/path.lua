@@ -1,5 +1,6 @@
--- The module halo.path: paths as texts. Nothing here looks at the file system. A number stands for
--- its text, as in Lua's own string functions.
+-- The module halo.path: paths as texts. Nothing here looks at the file system, but for
+-- path.absolute(name), which asks where the process is. A number stands for its text, as in Lua's
+-- own string functions.
 
 local core = require "halo.core"
 
@@ -86,12 +87,9 @@ function path.extension(name)
   return last_of(check(name, 1, "extension")):match "^%.*[^.].*(%.[^.]*)$" or ""
 end
 
----Without ".", "..", and doubled slashes, as far as the text alone allows: where a component is a
----symbolic link, ".." leads elsewhere, and fs.realpath() says where.
----@param name string
----@return string
-function path.normalize(name)
-  name = check(name, 1, "normalize")
+---The components of a path, without ".", doubled slashes, and ".." where the text says of what.
+---@return string[]
+local function components(name)
   local absolute, parts = starts_at_root(name), {}
   for part in name:gmatch "[^/]+" do
     if part == ".." and #parts > 0 and parts[#parts] ~= ".." then
@@ -100,11 +98,71 @@ function path.normalize(name)
       parts[#parts + 1] = part
     end
   end
-  local joined = table.concat(parts, "/")
-  if absolute then
+  return parts
+end
+
+local function normalize(name)
+  local joined = table.concat(components(name), "/")
+  if starts_at_root(name) then
     return "/" .. joined
   end
   return joined == "" and "." or joined
+end
+
+---Without ".", "..", and doubled slashes, as far as the text alone allows: where a component is a
+---symbolic link, ".." leads elsewhere, and fs.realpath() says where.
+---@param name string
+---@return string
+function path.normalize(name)
+  return normalize(check(name, 1, "normalize"))
+end
+
+---A path from the root, normalized as by path.normalize().
+---@param name string an absolute one is only normalized
+---@param base string? the directory where a relative one begins, absolute itself; the working
+---directory by default
+---@return string? # nil only where there is no working directory (ENOENT)
+---@return string? message
+---@return string? code
+function path.absolute(name, base)
+  name = check(name, 1, "absolute")
+  if base ~= nil and not starts_at_root(check(base, 2, "absolute")) then
+    core.raise("bad argument #2 to 'absolute' (an absolute path expected)")
+  elseif starts_at_root(name) then
+    return normalize(name)
+  end
+  if base == nil then
+    local message, code
+    base, message, code = core.cwd()
+    if not base then
+      return nil, message, code
+    end
+  end
+  return normalize(base .. "/" .. name)
+end
+
+---The path that leads from a directory to what another path names, normalized: "." for itself,
+---"../" for each directory to go up. Where a directory on the way is a symbolic link, ".." leads
+---elsewhere: fs.realpath() of both says where they are.
+---@param name string
+---@param base string the directory; absolute where name is, and relative to the same where not
+---@return string
+function path.relative(name, base)
+  name, base = check(name, 1, "relative"), check(base, 2, "relative")
+  if starts_at_root(name) ~= starts_at_root(base) then
+    core.raise("bad argument #2 to 'relative' (one path is absolute and the other is not: "
+      .. "path.absolute() makes them both so)")
+  end
+  local to, from, same = components(name), components(base), 0
+  while to[same + 1] and to[same + 1] == from[same + 1] do
+    same = same + 1
+  end
+  if from[same + 1] == ".." then
+    core.raise("bad argument #2 to 'relative' (the text does not say what to come back to from "
+      .. "'..': path.absolute() makes both paths absolute)")
+  end
+  local steps = ("../"):rep(#from - same) .. table.concat(to, "/", same + 1)
+  return steps == "" and "." or trim(steps)
 end
 
 return path

@@ -33,7 +33,12 @@ gate_includes() {
 
 gate_style() { sh spec/support/style.sh; }
 
-gate_sanitize() { TEST_TIMEOUT=600 $make test SANITIZE=address,undefined; }
+# Specs with the tag #slow take their time on one engine only.
+gate_sanitize() {
+    TEST_TIMEOUT=1200 $make test SANITIZE=address,undefined ENGINES=auto &&
+        TEST_TIMEOUT=1200 BUSTED_FLAGS=--exclude-tags=slow \
+            $make test SANITIZE=address,undefined ENGINES='ring pool'
+}
 
 # The worker threads and the loop under TSAN: halo's own C is instrumented, LuaJIT is not. Some
 # kernels place a program where TSAN cannot work, unless they are told not to choose at random.
@@ -52,14 +57,14 @@ gate_threads() {
         return
     fi
     $make all SANITIZE=thread || return 1
-    BUILD_DIR=$PWD/build/thread SANITIZE=thread ENGINES=pool TEST_TIMEOUT=900 \
+    BUILD_DIR=$PWD/build/thread SANITIZE=thread ENGINES=pool TEST_TIMEOUT=1500 \
         BUSTED_FLAGS=--exclude-tags=slow WRAPPER=$fixed sh spec/support/test.sh
 }
 
 # Specs with the tag #slow would take valgrind too long.
 gate_valgrind() {
     $make all || return 1
-    BUILD_DIR=$PWD/build ENGINES=pool BUSTED_FLAGS=--exclude-tags=slow TEST_TIMEOUT=900 \
+    BUILD_DIR=$PWD/build ENGINES=pool BUSTED_FLAGS=--exclude-tags=slow TEST_TIMEOUT=1500 \
         WRAPPER="valgrind -q --leak-check=full --errors-for-leak-kinds=definite
             --show-leak-kinds=definite --error-exitcode=99 --num-callers=30" \
         sh spec/support/test.sh

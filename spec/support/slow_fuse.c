@@ -1,7 +1,8 @@
 /*
  * slow_fuse MOUNTPOINT MILLISECONDS: a file system on which every call takes that long, as on a
  * server far away. Nothing is cached, so that every call arrives here. It has one directory with
- * another, "dir", in it. In both
+ * another, "dir", in it, and "twins", where two files have two names each as far as anybody can
+ * see, file1 full of 1 and file2 full of 2. In the others
  *
  *     file*       is a file of 64 KiB, full of x; what is written to it is gone
  *     file-eio*   likewise, but the first fsync of it, and the first synchronous write, fail
@@ -71,7 +72,12 @@ static const char *name_of(const char *path)
 
 static bool is_directory(const char *path)
 {
-    return strcmp(path, "/") == 0 || strcmp(path, "/dir") == 0;
+    return strcmp(path, "/") == 0 || strcmp(path, "/dir") == 0 || strcmp(path, "/twins") == 0;
+}
+
+static bool is_twin(const char *path)
+{
+    return path && strncmp(path, "/twins/", strlen("/twins/")) == 0;
 }
 
 static bool is_log(const char *path)
@@ -114,8 +120,8 @@ static int slow_getattr(const char *path, struct stat *status, struct fuse_file_
     if (!exists(path))
         return -ENOENT;
     status->st_mode = S_IFREG | 0644;
-    status->st_nlink = 1;
-    status->st_ino = INODES + strtoull(path + strlen("/file"), NULL, 10);
+    status->st_nlink = is_twin(path) ? 2 : 1;
+    status->st_ino = INODES + strtoull(name_of(path) + strlen("file"), NULL, 10);
     status->st_size = SIZE;
     return 0;
 }
@@ -123,9 +129,14 @@ static int slow_getattr(const char *path, struct stat *status, struct fuse_file_
 static int slow_readdir(const char *path, void *list, fuse_fill_dir_t fill, off_t offset,
                         struct fuse_file_info *file, enum fuse_readdir_flags flags)
 {
-    (void)path, (void)offset, (void)file, (void)flags;
+    (void)offset, (void)file, (void)flags;
     take_long();
-    fill(list, "file", NULL, 0, 0);
+    if (strcmp(path, "/twins") == 0) {
+        fill(list, "file1", NULL, 0, 0);
+        fill(list, "file2", NULL, 0, 0);
+    } else {
+        fill(list, "file", NULL, 0, 0);
+    }
     return 0;
 }
 
@@ -168,7 +179,7 @@ static int slow_read(const char *path, char *data, size_t size, off_t offset,
     size_t left = offset < SIZE ? (size_t)(SIZE - offset) : 0;
     if (size > left)
         size = left;
-    memset(data, 'x', size);
+    memset(data, is_twin(path) ? path[strlen(path) - 1] : 'x', size);
     return (int)size;
 }
 

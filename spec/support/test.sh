@@ -8,7 +8,7 @@
 #     SANITIZE       the sanitizers that the products were built with, if any
 #     BUSTED_FLAGS   more options for busted
 #     WRAPPER        a command to run halo under, such as valgrind with its options
-#     TEST_TIMEOUT   seconds that one engine may take; the default is 300
+#     TEST_TIMEOUT   seconds that one engine may take; the default is 600
 #
 # and the specs find there, beside BUILD_DIR and SANITIZE:
 #
@@ -76,7 +76,7 @@ run() {
 
     {
         status=0
-        HALO_ENGINE=$1 sh spec/support/watched.sh "${TEST_TIMEOUT:-300}" \
+        HALO_ENGINE=$1 sh spec/support/watched.sh "${TEST_TIMEOUT:-600}" \
             $WRAPPER "$HALO_BIN" "$busted" -e "$unbuffer" $BUSTED_FLAGS $SPEC 2>&1 || status=$?
         echo "$status" >"$log.status"
     } | tee "$log"

@@ -6,12 +6,10 @@ local check = require "halo.fs.check"
 local copy_all = require "halo.fs.copytree"
 local core = require "halo.core"
 local errors = require "halo.fs.errors"
+local guard = require("halo.wait").guard
 local paths = require "halo.fs.paths"
 local rmtree = require("halo.fs.rmtree").rmtree
 local scope = require "halo.scope"
-local wait = require "halo.wait"
-
-local checked, guard = wait.checked, wait.guard
 
 local tree_options = { merge = true, reflink = true, mode = true, times = true }
 local move_options = { noreplace = true }
@@ -138,13 +136,14 @@ end
 local function copy_beside(from, to, stat, options, beside)
   local copy = stat.is_dir and copy_tree or copy_all
   local ok, message, code = copy(from, beside, stat, KEEP_ALL)
-  if ok then
-    ok, message, code = calls.rename(beside, to, options)
-    if not ok then
-      message = errors.with_path(message, beside .. " -> " .. to, from .. " -> " .. to)
-    end
+  if not ok then
+    return nil, errors.with_root(message, beside, to), code
   end
-  return checked(ok, message, code)
+  ok, message, code = calls.rename(beside, to, options)
+  if not ok then
+    return nil, errors.with_path(message, beside .. " -> " .. to, from .. " -> " .. to), code
+  end
+  return true
 end
 
 ---@async
@@ -192,8 +191,10 @@ function fs.move(from, to, options)
   local ok, message, code = calls.rename(from, to, options)
   if code == "EXDEV" then
     return move_across(from, to, options)
+  elseif not ok then
+    return nil, message, code
   end
-  return checked(ok, message, code)
+  return true
 end
 
 return fs

@@ -21,8 +21,8 @@ local OWNER_BITS, PERM_BITS, SAFE_BITS = tonumber("700", 8), tonumber("7777", 8)
 ---@field xattrs boolean? where the file system has them
 ---@field merge boolean? into directories that exist, replacing what is no directory
 ---@field workers halo.fs.Workers
----@field linked table<string, halo.fs.CopyLinked> by device and inode
----@field root { dev: integer, ino: integer }? of the copy, which must not be copied
+---@field linked table<string, halo.fs.CopyLinked> by a stat's id
+---@field root string? the id of the copy, which must not be copied
 ---@field failure { [1]: string, [2]: string }? message and code of the first one
 
 ---@class halo.fs.CopyLinked a file that has several names
@@ -206,7 +206,7 @@ local function make_dir(self, node)
     ok = look(to, "is_dir")
   end
   if ok and not self.root then
-    self.root, message, code = calls.stat(to)
+    self.root, message, code = calls.stat(to, "id")
     ok = self.root
   end
   if not ok then
@@ -247,8 +247,7 @@ end
 
 ---@async
 local function copy_dir(self, node)
-  local stat, root = node.stat, self.root
-  if root and root.dev == stat.dev and root.ino == stat.ino then
+  if self.root == node.stat.id then
     self:fail(select(2, errors.refuse("EINVAL", "a directory cannot be copied into itself",
       node.from .. " -> " .. node.to)))
   elseif make_dir(self, node) then
@@ -260,8 +259,7 @@ end
 ---Copies a file by the first of its names that is found; the others become links to the copy.
 ---@async
 local function copy_linked(self, node, from, to, stat)
-  local key = stat.dev .. ":" .. stat.ino
-  local linked = self.linked[key]
+  local linked = self.linked[stat.id]
   if linked and linked.to then
     return make(self, to, core.link, linked.to, to)
   elseif linked then
@@ -269,7 +267,7 @@ local function copy_linked(self, node, from, to, stat)
     return table.insert(linked.waiting, { to = to, node = node })
   end
   linked = { waiting = {} }
-  self.linked[key] = linked
+  self.linked[stat.id] = linked
   copy_plain(self, from, to, stat)
   linked.to = to
   for _, other in ipairs(linked.waiting) do

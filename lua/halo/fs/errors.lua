@@ -14,6 +14,22 @@ function errors.with_path(message, name, path)
   return message .. ": " .. path
 end
 
+---A message about a path or what is below it, as one about another path.
+---@param message string
+---@param name string which occurs in no other place of the message
+---@param path string
+---@return string
+function errors.with_root(message, name, path)
+  local trimmed = path:match "^(.*[^/])/*$" or path
+  local from, to = message:find(name, 1, true)
+  if not from then
+    return message
+  end
+  local is_below = message:sub(to + 1, to + 1) == "/"
+  return message:sub(1, from - 1) .. (is_below and trimmed or path)
+    .. errors.with_root(message:sub(to + 1), name, path)
+end
+
 ---What the operating system would answer: nil, a message and the code.
 ---@param code string
 ---@param text string

@@ -2,6 +2,7 @@
 -- in a directory is a set of them: "**/x" is at both of its parts in each directory, which is read
 -- once however often it fits.
 
+local braces = require "halo.fs.braces"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local core = require "halo.core"
@@ -134,12 +135,19 @@ function visit(self, prefix, states)
   end
 end
 
+---The patterns of the names of a path. Raises where one is broken.
+---@return halo.fs.NamePattern[]
+local function parse(text)
+  local parts = {}
+  for name in text:gmatch "[^/]+" do
+    table.insert(parts, pattern.name(name))
+  end
+  return parts
+end
+
 ---@async
 local function expand(self, text)
-  self.parts, self.only_dirs = {}, text:sub(-1) == "/"
-  for name in text:gmatch "[^/]+" do
-    table.insert(self.parts, pattern.name(name))
-  end
+  self.parts, self.only_dirs = parse(text), text:sub(-1) == "/"
   local root = text:match "^/" or ""
   if root ~= "" then
     self.dir = ""
@@ -156,10 +164,17 @@ end
 ---@field hidden boolean? a name that begins with a dot fits as any other
 
 ---The paths that fit a pattern, sorted. `*` stands for any characters of a name, `?` for one,
----`[a-z]` for one of these and `[!a-z]` for one of the others, `{c,lua}` for each in turn, and `**`
----as a whole name for any directories one in the other, or none; as the last name, for everything
----below. `\` takes the meaning off what follows. A name that begins with a dot fits only a pattern
----that does so. A slash at the end asks for directories. `**` follows no symbolic links.
+---`[a-z]` for one of these and `[!a-z]` for one of the others, and `**` as a whole name for any
+---directories one in the other, or none; as the last name, for everything below. In a set
+---`[:digit:]` stands for a class, as in `[[:digit:]_]`: alnum, alpha, ascii, blank, cntrl, digit,
+---graph, lower, print, punct, space, upper, word or xdigit, of ASCII alone.
+---
+---`{c,lua}` stands for each in turn, `{1..10}`, `{01..10}`, `{a..e}` and `{1..10..2}` for each of a
+---range, as in bash; other braces are themselves. `\` takes the meaning off what follows. A name
+---that begins with a dot fits only a pattern that does so. A slash at the end asks for directories.
+---`**` follows no symbolic links.
+---
+---A bracket or a brace that is not closed is itself; a class that is none, or not closed, raises.
 ---
 ---What cannot be seen for lack of permission does not fit; other failures are reported.
 ---@async
@@ -172,10 +187,13 @@ function fs.glob(text, options)
   check.path(text, 1, "glob")
   options = check.options(options, 2, "glob", { dir = true, hidden = true })
   local dir = options.dir == nil and "" or check.path(options.dir, 2, "glob")
-  local found, paths = {}, {}
-  for _, alternative in ipairs(pattern.alternatives(text)) do
-    local self = { found = found, workers = workers.new(), hidden = options.hidden }
-    self.dir = dir:match "^$" or dir:match "/$" and dir or dir .. "/"
+  dir = (dir == "" or dir:match "/$") and dir or dir .. "/"
+  local alternatives, found, paths = braces.expand(text), {}, {}
+  for _, alternative in ipairs(alternatives) do
+    parse(alternative) -- what is broken raises before anything is looked at
+  end
+  for _, alternative in ipairs(alternatives) do
+    local self = { found = found, dir = dir, workers = workers.new(), hidden = options.hidden }
     expand(self, alternative)
     if self.failure then
       return nil, self.failure[1], self.failure[2]

@@ -6,7 +6,6 @@ local core = require "halo.core"
 local pattern = {}
 
 local ANY, STAR = {}, {}
-local ALTERNATIVES_MAX = 10000
 local NO_CHARACTER = 0x110000 -- added to a byte that belongs to none
 
 -- ---- characters --------------------------------------------------------------------------------
@@ -52,36 +51,142 @@ local function characters(text)
   return numbers
 end
 
--- ---- one name --------------------------------------------------------------------------------
+-- ---- sets --------------------------------------------------------------------------------------
 
 local ASTERISK, QUESTION, OPEN, CLOSE, DASH, BACKSLASH, DOT = ("*?[]-\\."):byte(1, -1)
+local COLON, EQUALS = (":="):byte(1, -1)
 
 local negations = { [("!"):byte()] = true, [("^"):byte()] = true }
+
+---What stands in brackets of its own in a set, with the same mark before and behind it.
+local marks = { [COLON] = ":", [EQUALS] = "=", [DOT] = "." }
+
+---The classes as in the C locale: ranges, each by its two ends.
+local classes = {
+  alnum = "09AZaz",
+  alpha = "AZaz",
+  ascii = "\0\127",
+  blank = "  \t\t",
+  cntrl = "\0\31\127\127",
+  digit = "09",
+  graph = "!~",
+  lower = "az",
+  print = " ~",
+  punct = "!/:@[`{~",
+  space = "  \t\r",
+  upper = "AZ",
+  word = "09AZaz__",
+  xdigit = "09AFaf",
+}
+
+local function fail(problem, ...)
+  core.raise("bad argument #1 to 'glob' (" .. problem:format(...) .. ")")
+end
+
+local function fail_for_class(name)
+  local known = {}
+  for class in pairs(classes) do
+    known[#known + 1] = class
+  end
+  table.sort(known)
+  fail("no class [:%s:], but %s", name, table.concat(known, ", "))
+end
+
+---What stands in brackets of its own at a place in a set, as [:digit:] does.
+---@param source integer[] the pattern's characters
+---@return string? mark ":", "=" or "."; nil where nothing does
+---@return integer[] characters between the marks
+---@return integer close where its bracket closes
+local function inner_brackets(source, at)
+  local mark = source[at] == OPEN and source[at + 1]
+  if not marks[mark] then
+    return nil
+  end
+  local inner = {}
+  for i = at + 2, #source do
+    if i > at + 2 and source[i] == mark and source[i + 1] == CLOSE then
+      return marks[mark], inner, i + 1
+    end
+    inner[#inner + 1] = source[i]
+  end
+  local word = marks[mark]
+  fail("[%s in a set is not closed by %s]; the bracket alone is \\[", word, word)
+end
+
+---The one character that [=c=] and [.c.] stand for.
+local function only_character(mark, inner)
+  if #inner ~= 1 then
+    fail("[%s%s] stands for one character in this locale, not for %d", mark, mark, #inner)
+  end
+  return inner[1]
+end
+
+local function text_of(numbers)
+  local letters = {}
+  for i, number in ipairs(numbers) do
+    letters[i] = number < 0x80 and string.char(number) or "?"
+  end
+  return table.concat(letters)
+end
+
+local function add_class(set, name)
+  for from, to in (classes[name] or fail_for_class(name)):gmatch "(.)(.)" do
+    table.insert(set.ranges, { from:byte(), to:byte() })
+  end
+end
+
+---The character at a place in a set, and where it ends.
+local function parse_end(source, at)
+  local mark, inner, close = inner_brackets(source, at)
+  if mark == ":" then
+    fail "a class cannot be the end of a range"
+  elseif mark then
+    return only_character(mark, inner), close
+  elseif source[at] == BACKSLASH and source[at + 1] then
+    at = at + 1
+  end
+  return source[at], at
+end
+
+---Adds what is at a place of a set: a character, a range or a class. Returns where it ends.
+local function parse_element(set, source, at)
+  local mark, inner, close = inner_brackets(source, at)
+  if mark == ":" then
+    add_class(set, text_of(inner))
+    return close
+  elseif mark == "=" then
+    local character = only_character(mark, inner)
+    table.insert(set.ranges, { character, character })
+    return close
+  end
+  local from, to
+  from, at = parse_end(source, at)
+  to = from
+  if source[at + 1] == DASH and source[at + 2] and source[at + 2] ~= CLOSE then
+    to, at = parse_end(source, at + 2)
+  end
+  table.insert(set.ranges, { from, to })
+  return at
+end
 
 ---The set that begins at a bracket, and where it ends; nil where no bracket closes it.
 local function parse_set(source, at)
   local set = { ranges = {}, negated = negations[source[at + 1]] or false }
+  local has_inner = false
   at = at + (set.negated and 2 or 1)
   local first = at
   while source[at] and (source[at] ~= CLOSE or at == first) do
-    if source[at] == BACKSLASH and source[at + 1] then
-      at = at + 1
-    end
-    local from, to = source[at], source[at]
-    if source[at + 1] == DASH and source[at + 2] and source[at + 2] ~= CLOSE then
-      at = at + 2
-      if source[at] == BACKSLASH and source[at + 1] then
-        at = at + 1
-      end
-      to = source[at]
-    end
-    table.insert(set.ranges, { from, to })
-    at = at + 1
+    has_inner = has_inner or source[at] == OPEN and marks[source[at + 1]] ~= nil
+    at = parse_element(set, source, at) + 1
   end
   if source[at] then
     return set, at
+  elseif has_inner then
+    fail "a set with a class in it is not closed: it takes two brackets, as [[:digit:]]"
   end
 end
+
+-- ---- one name ----------------------------------------------------------------------------------
 
 ---@return any[] parts
 ---@return boolean magic false where there are only characters
@@ -183,69 +288,6 @@ function pattern.name(text)
     tail = text:reverse():match("^[^*?%[%]\\]*"):reverse(),
     parts = parts,
   }, NamePattern)
-end
-
--- ---- alternatives ------------------------------------------------------------------------------
-
----The alternatives of the brace at a byte, and where it closes; nil where there are none.
-local function alternatives_at(text, open)
-  local depth, from, found, at = 0, open + 1, {}, open
-  while at <= #text do
-    local letter = text:sub(at, at)
-    if letter == "\\" then
-      at = at + 1
-    elseif letter == "{" then
-      depth = depth + 1
-    elseif letter == "," and depth == 1 then
-      found[#found + 1] = text:sub(from, at - 1)
-      from = at + 1
-    elseif letter == "}" then
-      depth = depth - 1
-      if depth == 0 then
-        found[#found + 1] = text:sub(from, at - 1)
-        return #found > 1 and found or nil, at
-      end
-    end
-    at = at + 1
-  end
-end
-
----The first brace with alternatives, from a byte on.
-local function find_brace(text, at)
-  while at <= #text do
-    local letter = text:sub(at, at)
-    if letter == "\\" then
-      at = at + 1
-    elseif letter == "{" then
-      local found, close = alternatives_at(text, at)
-      if found then
-        return at, found, close
-      end
-    end
-    at = at + 1
-  end
-end
-
-local function expand(text, from, out)
-  local open, found, close = find_brace(text, from)
-  if not open then
-    out[#out + 1] = text
-    if #out > ALTERNATIVES_MAX then
-      core.raise(("bad argument #1 to 'glob' (more than %d alternatives)"):format(ALTERNATIVES_MAX))
-    end
-    return out
-  end
-  for _, alternative in ipairs(found) do
-    expand(text:sub(1, open - 1) .. alternative .. text:sub(close + 1), open, out)
-  end
-  return out
-end
-
----The patterns without braces that one with braces stands for.
----@param text string
----@return string[]
-function pattern.alternatives(text)
-  return expand(text, 1, {})
 end
 
 return pattern

@@ -13,7 +13,7 @@ local function is_same(a, b)
   if not a or not b then
     return a == b
   end
-  return a.ino == b.ino and a.dev == b.dev and a.size == b.size and a.mode == b.mode
+  return a.id == b.id and a.size == b.size and a.mode == b.mode
     and a.mtime == b.mtime and a.mtime_nsec == b.mtime_nsec
     and a.ctime == b.ctime and a.ctime_nsec == b.ctime_nsec
 end

@@ -90,17 +90,22 @@ function fs.mkdtemp(template)
   return path
 end
 
+---A message about a file whose name nobody knows, as one about its directory.
+local function without_name(message)
+  return (message:gsub("/%.halo%-[^/]*$", ""))
+end
+
 ---Where the file system knows no files without a name: one whose name is removed at once.
 local function make_unnamed(dir)
   local file, path, code = make_new(make_file, dir .. "/.halo-", LETTERS)
   if not file then
-    return nil, path, code
+    return nil, without_name(path), code
   end
   local removed, message
   removed, message, code = calls.remove(path)
   if not removed then
     calls.close(file)
-    return nil, message, code
+    return nil, without_name(message), code
   end
   return file
 end
