@@ -150,6 +150,50 @@ describe("an atomic write through links", function()
     end
   end)
 
+  for _, step in ipairs { "open", "lstat", "readlink", "fsync", "close", "rename" } do
+    it("leaves nothing behind where it is cancelled in " .. step, function()
+      local link = dir:symlink("link", "new")
+      for nth = 1, 5 do
+        local task
+        local count = 0
+        with_core(step, function(original, ...)
+          count = count + 1
+          if count == nth and halo.current() == task then
+            task:cancel()
+          end
+          return original(...)
+        end, function()
+          task = halo.spawn(fs.writefile, link, "new", atomic)
+          pcall(task.join, task)
+        end)
+        assert.is_true(not dir:has("new") or dir:read("new") == "new")
+        os.remove(dir:path("new"))
+        assert.same({ "link -> new" }, tree.list(dir.root))
+      end
+    end)
+  end
+
+  it("finds a file that has another name by then", function()
+    local link, moves = dir:symlink("link", "file"), 0
+    dir:file("file", "old")
+    with_core("readlink", function(readlink, ...)
+      local text = readlink(...)
+      if moves < 5 then -- between the kernel's word and the look at what it says
+        moves = moves + 1
+        assert(os.rename(dir:path("file"), dir:path("moved")))
+        assert(os.rename(dir:path("moved"), dir:path("file")))
+        dir:file("aside", text)
+        assert(os.rename(dir:path("aside"), dir:path("file")))
+      end
+      return text
+    end, function()
+      assert.is_true(fs.writefile(link, "new", atomic))
+    end)
+    assert.equal(5, moves)
+    assert.equal("new", dir:read("file"))
+    assert.same({ "file", "link -> file" }, tree.list(dir.root))
+  end)
+
   it("goes well with others to the same end", function()
     local link = dir:symlink("link", "file")
     for _ = 1, tasks.rounds(20) do
@@ -206,6 +250,18 @@ describe("an atomic write to /proc/self/fd", function()
     file:close()
     assert.equal("another", dir:read("gone"))
     assert.equal("another", dir:read("gone (deleted)"))
+  end)
+
+  it("refuses one whose name was removed, though it has another", function()
+    local path = dir:file("one", "old")
+    local file = assert(fs.open(path))
+    posix.link(path, dir:path("other"))
+    os.remove(path)
+    assert.refused("EINVAL: invalid argument: " .. magic(file:fd()),
+      fs.writefile(magic(file:fd()), "new", atomic))
+    file:close()
+    assert.equal("old", dir:read("other"))
+    assert.same({ "other" }, tree.list(dir.root))
   end)
 
   it("refuses what never had a name", function()

@@ -247,6 +247,8 @@ rows.others = {
   { "halo.select", function() return halo.select { full_channel() } end, count = 2,
     never = raises },
   { "halo.select", function() return halo.select { closed_channel() } end, count = 2,
+    no = function() return halo.select { halo.channel(), default = true } end },
+  { "halo.select", function() return halo.select { halo.channel(), default = three } end, count = 3,
     never = raises },
   { "halo.select", function() return halo.select { { halo.channel(1), 1 } } end, never = raises },
   { "halo.current", function() return halo.current() end, never = raises },
@@ -306,8 +308,9 @@ rows.others = {
   { "path.basename", function() return halo.path.basename("x.c", ".c") end, never = raises },
   { "path.dirname", function() return halo.path.dirname "x/y" end, never = raises },
   { "path.extension", function() return halo.path.extension "x.c" end, never = raises },
-  { "path.relative", function() return halo.path.relative("x/y", "x") end, never = raises },
-  { "path.absolute", function() return halo.path.absolute("x", "/y") end, never = raises },
+  { "path.relative", function() return halo.path.relative("/x/y", "/x") end, never = raises },
+  { "path.absolute", function() return halo.path.absolute "x" end,
+    never = "only where the directory was removed" },
   { "path.normalize", function() return halo.path.normalize "x/../y" end, never = raises },
 }
 

@@ -6,12 +6,10 @@ local check = require "halo.fs.check"
 local copy_all = require "halo.fs.copytree"
 local core = require "halo.core"
 local errors = require "halo.fs.errors"
+local guard = require("halo.wait").guard
 local paths = require "halo.fs.paths"
 local rmtree = require("halo.fs.rmtree").rmtree
 local scope = require "halo.scope"
-local wait = require "halo.wait"
-
-local checked, guard = wait.checked, wait.guard
 
 local tree_options = { merge = true, reflink = true, mode = true, times = true }
 local move_options = { noreplace = true }
@@ -193,8 +191,10 @@ function fs.move(from, to, options)
   local ok, message, code = calls.rename(from, to, options)
   if code == "EXDEV" then
     return move_across(from, to, options)
+  elseif not ok then
+    return nil, message, code
   end
-  return checked(ok, message, code)
+  return true
 end
 
 return fs

@@ -25,7 +25,7 @@ local elsewhere = { ENOENT = true, ENOTDIR = true, ENAMETOOLONG = true } -- the 
 ---@field directory halo.File?
 ---@field wants_sync boolean
 ---@field syncs boolean? the directory is to be synced
----@field name string? in the directory
+---@field name string? in the directory, once it is found
 ---@field replaced halo.Stat? of the file that has the name
 ---@field opened halo.File? the end of a symbolic link
 ---@field before halo.File? the same of the try before: its inode has no successor while it is open
@@ -122,6 +122,7 @@ local function locate(self, id)
   if not parent then
     return false
   end
+  close(self, "directory")
   local ok
   ok, message, code = open_directory(self, parent, LINKLESS)
   if not ok and elsewhere[code] then
@@ -133,16 +134,14 @@ local function locate(self, id)
   if status and status.id == id then
     self.name = name
     return true
-  end
-  close(self, "directory")
-  if not status and not elsewhere[code] then
+  elseif not status and not elsewhere[code] then
     assert_ok(self.path, nil, message, code)
   end
   return false
 end
 
----Finds the name of what the path leads to. One file that twice has none was removed, or is of
----those that never had one.
+---Finds the name of what the path leads to. A file that the path leads to again, though it has been
+---removed, has none; one that is renamed meanwhile is looked for again.
 ---@async
 local function follow(self)
   local last
@@ -151,7 +150,7 @@ local function follow(self)
     if locate(self, status.id) then
       self.replaced = not is_placeholder(status) and status or nil
       return
-    elseif status.id == last then
+    elseif status.id == last and status.nlink == 0 then
       break
     end
     last = status.id
@@ -174,24 +173,23 @@ function target.find(self, exclusive)
     assert_plain(self, assert_ok(path, calls.stat(path)))
   end
   assert_ok(path, open_directory(self, parent == "" and "." or parent, DIRECTORY))
-  self.name = name
-  if exclusive then
-    return
+  local status, message, code
+  if not exclusive then
+    status, message, code = lstat(self.directory, name)
   end
-  local status, message, code = lstat(self.directory, name)
-  if not status and code == "ENOENT" then
-    return
+  if exclusive or not status and code == "ENOENT" then
+    self.name = name
   elseif assert_ok(path, status, message, code).is_symlink then
-    close(self, "directory")
     follow(self)
   else
+    self.name = name
     self.replaced = assert_plain(self, status) and not is_placeholder(status) and status or nil
   end
 end
 
 ---@async
 local function remove_placeholder(self)
-  if not self.directory and not locate(self, self.placeholder) then
+  if not self.name and not locate(self, self.placeholder) then
     return
   end
   local status = lstat(self.directory, self.name)
