@@ -309,3 +309,29 @@ describe("a stat without the FFI", function()
     assert.matches("^false.*" .. fs.stat("/etc/passwd", "id") .. "\n$", stdout)
   end)
 end)
+
+describe("The core's stat", function()
+  local core = require "halo.core"
+
+  it("fills a stat, and no other value of the FFI", function()
+    local file = assert(fs.open("/etc/passwd"))
+    local small = ffi.new("char[1]")
+    for name, subject in pairs { stat = "/etc/passwd", lstat = "/etc/passwd", fstat = file } do
+      for _, value in ipairs { small, 5LL, ffi.typeof(small) } do
+        assert.misuse(("bad argument #2 to '%s' (stat expected)"):format(name),
+          function() core[name](subject, value) end)
+      end
+      local new = require("halo.fs.stat").new()
+      assert.equal(fs.stat("/etc/passwd", "ino"), core[name](subject, new).ino)
+    end
+    file:close()
+  end)
+
+  it("makes a table of those alone that are in a row", function()
+    for _, stats in ipairs { false, {}, core.mark, "stat", 1 } do
+      assert.is_false(pcall(core.stat_table, stats, 0))
+    end
+    assert.is_false(pcall(core.stat_table, halo.buffer(1), -1))
+    assert.is_false(pcall(core.stat_table, halo.buffer(1), 1e6))
+  end)
+end)

@@ -345,3 +345,46 @@ describe("a shield", function()
     assert.is_true(inside)
   end)
 end)
+
+describe("What has ended when its caller is cancelled in the same turn", function()
+  ---Cancels a task that calls wait(fn) once fn has ended, before the task goes on. Returns what the
+  ---call returned, and what the task's next one raised.
+  local function cancelled_at_the_end(wait, fn)
+    local channel, result, later = halo.channel(), nil, nil
+    local task = start(function()
+      result = pack(pcall(wait, function()
+        return fn(channel:recv())
+      end))
+      later = pack(pcall(halo.yield))
+    end)
+    for _ = 1, 4 do halo.yield() end -- it waits in recv() then
+    channel:send "value"
+    local killer = halo.spawn(function() task:cancel() end)
+    killer:join()
+    pcall(task.join, task)
+    return result, later
+  end
+
+  local calls = {
+    scope = halo.scope,
+    run = halo.run,
+    race = function(fn) return halo.race { fn } end,
+    timeout = function(fn) return halo.timeout(forever, fn) end,
+  }
+
+  for name, wait in pairs(calls) do
+    it("is what " .. name .. " returns, and the next call is cancelled", function()
+      local result, later = cancelled_at_the_end(wait, function(value) return value end)
+      assert.same({ n = 2, true, "value" }, result)
+      assert.is_false(later[1])
+      assert.is_true(halo.is_cancelled(later[2]))
+    end)
+
+    it("is the failure that " .. name .. " raises", function()
+      local failure = {}
+      local result = cancelled_at_the_end(wait, function() error(failure, 0) end)
+      assert.is_false(result[1])
+      assert.equal(failure, result[2])
+    end)
+  end
+end)

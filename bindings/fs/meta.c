@@ -4,22 +4,26 @@
 #include <sys/stat.h>
 
 #include "fs/fs.h"
+#include "fs/stat.h"
 
 #define ID_KEEP  UINT32_MAX
 #define TIME_MAX 9007199254740992.0 /* seconds */
 
 static int fs_stat(lua_State *L)
 {
+    halo_check_stat(L, "stat");
     return halo_await_path(L, HALO_OP_STAT, "stat");
 }
 
 static int fs_lstat(lua_State *L)
 {
+    halo_check_stat(L, "lstat");
     return halo_await_path(L, HALO_OP_LSTAT, "lstat");
 }
 
 static int fs_fstat(lua_State *L)
 {
+    halo_check_stat(L, "fstat");
     return halo_await_file(L, HALO_OP_FSTAT, "fstat");
 }
 

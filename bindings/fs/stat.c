@@ -3,8 +3,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "args.h"
 #include "fs/fs.h"
 #include "fs/stat.h"
+#include "tasks/state.h"
 
 #define NO_NSEC UINT32_MAX
 
@@ -109,6 +111,24 @@ void halo_push_stat_table(lua_State *L, const struct halo_stat *stat)
     lua_setfield(L, -2, "id");
 }
 
+static bool is_stat(lua_State *L, const struct halo_lua *lua, int index)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->istype);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->stat_type);
+    lua_pushvalue(L, index);
+    lua_call(L, 2, 1);
+    bool is = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return is;
+}
+
+void halo_check_stat(lua_State *L, const char *name)
+{
+    for (int i = 2; i <= 3; i++)
+        if (lua_type(L, i) == TYPE_CDATA && !is_stat(L, halo_lua_self(L), i))
+            halo_arg_error(L, i, name, "stat expected");
+}
+
 int halo_push_stat(lua_State *L, const struct statx *statx, lua_State *from)
 {
     struct halo_stat stat;
@@ -151,16 +171,33 @@ static int stat_fields(lua_State *L)
     return 5;
 }
 
+/* stat_type(istype, type): how C tells, by the FFI, what it may fill. The first call counts. */
+static int stat_type(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    if (lua->stat_type)
+        return 0;
+    lua->stat_type = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua->istype = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
 /* stat_table(stats, i): one of the stats of a row (listing.c), counted from 0, as a table. */
 static int stat_table(lua_State *L)
 {
     const struct halo_stat *stats = lua_touserdata(L, 1);
-    halo_push_stat_table(L, &stats[lua_tointeger(L, 2)]);
+    lua_Integer i = lua_tointeger(L, 2);
+    if (lua_type(L, 1) != LUA_TUSERDATA || i < 0 || (size_t)i >= lua_objlen(L, 1) / sizeof(*stats))
+        return luaL_error(L, "no such stat");
+    halo_push_stat_table(L, &stats[i]);
     return 1;
 }
 
 static const luaL_Reg functions[] = {
     {"stat_fields", stat_fields},
+    {"stat_type", stat_type},
     {"stat_table", stat_table},
     {NULL, NULL},
 };

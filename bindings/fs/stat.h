@@ -56,6 +56,12 @@ int halo_stat_id(const struct halo_stat *stat, char *text);
 void halo_push_stat_table(lua_State *L, const struct halo_stat *stat);
 
 /*
+ * A call brings the struct after its path or file, and a base may stand before that. Raises where
+ * it is another value of the FFI, which must not be written to.
+ */
+void halo_check_stat(lua_State *L, const char *name);
+
+/*
  * Pushes the result of a stat: the struct that the call brought as its second argument on the
  * stack from, filled; or a table. Returns 1.
  */

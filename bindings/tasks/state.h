@@ -67,6 +67,8 @@ struct halo_lua {
     int sources;    /* the names of chunks that have spawned tasks */
     int run_loop;   /* the function of the scheduler */
     int shields;    /* coroutine -> shields it is in, for those that no task runs; or LUA_NOREF */
+    int istype;     /* ffi.istype, */
+    int stat_type;  /* and the type of a stat; or 0 both */
 
     /* Failures, and the interruption. */
     struct halo_report *lost; /* of Tasks that were collected, to be printed in order */

@@ -231,7 +231,7 @@ function map.race(fns)
   for i = 1, #fns do
     core.group_spawn(group, fns[i])
   end
-  return settle(core.join(supervise(group, true)))
+  return settle(core.outcome(supervise(group, true)))
 end
 
 return map

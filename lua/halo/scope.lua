@@ -6,6 +6,10 @@ local wait = require "halo.wait"
 
 local guard, settle = wait.guard, wait.settle
 
+-- The end of a task that is over is taken by core.outcome(), which does not raise a cancellation
+-- as a join would: what it returned in time, a permit or what was received, is not lost, and
+-- neither is its failure.
+
 local scope = {}
 
 ---Waits until all members are over, whatever the running task has been told meanwhile.
@@ -35,7 +39,7 @@ local function supervise(group, any)
   if not ok then
     error(err, 0)
   elseif failed and not any then
-    settle(core.join(failed))
+    settle(core.outcome(failed))
   end
   return first
 end
@@ -136,7 +140,7 @@ function scope.scope(fn, ...)
   if not ok then
     error(err, 0)
   end
-  return settle(core.join(body))
+  return settle(core.outcome(body))
 end
 
 ---Runs fn, and waits until it and every task that it or its tasks have started have ended.
@@ -146,7 +150,7 @@ function scope.run_inside(fn, ...)
   local group = core.group()
   local task = core.group_adopt(group, fn, ...)
   supervise(group)
-  return settle(core.join(task))
+  return settle(core.outcome(task))
 end
 
 local function unshield(...)
@@ -177,9 +181,7 @@ function scope.timeout(seconds, fn, ...)
   elseif late and status == "cancelled" then
     return nil, ("ETIMEDOUT: timed out after %g s"):format(seconds), "ETIMEDOUT"
   end
-  -- What it returned in time, a permit or what was received, is not lost by a cancellation.
-  core.shield(1)
-  return unshield(core.join(task))
+  return settle(core.outcome(task))
 end
 
 ---Calls fn(...) out of the reach of a cancellation, which is raised at the next call after it.

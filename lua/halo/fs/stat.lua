@@ -192,6 +192,8 @@ if has_ffi then
     return ffi.istype(Stat, value)
   end
 
+  core.stat_type(ffi.istype, Stat)
+
   ---An empty one, for C to fill, or a copy. Nothing without the FFI.
   stat.new = Stat
 
