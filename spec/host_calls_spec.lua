@@ -37,6 +37,10 @@ describe("a call of a host", function()
     check("interrupt", "step: 1 (0)\nstep: 0 (0)\n")
   end)
 
+  it("reaches into the shield of a task that another one waits for", function()
+    check("interrupt_members", "step: 2 (0)\nstep: 0 (0)\n")
+  end)
+
   it("is refused after the close", function()
     check("closed", "run: 2 halo has been closed (0)\nstep: -1 halo has been closed (0)\n"
       .. "configure: -1 unknown engine 'none': auto, ring or pool (0)\n")

@@ -222,6 +222,33 @@ static int group_wait(lua_State *L)
     return halo_park(L, lua, &wait_for_members, wait_for_members.what, self);
 }
 
+static int stay(lua_State *L, struct halo_lua *lua, struct halo_task *task)
+{
+    (void)L, (void)lua, (void)task;
+    return LUA_NOREF;
+}
+
+static const struct halo_wait_kind wait_for_cancelled = {.what = "tasks", .cancel = stay};
+
+/*
+ * group_wait_on(group): waits until all members are over, or one has failed, whatever the task has
+ * been told: for members that have been cancelled. An interruption that breaks shields reaches
+ * them, and not who waits for them here.
+ */
+static int group_wait_on(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_group *self = check_group(L);
+
+    if (self->live == 0)
+        return 0;
+    if (!halo_can_wait(L, lua))
+        return halo_error(L, "this task group belongs to another coroutine");
+    self->any = false;
+    self->waiting = lua->task;
+    return halo_park(L, lua, &wait_for_cancelled, wait_for_cancelled.what, self);
+}
+
 static void push_kept(lua_State *L, struct halo_lua *lua, const struct halo_task *task)
 {
     if (task)
@@ -302,6 +329,7 @@ static const luaL_Reg functions[] = {
     {"group_spawn", group_spawn},
     {"group_adopt", group_adopt},
     {"group_wait", group_wait},
+    {"group_wait_on", group_wait_on},
     {"group_state", group_state},
     {"group_failures", group_failures},
     {"group_cancel", group_cancel},

@@ -16,8 +16,8 @@ struct halo_wait_kind {
     const char *what; /* in a word */
     /*
      * Ends the wait of a task before it has got anything. Returns the reference of the value that
-     * its call raises, or LUA_NOREF where what it waits for has come: then it gets that, and goes
-     * on.
+     * its call raises, or LUA_NOREF where it waits on: what it waits for has come, or will soon,
+     * and it gets that then.
      */
     int (*cancel)(lua_State *L, struct halo_lua *lua, struct halo_task *task);
     /* The operation it waits for has ended: leaves its values on the task's stack. Or NULL. */

@@ -14,11 +14,9 @@ local scope = {}
 
 ---Waits until all members are over, whatever the running task has been told meanwhile.
 local function wait_for_all(group)
-  core.shield(1)
   while core.group_state(group) > 0 do
-    core.group_wait(group, false)
+    core.group_wait_on(group)
   end
-  core.shield(-1)
 end
 
 ---Ends the members early and waits for that.

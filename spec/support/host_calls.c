@@ -83,11 +83,10 @@ static void deadlock(lua_State *L)
     step(L);
 }
 
-static void interrupt(lua_State *L)
+/* Steps, is interrupted, steps, and so on, and says how many tasks are left. */
+static void interrupt_twice(lua_State *L, const char *script)
 {
-    load(L,
-         "local halo = require 'halo'"
-         "halo.scope(function(s) s:defer(function() halo.sleep(1000) end) halo.sleep(1000) end)");
+    load(L, script);
     halo_lua_spawn(L, 0);
     lua_settop(L, 0);
     for (int i = 0; i < 5; i++)
@@ -100,6 +99,22 @@ static void interrupt(lua_State *L)
     for (int i = 0; i < 5; i++)
         halo_lua_step(L, 0);
     step(L);
+}
+
+static void interrupt(lua_State *L)
+{
+    interrupt_twice(L, "local halo = require 'halo'"
+                       "halo.scope(function(s)"
+                       "  s:defer(function() halo.sleep(1000) end) halo.sleep(1000) end)");
+}
+
+/* The task that waits for the members of a scope must let them end. */
+static void interrupt_members(lua_State *L)
+{
+    interrupt_twice(L, "local halo = require 'halo'"
+                       "halo.scope(function(s)"
+                       "  s:spawn(function() halo.shield(halo.sleep, 1000) end)"
+                       "  halo.sleep(1000) end)");
 }
 
 static void closed(lua_State *L)
@@ -121,6 +136,7 @@ int main(int argc, char **argv)
                  {"stuck", stuck},
                  {"deadlock", deadlock},
                  {"interrupt", interrupt},
+                 {"interrupt_members", interrupt_members},
                  {"closed", closed}};
     lua_State *L = luaL_newstate();
 
