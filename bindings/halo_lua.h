@@ -23,7 +23,7 @@
 #define HALO_API __attribute__((visibility("default")))
 #endif
 
-/* The engine to use; the default is "auto". What HALO_ENGINE in the environment says goes first. */
+/* The engine to use; the default is "auto". HALO_ENGINE in the environment takes precedence. */
 struct halo_lua_options {
     const char *engine;     /* "auto", "ring", "pool", or NULL */
     unsigned max_files;     /* 0: the default */

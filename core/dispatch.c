@@ -21,7 +21,7 @@ static void look_up(struct halo_loop *loop, struct halo_op *op, const char *path
         op->place = place;
 }
 
-/* A close counts on no file, and waits where the file lies all the same. */
+/* A close is not counted on its file, but goes to that file's place like the others. */
 static bool is_on_file(const struct halo_op *op)
 {
     return op->row->on_file || halo_op_is(op, HALO_OP_CLOSE);
@@ -82,8 +82,7 @@ void halo_dispatch_vacate(struct halo_loop *loop, const struct halo_op *op)
 
 /* ---- issue --------------------------------------------------------------------------------- */
 
-/* Gives an operation to the engine. A stream may be quiet for ever: its poll takes nobody's room.
- */
+/* Gives an operation to the engine. A poll may last for ever, and takes up no room. */
 static void issue(struct halo_loop *loop, struct halo_op *op)
 {
     if (op->slot)
@@ -112,8 +111,8 @@ void halo_dispatch_unqueue(struct halo_loop *loop, struct halo_op *op)
 }
 
 /*
- * As long as there is room enough for all it does not matter which place an operation is on. Those
- * that were not asked are less than what the slow places leave to the others, see has_share().
+ * While there is room for all, it does not matter which place an operation is on. Those that were
+ * not looked up are fewer than what the slow places leave to the others, see has_share().
  */
 static bool needs_place(const struct halo_loop *loop, const struct halo_op *op)
 {

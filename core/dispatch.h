@@ -1,6 +1,6 @@
 /*
- * dispatch.h: who may go to the engine, and when. At most max_in_flight operations are there, and
- * of those that work on a place which may be slow no more than its share; the others wait in order.
+ * dispatch.h: which operations may go to the engine, and when. It has at most max_in_flight of
+ * them, and of those on a place that may be slow no more than its share; the others wait in order.
  */
 #ifndef HALO_DISPATCH_H
 #define HALO_DISPATCH_H

@@ -2,7 +2,7 @@
  * Calls that are answered at once or not at all: what policy.c calls a try, without the record of
  * an operation. They are for callers to whom the record costs as much as the answer. Whatever is
  * not plainly a success is declined, and then it is as if nothing had been asked: the caller makes
- * an operation of it, which finds out what is the matter.
+ * an operation of it, which finds out why.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@ static bool may_start(struct halo_loop *loop, unsigned kind, bool alone)
     return true;
 }
 
-/* Whoever is alone may go anywhere, and must not look at the mounts: nothing makes that old. */
+/* A caller that is alone may go anywhere. It must not look at the mounts: no turn renews them. */
 static bool may_go(struct halo_loop *loop, enum halo_op_code code, const char *path, bool follow,
                    unsigned flags)
 {
@@ -47,7 +47,7 @@ static struct halo_file *find_quick(struct halo_loop *loop, uint64_t handle)
                : NULL;
 }
 
-/* The place of a call at the file's own position, unless somebody else is at it. */
+/* The offset of a call at the file's own position, unless somebody else is using that. */
 static bool find_place(const struct halo_file *file, uint64_t *offset)
 {
     if (*offset != HALO_POSITION)

@@ -1,7 +1,6 @@
 /*
- * fd.h: helpers for descriptors. Those of the library's own stay clear of standard input, output
- * and error: a program that was started without one would read from or print to whatever got its
- * number.
+ * fd.h: helpers for descriptors. halo's own stay clear of standard input, output and error: a
+ * program that was started without one would read from or print to whatever got its number.
  */
 #ifndef HALO_FD_H
 #define HALO_FD_H

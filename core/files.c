@@ -160,7 +160,7 @@ static int enter(struct halo_files *files, uint64_t handle, struct halo_file **s
     return 0;
 }
 
-/* From here on the file is refused to others. The close itself is none of those it waits for. */
+/* From here on others are refused the file. The close is not one of those it waits for. */
 static int enter_close(struct halo_files *files, struct halo_op *op)
 {
     struct halo_file *file = halo_files_find_open(files, op->file);
@@ -169,7 +169,7 @@ static int enter_close(struct halo_files *files, struct halo_op *op)
     file->state = HALO_FILE_CLOSING;
     op->slot = file;
     op->fd = file->fd;
-    /* The directory of a name that is taken back; without it the name stays. */
+    /* The directory of a name that is to be removed; without it the name stays. */
     if (op->base && enter(files, op->base, &op->base_slot, &op->base_fd) < 0)
         op->path = NULL;
     return 0;
@@ -200,7 +200,7 @@ static enum halo_side side_of(const struct halo_op *op)
     return op->slot->stream && halo_op_is(op, HALO_OP_WRITE) ? HALO_SIDE_WRITE : HALO_SIDE_READ;
 }
 
-/* Whoever else has the descriptor reads and writes on from where we were, and we from there. */
+/* Others who share the descriptor go on from where we were, and we from where they are. */
 static void settle_offset(struct halo_op *op)
 {
     struct halo_file *file = op->slot;
@@ -248,7 +248,7 @@ static bool has_turn(struct halo_op *op)
     return true;
 }
 
-/* A seek that came in between has the last word; what nobody has taken was not read. */
+/* A seek in between has the last word, and a read that nobody has taken does not count. */
 static void advance(struct halo_op *op)
 {
     struct halo_file *file = op->slot;
@@ -262,7 +262,7 @@ static void advance(struct halo_op *op)
         move_position(file, op->offset + op->done);
 }
 
-/* The file may have been closed, and its slot be another file's, since the operation ended. */
+/* Since the operation ended, the file may have been closed and its slot given to another. */
 static bool is_open_still(const struct halo_op *op)
 {
     return op->slot->state == HALO_FILE_OPEN && halo_file_handle(op->slot) == op->file;
@@ -352,7 +352,7 @@ void halo_files_leave(struct halo_op *op, struct halo_list *ready)
 
 /* ---- what nobody has taken ----------------------------------------------------------------- */
 
-/* A seek has the last word. Another may have read on; what was read is not to be had again then. */
+/* A seek has the last word. And once another has read on, there is no going back. */
 static void move_back(struct halo_op *op)
 {
     if (op->advanced && !op->slot->sought && op->slot->position == op->offset + op->done)
@@ -390,8 +390,8 @@ struct halo_op *halo_file_keep(struct halo_op *op)
 }
 
 /*
- * A part of what is kept, as much as a read of bytes has asked for. It goes through the operation's
- * own memory as what the kernel gives does: it may have to go back, to where it came from.
+ * Gives a read as many of the kept bytes as it asked for. They go through the operation's own
+ * memory, as those from the kernel do, since they may have to be kept once more.
  */
 static void copy_kept(struct halo_op *op, struct halo_kept *kept)
 {

@@ -4,8 +4,8 @@
  *
  * A slot counts the operations that are under way on it. Close refuses new ones, and is started by
  * the last one to leave: a descriptor is never closed, and so its number never reused, while a
- * kernel worker might still look it up. Nothing here starts an operation: who leaves a file is
- * given those that may start now.
+ * kernel worker might still look it up. Nothing here starts an operation: leaving a file gives
+ * those that may start now.
  */
 #ifndef HALO_FILES_H
 #define HALO_FILES_H
@@ -22,10 +22,12 @@ enum halo_file_state { HALO_FILE_FREE, HALO_FILE_OPENING, HALO_FILE_OPEN, HALO_F
 /* Where an operation waits for the one before it. */
 enum halo_side { HALO_SIDE_READ, HALO_SIDE_WRITE, HALO_SIDE_SYNC, HALO_SIDES };
 
-/* What nobody has taken, at the start of the storage of the operation that had it last. */
+/*
+ * A result that nobody has taken, at the start of the storage of the operation that last held it.
+ */
 struct halo_kept {
     struct halo_kept *next;
-    uint64_t seq;      /* of the operation that had it from the kernel, */
+    uint64_t seq;      /* of the operation that got it from the kernel, */
     uint64_t skipped;  /* and how many of its bytes came before these */
     size_t start, end; /* bytes, from the start of the storage; or how many entries are there */
     size_t stored;     /* bytes in all */
@@ -38,7 +40,7 @@ struct halo_file {
     uint32_t in_flight;
     uint32_t flags; /* O_* as opened */
     int fd;
-    int sync_error;      /* the first failure to make sure of the data, for ever; or 0 */
+    int sync_error;      /* the first failed sync, kept for ever; or 0 */
     uint8_t state;       /* enum halo_file_state */
     uint8_t place;       /* see mounts.h */
     uint8_t lock;        /* LOCK_SH or LOCK_EX where it is held by this handle, or 0 */
@@ -48,7 +50,7 @@ struct halo_file {
     bool borrowed;       /* the descriptor is somebody else's */
     bool shares_offset;  /* with others who have the descriptor: it is kept right */
     bool blind;          /* the file system does not say whether a read would wait */
-    bool sought;         /* since the latest operation at the position has begun */
+    bool sought;         /* since the latest operation at the position began */
     bool dropped;        /* forgotten by its owner, to be closed by the loop */
     uint64_t written;    /* bytes */
     struct halo_op *turn[HALO_SIDES]; /* whose it is; streams have a position a direction */
@@ -93,25 +95,25 @@ static inline uint64_t halo_file_handle(const struct halo_file *file)
 /* Counts an operation on its files. Returns 0, or -EBADF for a handle that is closed. */
 int halo_files_enter(struct halo_files *files, struct halo_op *op);
 /*
- * Whether the operation may start: it has its turn at the file's position, where it goes by that,
- * follows no write that goes on unwaited for, and finds the file idle, where it is the close. Else
- * it is queued, and given back by one of those who leave.
+ * Whether the operation may start: it has its turn, if it goes by the file's position; no abandoned
+ * write that it must follow is still going on; and the file is idle, if it is the close. Otherwise
+ * it is queued, and comes back in `ready` when another one leaves.
  */
 bool halo_file_may_start(struct halo_op *op);
 /* Ends an operation on its files. Those that may start now are appended to ready. */
 void halo_files_leave(struct halo_op *op, struct halo_list *ready);
 /*
- * An operation has ended: the position moves, and the next one has its turn, which is appended to
- * ready. Nothing happens for an operation that had no turn.
+ * An operation has ended: the position moves, and the next in turn is appended to ready. Does
+ * nothing for an operation that had no turn.
  */
 void halo_file_pass_turn(struct halo_op *op, struct halo_list *ready);
 /* A write has been abandoned half-way: what must follow it is held until it leaves. */
 void halo_file_let_stray(struct halo_op *op);
 
 /*
- * Takes the result of an operation, which nobody wants, out of its record to the file's front; what
- * was read at a plain file's position is there to be read again. Returns the read that has its turn
- * meanwhile, for which something is there now, or NULL.
+ * Moves a result that nobody wants out of the operation's record to the front of the file; of a
+ * plain file the position goes back instead, so that it is read again. Returns the read that has
+ * its turn now and can take what was kept, or NULL.
  */
 struct halo_op *halo_file_keep(struct halo_op *op);
 /* Puts what the file has kept back into the storage of an operation; false where it has nothing. */
@@ -121,14 +123,14 @@ bool halo_file_take_kept(struct halo_op *op);
 
 /*
  * Looks at a descriptor that has just been opened, without waiting: stream, place, and whether
- * O_NONBLOCK has to go. Where the file is not local it goes at once.
+ * O_NONBLOCK has to go. On a file that is not local it goes at once.
  */
 void halo_file_inspect(struct halo_files *files, struct halo_file *file);
 
 /*
- * Takes O_NONBLOCK off a file that was opened with it so that a FIFO could not hold up a worker
- * for ever. On a regular file it is nothing to the system calls, but makes io_uring answer EAGAIN
- * where a read has to wait for the disk: it goes before the ring, or anybody else, sees the file.
+ * Takes O_NONBLOCK off a file that was opened with it so that a FIFO could not hold up a worker for
+ * ever. System calls ignore it on a regular file, but it makes io_uring answer EAGAIN where a read
+ * has to wait for the disk: it goes before the ring, or anybody else, sees the file.
  */
 void halo_file_clear_nonblock(struct halo_file *file);
 

@@ -169,7 +169,7 @@ struct halo_op {
     uint64_t seq;                  /* never reused; what the engines know the operation by */
     const struct halo_op_row *row; /* what it is */
     const struct halo_op_row *now; /* what the engine does for it now: the row, or a poll before */
-    struct halo_file *slot;        /* the file it counts on */
+    struct halo_file *slot;        /* the file it is counted on */
     struct halo_op *next, *prev;   /* its neighbours in the queue */
     struct halo_list *queue;       /* the one it waits in */
     uint8_t *into;                 /* the caller's memory, where data is the operation's own */
@@ -200,7 +200,7 @@ struct halo_op {
     const bool *interrupt;         /* the loop's, while the operation runs on its thread */
 
     /* What operations with paths have besides. */
-    struct halo_file *base_slot; /* the directory it counts on */
+    struct halo_file *base_slot; /* the directory it is counted on */
     int base_fd;                 /* or AT_FDCWD */
     int watched_fd;              /* the poller's duplicate of fd */
     const char *path;            /* set by halo_op_set_paths() */
@@ -242,14 +242,14 @@ HALO_API char *halo_op_storage(struct halo_op *op, size_t size);
 HALO_API bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags);
 
 /*
- * Asks for an early end of an operation that is under way. It still comes back through
- * halo_loop_next(), with -ECANCELED or with whatever it achieved before.
+ * Asks an operation that is under way to end early. It still comes back through halo_loop_next(),
+ * with -ECANCELED or with whatever it achieved before.
  */
 HALO_API void halo_op_cancel(struct halo_loop *loop, struct halo_op *op);
 
 /*
- * Says that nobody takes the operation's result, and cancels it where it has not ended. It comes
- * back all the same, to be released. What it brings is not lost and not left: what a stream gave
+ * Says that nobody will take the operation's result, and cancels it if it has not ended. It still
+ * comes back, to be released. What it brings is neither lost nor left behind: what a stream gave
  * goes to the front of the file, for the next read; a file that was opened is closed, and its name
  * removed where it was created exclusively; a lock is given back. A write that has started keeps
  * its place: later writes, syncs and the close of the file follow it.
@@ -348,8 +348,8 @@ HALO_API void halo_timer_stop(struct halo_loop *loop, struct halo_timer *timer);
 #define HALO_DECLINED INT64_MIN
 
 /*
- * Calls that need no operation where the answer is at hand: cached, on a local file system, short.
- * Each returns what the system call does, never an error, or HALO_DECLINED. Then it is as if
+ * Calls that need no operation where the answer can be had at once: cached, on a local file system,
+ * short. Each returns what the system call does, never an error, or HALO_DECLINED. Then it is as if
  * nothing had been asked: an operation finds out why. Arguments and flags are those of the
  * operation: a file's handle, an offset that may be HALO_POSITION, HALO_ALONE.
  */
@@ -409,10 +409,10 @@ HALO_API bool halo_loop_is_due(const struct halo_loop *loop);
 /* What those have taken of this turn, in nanoseconds. */
 HALO_API uint64_t halo_loop_spent_ns(const struct halo_loop *loop);
 
-/* Tells it that the working directory is another one. */
+/* Says that the working directory has changed. */
 HALO_API void halo_loop_moved(struct halo_loop *loop);
 
-/* True while an operation is under way or a timer armed: a turn would not wait for nothing. */
+/* True while an operation is under way or a timer armed: a turn has something to wait for. */
 HALO_API bool halo_loop_busy(const struct halo_loop *loop);
 
 /*
@@ -427,7 +427,7 @@ HALO_API int halo_loop_fd(const struct halo_loop *loop);
  */
 HALO_API int64_t halo_loop_timeout_ns(const struct halo_loop *loop);
 
-/* True in a child of fork(): a loop is of no use there but to be closed. */
+/* True in a child of fork(): there a loop can only be closed. */
 HALO_API bool halo_loop_is_forked(const struct halo_loop *loop);
 
 /* Makes the current or next turn return -EINTR. Safe in a signal handler and any thread. */

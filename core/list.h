@@ -1,6 +1,6 @@
 /*
- * list.h: the queues of operations. A record is in one queue at a time, which it knows, and is
- * linked through itself: no queue ever allocates, and to leave one takes no search.
+ * list.h: the queues of operations. A record is in one queue at a time, knows which, and carries
+ * the links itself: no queue ever allocates, and leaving one takes no search.
  */
 #ifndef HALO_LIST_H
 #define HALO_LIST_H

@@ -1,6 +1,6 @@
 /*
  * The loop: creation with the choice of the engine, turns, the interrupt and the counters, and the
- * drain at the end. What becomes of an operation is in op.c, what is special to each in ops/.
+ * drain at the end. The life of an operation is in op.c, what is special to each kind in ops/.
  */
 #include "loop.h"
 
@@ -60,7 +60,7 @@ void halo_loop_explain(int error, const struct halo_config *config, char *text, 
     explain(error, config->engine == HALO_ENGINE_RING ? "io_uring" : "cannot start", text, size);
 }
 
-/* The engine's descriptors come to lie above the standard ones, whichever of those are closed. */
+/* Keeps the engine's descriptors above the standard ones, even where some of those are closed. */
 static void fill_standard_fds(int held[HALO_FD_FIRST])
 {
     for (int i = 0; i < HALO_FD_FIRST; i++) {
@@ -187,7 +187,7 @@ static void close_dropped(struct halo_loop *loop)
     }
 }
 
-/* What is answered meanwhile is left to the next turn. */
+/* Answers that come in the meantime are left to the next turn. */
 static void work_off(struct halo_loop *loop)
 {
     const struct halo_op *last = loop->answered.last;
@@ -341,7 +341,7 @@ static unsigned count_under_way(const struct halo_loop *loop)
     return count;
 }
 
-/* What may wait to be closed is closed by the workers, within the deadline. */
+/* Files whose close may wait are left to the workers, within the deadline. */
 static void drop_remote(struct halo_file *file, void *context)
 {
     if (file->state == HALO_FILE_OPEN && !file->local && !file->borrowed)

@@ -2,8 +2,8 @@
  * loop.h: the one struct that owns all state.
  *
  * A turn asks the engine to hand over what is queued and to append what has ended to `answered`;
- * then it works that off, operation by operation, see op.h. Whatever waits stands in one of the
- * queues here or at its file, and nothing is done from within the engine.
+ * then it works that off, operation by operation, see op.h. Whatever waits is in one of the queues
+ * here or at its file; the engine itself calls nobody.
  */
 #ifndef HALO_LOOP_H
 #define HALO_LOOP_H
@@ -35,7 +35,7 @@ struct halo_loop {
     bool starting;                         /* those in ready */
     uint32_t running;                      /* with the engine, polls excepted */
     uint32_t slow_running;                 /* of those, on places that may be slow, */
-    uint32_t slow_waiting;                 /* and such that wait for their share */
+    uint32_t slow_waiting;                 /* and those waiting for their share */
     struct halo_share shares[HALO_PLACES]; /* by places */
 
     struct halo_files files;
@@ -52,7 +52,7 @@ struct halo_loop {
     char reason[192];
 };
 
-/* What halo_loop_is_forked() is within the core, where it must cost nothing. */
+/* halo_loop_is_forked() for the core itself, where it must cost nothing. */
 static inline bool halo_loop_has_forked(const struct halo_loop *loop)
 {
     return !*loop->unforked;
@@ -64,8 +64,8 @@ static inline bool halo_loop_is_interrupted(const struct halo_loop *loop)
 }
 
 /*
- * True when nothing could use the time that the caller waits for an operation: it says so by
- * HALO_ALONE, and nothing is under way but its own operations.
+ * True when nothing else could use the time that the caller waits: it says so by HALO_ALONE, and
+ * nothing is under way but its own operations.
  */
 static inline bool halo_loop_is_alone(const struct halo_loop *loop, unsigned flags, unsigned own)
 {

@@ -29,23 +29,23 @@ struct halo_mounts {
         uint64_t mount_id;
         bool known, local;
     } cache[HALO_MOUNTS_REMEMBERED];
-    uint64_t local[HALO_MOUNTS_LOCAL_SLOTS]; /* unique numbers of mounts that are, by their rest */
+    uint64_t local[HALO_MOUNTS_LOCAL_SLOTS]; /* unique numbers of local mounts, by remainder */
 };
 
 void halo_mounts_close(struct halo_mounts *mounts);
 
-/* Looks, without waiting, whether something was mounted or unmounted, and learns anew if so. */
+/* Checks, without waiting, whether anything was mounted or unmounted, and if so learns afresh. */
 void halo_mounts_refresh(struct halo_mounts *mounts);
 
 /*
- * The place that a path leads to from a directory, as the kernel says it out of its cache, without
+ * The place that a path leads to from a directory, as the kernel tells from its cache, without
  * waiting. Links are followed, but for the last component where follow is false. Where the cache
  * does not have all of the path, resolved is false, and the place is that of what it has.
  */
 uint8_t halo_mounts_locate(struct halo_mounts *mounts, int base_fd, const char *path, bool follow,
                            bool *resolved);
 
-/* Tells a descriptor's type in statx_now, and its place, without waiting. Returns 0 or -errno. */
+/* Gives a descriptor's type in statx_now, and its place, without waiting. Returns 0 or -errno. */
 int halo_mounts_inspect(struct halo_mounts *mounts, int fd, struct statx *statx_now,
                         uint8_t *place);
 

@@ -19,7 +19,7 @@
 static bool start(struct halo_loop *loop, struct halo_op *op);
 static void hand_back(struct halo_loop *loop, struct halo_op *op);
 
-/* A loop and no recursion: those who end at once let others start in their turn. */
+/* A loop, not a recursion: an operation that ends at once may let more of them start. */
 static void start_ready(struct halo_loop *loop)
 {
     struct halo_op *op;
@@ -40,7 +40,7 @@ static bool polls_before(const struct halo_op *op)
     return halo_op_polls(op) && !halo_op_is(op, HALO_OP_POLL);
 }
 
-/* Who waits for the stream already is not left to wait for more: its poll ends. */
+/* A reader that polls the stream already need not wait for more bytes: its poll ends. */
 static void keep_unclaimed(struct halo_loop *loop, struct halo_op *op)
 {
     if (!op->abandoned || op->row->unclaimed != HALO_UNCLAIMED_KEEP)
@@ -75,8 +75,7 @@ static bool is_interruption(int64_t result)
     return result == -EINTR || (result <= -512 && result >= -516);
 }
 
-/* Of an answer that says nothing: when to ask again. What has made many calls has done so itself.
- */
+/* When to ask again after an answer that says nothing. Lengthy twins have done so already. */
 static enum halo_step ask_again(struct halo_op *op, int64_t result)
 {
     if (is_interruption(result)) {
@@ -127,7 +126,7 @@ void halo_op_complete(struct halo_loop *loop, struct halo_op *op)
         op->result = -ECANCELED;
         step = HALO_STEP_DONE;
     }
-    /* Another one may have given back what comes before all that is still in the stream. */
+    /* Another one may have given back bytes that come before those still in the stream. */
     if (step == HALO_STEP_AGAIN && op->headed && halo_file_take_kept(op))
         step = HALO_STEP_DONE;
     if (step == HALO_STEP_AGAIN)
@@ -141,8 +140,8 @@ void halo_op_complete(struct halo_loop *loop, struct halo_op *op)
 /* ---- at once ------------------------------------------------------------------------------- */
 
 /*
- * Runs the operation on this thread. Returns false where it turns out to need the engine after
- * all: for another round elsewhere, a pause, or since an interrupt wants to be seen.
+ * Runs the operation on this thread. Returns false where it turns out to need the engine after all:
+ * for another round elsewhere, for a pause, or because an interrupt has to be noticed.
  */
 static bool run_directly(struct halo_loop *loop, struct halo_op *op)
 {
@@ -171,7 +170,7 @@ static unsigned kind_of(const struct halo_op *op)
     return blind ? HALO_KIND_BLIND_READ : op->row->code;
 }
 
-/* Runs it where it can say by itself that it would wait. What is left is the engine's to do. */
+/* Runs an operation that can tell when it would wait. What is left is the engine's to do. */
 static bool attempt(struct halo_loop *loop, struct halo_op *op)
 {
     enum halo_step step = HALO_STEP_AGAIN;
@@ -203,8 +202,7 @@ static bool try_directly(struct halo_loop *loop, struct halo_op *op)
     return done;
 }
 
-/* A read that would wait says so, and need not be watched; what it copies takes as long as it is.
- */
+/* A read says when it would wait, and need not be timed: copying takes as long as its bytes. */
 static bool try_read(struct halo_loop *loop, struct halo_op *op)
 {
     uint64_t start_ns = op->slot->blind ? halo_now_ns() : 0;
@@ -247,7 +245,7 @@ static enum halo_way choose(struct halo_loop *loop, struct halo_op *op)
     if (halo_op_is(op, HALO_OP_POLL) || (op->row->on_file && op->slot->stream))
         return HALO_WAY_ENGINE;
     if (op->alone) {
-        /* Whoever is alone makes no turns: nothing else would renew the slice and the mounts. */
+        /* Alone, it makes no turns: nothing else would renew the slice and the mounts. */
         halo_policy_turn(&loop->policy);
         loop->files.mounts.fresh = false;
         /* A long copy goes to a worker: it cannot be begun anew once it has been interrupted. */
@@ -285,7 +283,7 @@ struct halo_op *halo_op_new(struct halo_loop *loop, enum halo_op_code code)
     return op;
 }
 
-/* Those that are on a file which is to be closed are asked to end. */
+/* Asks the operations on a file that is being closed to end. */
 static void cancel_all_on(struct halo_loop *loop, const struct halo_op *close)
 {
     for (size_t i = 0; i <= loop->slab.mask; i++) {
@@ -371,7 +369,7 @@ void halo_op_abandon(struct halo_loop *loop, struct halo_op *op)
     halo_op_cancel(loop, op);
 }
 
-/* The record has another life, in which it takes back what the first has brought. */
+/* The record is used once more, to take back what it brought the first time. */
 static void undo(struct halo_loop *loop, struct halo_op *op)
 {
     op->user = loop;

@@ -1,14 +1,14 @@
 /*
- * op.h: the way of one operation.
+ * op.h: the life of one operation.
  *
- *     submit     it is counted on its files; its row looks at it
- *     start      it has its turn: at once on this thread, or
- *     dispatch     to the engine, or to a queue where that has no room, see dispatch.h
- *     complete   the engine's answer: done, or another round
- *     retire     it has ended, gives its turn on and leaves its files, which lets others start
- *     release    the record goes back; what nobody has taken is kept for another, or undone
+ *     submit     the files it uses count it; its row may refuse it
+ *     start      it has its turn: it runs at once on this thread, or
+ *     dispatch     goes to the engine, or to a queue while there is no room, see dispatch.h
+ *     complete   the engine has answered: it is done, or needs another round
+ *     retire     it has ended: it passes its turn on and leaves its files, so others may start
+ *     release    the record goes back; a result that nobody took is kept for another, or undone
  *
- * All but dispatch and complete are in halo.h for the caller, or happen behind it.
+ * The caller sees submit and release, which are in halo.h; the rest happens behind them.
  */
 #ifndef HALO_OP_H
 #define HALO_OP_H
@@ -17,6 +17,7 @@
 
 /* Works off the engine's answer to an operation, which stands in op->result. */
 void halo_op_complete(struct halo_loop *loop, struct halo_op *op);
+
 static inline bool halo_op_is_under_way(const struct halo_op *op)
 {
     return op && op->state != HALO_OP_FREE && op->state != HALO_OP_FILLING &&

@@ -5,13 +5,13 @@
  *   try      the same, where it is expected to be short
  *   engine   the ring, batched with the others of this turn, or the pool
  *
- * To be woken up by a kernel worker costs ten times what most system calls take. So an operation
- * goes direct when nothing else could use the time; and it is tried, whatever else is going on,
- * where only this kernel is asked (no network, no FUSE), its kind has been short lately, and this
- * turn has time left. One that turns out long closes the way for its kind for a while: then the
- * answers are on a disk, and the ring fetches many of them at once.
+ * Being woken by a kernel worker costs ten times what most system calls take. So an operation goes
+ * direct when nothing else could use the time; and it is tried, whatever else is going on, where
+ * only this kernel is asked (no network, no FUSE), its kind has been short lately, and this turn
+ * has time left. One that turns out long closes that way to its kind for a while: the answers are
+ * on a disk then, and the ring fetches many at once.
  *
- * The policy looks at nothing but its own counts: who asks knows the operation and its files.
+ * The policy looks at nothing but its own counts: the caller knows the operation and its files.
  */
 #ifndef HALO_POLICY_H
 #define HALO_POLICY_H
@@ -30,13 +30,13 @@ struct halo_policy {
     uint8_t strikes[HALO_KINDS]; /* times in a row that one was long */
 };
 
-/* Whether an operation of a kind may be tried now. A no counts: sooner or later it is a yes. */
+/* Whether an operation of a kind may be tried now. Each no counts down to the next yes. */
 bool halo_policy_may_try(struct halo_policy *policy, unsigned kind);
 
-/* What a read that need not be watched is taken to have cost, by its bytes. */
+/* What a read that is not timed is assumed to have cost, by its bytes. */
 #define HALO_READ_NS(bytes) (500 + (uint64_t)(bytes) / 8)
 
-/* A try took so long; or it had no answer at hand. */
+/* Says how long a try took; or that it had no answer ready. */
 void halo_policy_took(struct halo_policy *policy, unsigned kind, uint64_t ns);
 void halo_policy_missed(struct halo_policy *policy, unsigned kind);
 

@@ -1,5 +1,5 @@
 /*
- * slab.h: the records of operations, their memory, and the way to one from its sequence number.
+ * slab.h: the records of operations, their memory, and how to find one by its sequence number.
  *
  * Sequence numbers are a plain 64-bit counter and never reused, so a completion that comes too
  * late can only be unknown, never reach another waiter. The record of number n stands at

@@ -15,7 +15,7 @@
 
 #define BUFFER_INDEX 2 /* among the arguments of every call that takes one */
 
-/* A halo.buffer is the operation's from now on, or no more: the call's argument, whatever it is. */
+/* Lends the call's argument to the operation where that uses a halo.buffer, or takes it back. */
 static void lend(const struct halo_op *op, struct halo_lua_buffer *buffer, int by)
 {
     enum halo_op_code kind = halo_op_kind(op);
@@ -47,7 +47,7 @@ static void forget(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 
 /* ---- cancellation -------------------------------------------------------------------------- */
 
-/* A worker may be writing to the record, so that its kind must do to tell. */
+/* A worker may be writing to the record, so only its kind can tell. */
 static bool uses_lua_memory(const struct halo_op *op)
 {
     enum halo_op_code kind = halo_op_kind(op);
@@ -101,8 +101,8 @@ static int anchor(lua_State *L)
 }
 
 /*
- * The task goes on at once, so that the values it had kept on its stack must be kept elsewhere
- * while the kernel uses them. False where memory is out.
+ * The task goes on at once, so the values that its stack kept alive must be kept elsewhere while
+ * the kernel uses them. False where memory is out.
  */
 static bool anchor_arguments(lua_State *L, struct halo_op *op, lua_State *co)
 {
@@ -170,8 +170,7 @@ static int push_result(lua_State *L)
     return halo_push_result(L, halo_lua_self(L), op, L);
 }
 
-/* Pushes the result of an operation for the call itself; where that fails nothing it took is lost.
- */
+/* Pushes an operation's result for the call itself; if that fails, nothing it took is lost. */
 static int push_own_result(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 {
     int count = lua_gettop(L), status = 0;

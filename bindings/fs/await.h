@@ -1,5 +1,5 @@
 /*
- * await.h: the way of an operation from a call into the scheduler and back. Where the calling
+ * await.h: how an operation gets from a call into the scheduler and back. Where the calling
  * coroutine cannot be suspended (a table.sort comparison, a C callback, no task at all), the call
  * waits on the spot; other tasks' results are kept until the scheduler has its turn again.
  */
@@ -10,8 +10,8 @@
 
 /*
  * Runs an operation: submits it and suspends the task, or waits for it where that is not possible,
- * or has its result at once. In a task that was cancelled nothing is done but to give the
- * cancellation; a close and an unlock are carried out before. The caller returns what this returns.
+ * or has its result at once. In a task that was cancelled it only gives the cancellation, having
+ * carried out a close or an unlock first. The caller returns what this returns.
  */
 int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op);
 

@@ -1,6 +1,6 @@
 /*
- * Calls from compiled Lua. LuaJIT compiles a loop that calls these through its FFI, which it does
- * not with a lua_CFunction. They never touch the Lua state: each answers at once, or declines by
+ * Calls from compiled Lua. LuaJIT compiles a loop that calls these through its FFI, but not one
+ * that calls a lua_CFunction. They never touch the Lua state: each answers at once, or declines by
  * -1, and then lua/halo/fs/fast.lua leaves the call to the ordinary function, which checks its
  * arguments, waits, and raises. Numbers come as doubles: no other type of Lua's is as quick.
  */

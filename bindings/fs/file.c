@@ -63,7 +63,7 @@ static int file_path(lua_State *L)
     return 1;
 }
 
-/* fd(file): the descriptor, to look at and never to close; or nil. */
+/* fd(file): the descriptor, to look at but never to close; or nil. */
 static int file_fd(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);

@@ -233,8 +233,7 @@ static void set_numbers(lua_State *L)
 
 /* ---- the process's umask ------------------------------------------------------------------- */
 
-/* To ask by umask(2) would leave the process without a mask for a moment, and others create files.
- */
+/* Asking by umask(2) would leave the process without a mask while others create files. */
 static mode_t ask_umask(void)
 {
     char line[128];

@@ -1,7 +1,7 @@
 /*
  * fs.h: what the files of the filesystem calls share. Each call checks its arguments, fills in an
- * operation and awaits it; what comes of it is in result.c. halo.fs (lua/halo/fs/) wraps them
- * for the user, since a cancellation can be raised there and not from a resumed C function.
+ * operation and awaits it; results are made in result.c. halo.fs (lua/halo/fs/) wraps them for the
+ * user, since a cancellation can be raised there and not from a resumed C function.
  */
 #ifndef HALO_LUA_FS_H
 #define HALO_LUA_FS_H

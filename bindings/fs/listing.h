@@ -1,6 +1,6 @@
 /*
- * listing.h: the entries of directories, as Lua values: one by one in tables, for who wants a
- * directory, or all in one row, for who goes through many.
+ * listing.h: the entries of directories, as Lua values: one by one in tables, for those who list
+ * one directory, or all in one row, for those who go through many.
  */
 #ifndef HALO_LUA_LISTING_H
 #define HALO_LUA_LISTING_H

@@ -1,4 +1,4 @@
-/* Names that nobody guesses, for files that stand only for a while. */
+/* Names that nobody can guess, for files that exist only for a while. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/random.h>

@@ -1,5 +1,4 @@
-/* result.h: from operations that have ended to Lua values, and from errors to nil, message, code.
- */
+/* result.h: ended operations as Lua values, and errors as nil, message, code. */
 #ifndef HALO_FS_RESULT_H
 #define HALO_FS_RESULT_H
 

@@ -1,4 +1,4 @@
-/* What is known of a file, made of what the kernel says. */
+/* What is known of a file, taken from what the kernel says. */
 #include <math.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

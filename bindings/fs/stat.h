@@ -13,9 +13,9 @@ struct statx;
 
 /*
  * What is kept of a file: FIELD(type, name, value of the statx s). The struct and its declaration
- * for the FFI are made of this list. LuaJIT copies a struct of at most 16 fields and 128 bytes
- * field by field, and then leaves out what a loop does not look at, the copy itself included. What
- * begins with an underscore is not for users: the FFI would give them an integer of 64 bits.
+ * for the FFI are generated from this list. LuaJIT copies a struct of at most 16 fields and 128
+ * bytes field by field, and then leaves out what a loop does not look at, the copy itself included.
+ * What begins with an underscore is not for users: the FFI would give them an integer of 64 bits.
  */
 #define HALO_STAT_FIELDS(FIELD)                                                                    \
     FIELD(double, size, s->stx_size)                                                               \
@@ -49,10 +49,10 @@ void halo_stat_fill(struct halo_stat *stat, const struct statx *s);
 /* A field that is a number, by its place in the list of stat.c; NAN where the file has none. */
 double halo_stat_number(const struct halo_stat *stat, int place);
 
-/* Writes what is the same for the same file, and for no other, to text. Returns its length. */
+/* Writes to text what is the same for the same file, and for no other. Returns its length. */
 int halo_stat_id(const struct halo_stat *stat, char *text);
 
-/* Pushes a table of what is not made of other fields. */
+/* Pushes a table of the fields that are not derived from others. */
 void halo_push_stat_table(lua_State *L, const struct halo_stat *stat);
 
 /*

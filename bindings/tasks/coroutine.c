@@ -15,7 +15,7 @@
 #include "args.h"
 #include "tasks/shield.h"
 
-#define DEPTH_MAX 100000 /* generators one in another; an endless recursion is told of then */
+#define DEPTH_MAX 100000 /* nested generators; more are taken for endless recursion */
 
 static const char *status_of(lua_State *L, lua_State *co)
 {

@@ -1,14 +1,14 @@
 /*
  * A group counts its members and remembers the first that ended and those that failed. The task
- * that made it waits until there is something to know: a failure, an end, or that all are over. It
- * always stays until all are over, so that no member outlives its group.
+ * that made it waits until there is something to know: a failure, an end, or that all have ended.
+ * It always stays until then, so that no member outlives its group.
  */
 #include "tasks/group.h"
 
 #include "args.h"
 #include "tasks/report.h"
 
-#define TOLD_MAX 8 /* failures after the first that are told in full */
+#define TOLD_MAX 8 /* failures after the first that are reported in full */
 
 static struct halo_group *check_group(lua_State *L)
 {
@@ -109,7 +109,7 @@ static int spawn(lua_State *L)
 
 /*
  * spawn_helper(fn, ...): a Task that works for the running one: a member of its group, which is
- * cancelled with it, too, and when it ends. Its failure is for who joins it.
+ * cancelled with it, too, and when it ends. Its failure belongs to the task that joins it.
  */
 static int spawn_helper(lua_State *L)
 {
@@ -133,7 +133,7 @@ static void wake_waiting(struct halo_lua *lua, struct halo_group *self)
     halo_task_wake(lua, task, 1);
 }
 
-/* The Tasks of those that failed stay where live ones are kept, linked as members no more are. */
+/* The Tasks that failed stay where live ones are kept, linked by what linked them as members. */
 static void remember_failure(struct halo_group *self, struct halo_task *task)
 {
     task->kept = true;
@@ -200,7 +200,7 @@ static int leave(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 static const struct halo_wait_kind wait_for_members = {.what = "tasks", .cancel = leave};
 
 /*
- * group_wait(group, any): waits until all members are over, one has failed or, with any, one has
+ * group_wait(group, any): waits until all members have ended, one has failed or, with any, one has
  * ended. Returns true, or nil and the cancellation: at once, since the members have yet to end.
  */
 static int group_wait(lua_State *L)

@@ -1,6 +1,6 @@
 /*
  * group.h: tasks that one task waits for. halo.scope, map, all, race, timeout and run are written
- * in Lua on top of it. A group ends when its last member has, and takes no other one then.
+ * in Lua on top of it. A group ends with its last member, and takes no other one then.
  */
 #ifndef HALO_TASKS_GROUP_H
 #define HALO_TASKS_GROUP_H
@@ -14,7 +14,7 @@ struct halo_group {
     struct halo_group *home;   /* of its members: what halo.spawn() joins from them */
     struct halo_alarm alarm;   /* its deadline, which cancels the members */
     unsigned live;             /* members */
-    unsigned further;          /* failures after the first that are not told in full */
+    unsigned further;          /* failures after the first that are not reported in full */
     struct halo_task *ended;   /* the first that has, of those whose end it is told of */
     struct halo_task *failed, *last_failed; /* linked by group_next */
     bool any;       /* the waiting task wants the first that ends, not only failures */

@@ -1,6 +1,6 @@
 /*
  * Joins. Tasks that join each other make trees: each waits for one, and is waited for by many. A
- * join that closed a cycle would never end, so that it is refused.
+ * join that closes a cycle would never end, and is refused.
  */
 #include "tasks/join.h"
 
@@ -48,8 +48,8 @@ static const struct halo_task *next_below(const struct halo_task *root,
 
 /*
  * Looks from both ends at once: along what the other task waits for, and among those who wait for
- * this one. It is over when either comes to an end, so that a long chain costs nothing as long as
- * tasks join it one by one, from whichever end.
+ * this one. The search ends where the shorter way does, so that a long chain costs nothing while
+ * tasks join it one by one, at either end.
  */
 bool halo_join_closes_cycle(const struct halo_lua *lua, const struct halo_task *task)
 {
@@ -67,8 +67,8 @@ bool halo_join_closes_cycle(const struct halo_lua *lua, const struct halo_task *
 /* ---- the outcome --------------------------------------------------------------------------- */
 
 /*
- * Leaves the outcome with a joiner. One that is long is not moved: false, the mark and the Task
- * tell it to take that itself, by core.outcome(), since its stack may have no room.
+ * Leaves the outcome with a joiner. A long one is not moved, since the joiner's stack may have no
+ * room: false, the mark and the Task tell it to fetch that by core.outcome().
  */
 static int give_outcome(lua_State *L, struct halo_lua *lua, lua_State *joiner, int index)
 {

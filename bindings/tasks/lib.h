@@ -1,5 +1,4 @@
-/* lib.h: the functions that Lua's side of halo is built on: tasks and time, and the runtime itself.
- */
+/* lib.h: the functions that halo's Lua side is built on: tasks, time, and the runtime itself. */
 #ifndef HALO_TASKS_LIB_H
 #define HALO_TASKS_LIB_H
 

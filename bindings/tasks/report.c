@@ -58,7 +58,7 @@ static void print_line(FILE *to, const char *line, int length, bool *first)
 /* Prints the lines of a traceback that are the user's, without a newline at the end. */
 static void print_lines(FILE *to, const char *from)
 {
-    const char *held = NULL; /* frames of C that wait for who called them */
+    const char *held = NULL; /* frames of C, until their caller is known */
     int held_length = 0;
     bool first = true;
 
@@ -286,8 +286,8 @@ static int take_further_note(lua_State *L)
 }
 
 /*
- * note(error): as xpcall's handler, keeps the traceback for the report of whoever fails by it. It
- * works under lua_pcall(), since an error of its own would take the place of the program's.
+ * note(error): as xpcall's handler, keeps the traceback for the report of the task that fails by
+ * it. It works under lua_pcall(), since an error of its own would take the place of the program's.
  */
 static int note_by(lua_State *L, lua_CFunction take)
 {
@@ -308,7 +308,7 @@ static int note(lua_State *L)
     return note_by(L, take_note);
 }
 
-/* note_also(error): the same, of an error that is told with the one that was noted before. */
+/* note_also(error): the same, for an error that is reported with the one noted before. */
 static int note_also(lua_State *L)
 {
     return note_by(L, take_further_note);

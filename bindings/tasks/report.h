@@ -26,7 +26,7 @@ void halo_report_claim(struct halo_task *task);
 void halo_report_lose(struct halo_lua *lua, struct halo_task *task);
 /* Remembers for the report of a task's own failure that it was told of another's. */
 void halo_report_tell(struct halo_task *task, const struct halo_task *failed);
-/* A failure that came after the first one, and is told with it. */
+/* A failure that came after the first one, and is reported with it. */
 void halo_report_append(struct halo_task *first, const struct halo_task *other);
 void halo_report_append_count(struct halo_task *first, unsigned more);
 

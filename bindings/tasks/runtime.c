@@ -27,8 +27,7 @@ static uint32_t limit_field(lua_State *L, const char *name, double max)
     return (uint32_t)value;
 }
 
-/* A loop that nothing depends on, such as the one that has read the script, makes way for another.
- */
+/* A loop that nothing depends on, as the one that read the script, makes way for another. */
 static bool unmake_loop(struct halo_lua *lua)
 {
     struct halo_stats counted = {0};

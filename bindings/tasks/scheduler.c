@@ -18,7 +18,7 @@
 #include "tasks/join.h"
 #include "tasks/report.h"
 
-/* Work at once, on behalf of one task, that others who are ready wait for without noticing. */
+/* How long one task may go on at once before others that are ready would notice. */
 #define QUANTUM_NS 50000
 
 static int collect(lua_State *L)
@@ -90,7 +90,7 @@ static int resume(lua_State *L, struct halo_lua *lua, struct halo_task *task, in
     return status;
 }
 
-/* Runs a task until it waits or is over, generators included. Returns the status of its end. */
+/* Runs a task until it waits or ends, generators included. Returns the status of its end. */
 static int run_coroutines(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
     int nargs = task->nargs, status = 0;
@@ -227,7 +227,7 @@ static int raise_description(lua_State *L)
     return lua_error(L);
 }
 
-/* Pushes what the tasks are doing or, where memory is out, that. */
+/* Pushes what the tasks are doing or, where memory is out, that it is. */
 static void describe(lua_State *L, struct halo_lua *lua)
 {
     int status = lua_cpcall(L, raise_description, lua);

@@ -11,14 +11,14 @@ enum halo_run_end {
 };
 
 /*
- * Runs tasks until the given one is over (NULL: until none is alive) or, with once, for one turn
+ * Runs tasks until the given one has ended (NULL: until none is alive) or, with once, for one turn
  * that waits up to timeout_ns. Unless that is DONE, status is a Lua error code, and the error is on
- * top of halo's own stack, lua->L. Not while it runs already: lua->scheduling.
+ * top of halo's own stack, lua->L. Not to be called while it runs: lua->scheduling.
  */
 enum halo_run_end halo_run(struct halo_lua *lua, struct halo_task *until, bool once,
                            int64_t timeout_ns, int *status);
 
-/* A full collection; an error of a finalizer is printed, where it would be nobody's. */
+/* A full collection. A finalizer's error is printed, since nobody else could take it. */
 void halo_collect(lua_State *L);
 
 void halo_open_scheduler(lua_State *L);

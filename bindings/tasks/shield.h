@@ -10,7 +10,7 @@
 
 /* Whether this coroutine of the running task is inside of a shield. */
 bool halo_is_shielded(lua_State *L, const struct halo_lua *lua);
-/* A second interruption, after which shields are of no use. */
+/* A second interruption, after which shields no longer hold. */
 static inline bool halo_breaks_shields(const struct halo_lua *lua)
 {
     return lua->interrupts > 1;

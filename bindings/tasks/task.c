@@ -40,7 +40,7 @@ static void anchor_both(lua_State *L, struct halo_lua *lua, struct halo_task *ta
     lua->half_made = 0;
 }
 
-/* The name of a chunk is kept by the registry, once however many tasks it has spawned. */
+/* A chunk's name is kept in the registry, once, however many tasks it has spawned. */
 static const char *keep_source(lua_State *L, struct halo_lua *lua, const char *source)
 {
     const char *kept = NULL;
@@ -319,7 +319,7 @@ void halo_task_retire(lua_State *L, struct halo_lua *lua, struct halo_task *task
     lua->tasks--;
 }
 
-/* Nobody can join a Task that is collected: a failure of it that nobody knows is told soon. */
+/* Nobody can join a Task that is collected: a failure that nobody has taken is printed soon. */
 int halo_task_gc(lua_State *L)
 {
     struct halo_task *task = lua_touserdata(L, 1);

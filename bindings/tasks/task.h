@@ -1,7 +1,7 @@
 /*
  * task.h: a task is a coroutine, what it waits for and where it belongs. One that is alive is kept
- * in a registry table together with its coroutine; one that is over lives as long as somebody holds
- * its Task, with the results in the Task's environment table.
+ * in a registry table together with its coroutine; one that has ended lives as long as somebody
+ * holds its Task, with the results in the Task's environment table.
  */
 #ifndef HALO_TASKS_TASK_H
 #define HALO_TASKS_TASK_H
@@ -34,7 +34,7 @@ struct halo_task {
     uint8_t state;    /* enum halo_task_state */
     bool started;
     bool cancelled;         /* every call that may wait raises, outside of a shield */
-    bool told;              /* its group is told of its failure, which is the group's then */
+    bool told;              /* its failure belongs to its group */
     bool watched;           /* its failure has somebody to take it */
     bool kept;              /* its Task stays anchored after its end, for its group */
     struct halo_task *next; /* in the ready queue */
@@ -56,7 +56,7 @@ struct halo_task {
     const char *spawned_source; /* kept by the registry */
     int spawned_line;
 
-    /* Once it is over: the Task's environment table holds the results, or the error. */
+    /* Once it has ended: the Task's environment table holds the results, or the error. */
     int nresults;
     uint8_t status; /* of its coroutine's end: 0, LUA_ERRRUN, LUA_ERRMEM */
     bool was_cancelled;
@@ -123,7 +123,7 @@ void halo_task_settle(lua_State *L, struct halo_lua *lua, struct halo_task *task
 void halo_task_give_up(struct halo_lua *lua, struct halo_task *task, const char *message);
 void halo_task_retire(lua_State *L, struct halo_lua *lua, struct halo_task *task);
 /*
- * Pushes true and the results of the Task at that index, which is over, or false and its error.
+ * Pushes true and the results of the Task at that index, which has ended, or false and its error.
  * Returns the count.
  */
 int halo_task_push_outcome(lua_State *L, struct halo_lua *lua, int index);

@@ -1,7 +1,7 @@
 /*
  * wait.h: what a task waits for. Each kind of waiting is a row {what, cancel, deliver}, and the
- * task has a record of the wait it is in. Whoever brings what is waited for takes the task out of
- * its own lists and wakes it; whoever ends the wait early asks the kind to do that.
+ * task has a record of the wait it is in. The code that brings what is waited for takes the task
+ * out of its own lists and wakes it; to end the wait early, the kind is asked to do that.
  *
  * A call that waits records that and yields all of its arguments, which therefore stay on the stack
  * of the suspended coroutine: that is what keeps strings, buffers and files alive while the kernel
@@ -22,7 +22,7 @@ struct halo_wait_kind {
     int (*cancel)(lua_State *L, struct halo_lua *lua, struct halo_task *task);
     /* The operation it waits for has ended: leaves its values on the task's stack. Or NULL. */
     int (*deliver)(lua_State *L, struct halo_lua *lua, struct halo_task *task);
-    /* That has raised an error: lets go of the operation. */
+    /* deliver has raised an error: lets go of the operation. */
     void (*drop)(struct halo_lua *lua, struct halo_task *task);
 };
 
@@ -42,7 +42,7 @@ struct halo_waiters {
 void halo_waiters_add(struct halo_waiters *waiters, struct halo_task *task);
 void halo_waiters_remove(struct halo_waiters *waiters, struct halo_task *task);
 
-/* A timer with somebody to tell. Lives in that one's memory, which must outlive it. */
+/* A timer with a function to call. It lives in its owner's memory, which must outlive it. */
 struct halo_alarm {
     struct halo_timer timer;
     void (*ring)(lua_State *L, struct halo_lua *lua, struct halo_alarm *alarm);
@@ -83,7 +83,7 @@ bool halo_should_yield(const struct halo_lua *lua);
  */
 int halo_let_others(lua_State *L, struct halo_lua *lua, int count);
 
-/* ---- for whoever ends a wait --------------------------------------------------------------- */
+/* ---- to end a wait ------------------------------------------------------------------------- */
 
 /* Puts a task that waits into the ready queue; nargs values lie on its current stack. */
 void halo_task_wake(struct halo_lua *lua, struct halo_task *task, int nargs);

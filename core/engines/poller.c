@@ -1,6 +1,6 @@
 /*
- * A poll watches a duplicate of its descriptor, since epoll takes each one once only and a reader
- * and a writer may wait for the same.
+ * A poll watches a duplicate of its descriptor, since epoll takes each only once, and a reader and
+ * a writer may wait for the same one.
  */
 #include "engines/poller.h"
 

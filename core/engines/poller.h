@@ -7,7 +7,7 @@
 
 #include "list.h"
 
-/* Zero is not open: the descriptor plus one. */
+/* The descriptor plus one; 0 while it is not open. */
 struct halo_poller {
     int epoll_fd_plus_one;
 };

@@ -1,6 +1,6 @@
 /*
  * The ring engine: io_uring for the operations that have an opcode here, worker threads for the
- * others. Whether one has is asked of the kernel at the start, and corrected by use: a ring that
+ * others. The kernel is asked at the start which have one, and use corrects that: a ring that
  * answers EINVAL where the plain system call then succeeds is not asked again.
  *
  * Submissions gather in the queue until wait() hands them over together. One function, emit(),
@@ -47,7 +47,7 @@ struct ring {
     unsigned interruptions; /* of the latest calls, one after the other */
     bool wake_armed;        /* the loop's wake descriptor is polled, */
     bool poller_armed;      /* and the epoll instance */
-    bool cancels_owed;      /* for some cancel there was no room */
+    bool cancels_owed;      /* there was no room for some cancel */
     bool tells_work;        /* a flag says when the kernel has completions to post */
     int event_fd;           /* for a host that polls, or -1 */
     bool has_opcode[HALO_OP_COUNT];
@@ -360,8 +360,9 @@ static bool ring_pending(void *state)
 }
 
 /*
- * Whoever polls the ring's own descriptor is not told of deferred task work, which posts the
- * completions; an eventfd is. It costs a little at each completion, so that only those pay who ask.
+ * A poll of the ring's own descriptor does not show deferred task work, which posts the
+ * completions; an eventfd does. It costs a little at each completion, so only those who ask for it
+ * pay.
  */
 static int ring_fd(void *state)
 {
@@ -376,7 +377,7 @@ static int ring_fd(void *state)
         return ring->uring.ring_fd;
     }
     ring->event_fd = fd;
-    /* What has ended before the descriptor was known it would not tell. */
+    /* It does not tell of what ended before it was registered. */
     check_submitted(ring, io_uring_submit_and_get_events(&ring->uring));
     if (io_uring_cq_ready(&ring->uring) > 0)
         halo_event_set(fd);
@@ -409,7 +410,7 @@ static void ring_wait(void *state, int64_t timeout_ns)
         halo_poller_collect(&ring->poller, &ring->loop->answered);
     collect_workers(ring);
     arm_all(ring);
-    /* A host goes to its own poll from here: what wakes it must be with the kernel. */
+    /* A host goes back to its own poll from here: what wakes it must be with the kernel. */
     if (ring->event_fd >= 0 && has_submissions(ring))
         check_submitted(ring, io_uring_submit(&ring->uring));
 }
@@ -449,7 +450,7 @@ static int ring_open(struct halo_loop *loop, void **state)
         ring_close(ring);
         return error;
     }
-    /* These make it better where the kernel has them, and are not missed where it does not. */
+    /* These help where the kernel has them, and are not missed where it does not. */
     unsigned kernel_workers[2] = {KERNEL_WORKERS, KERNEL_WORKERS};
     io_uring_register_iowq_max_workers(&ring->uring, kernel_workers);
     io_uring_ring_dontfork(&ring->uring);

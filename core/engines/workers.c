@@ -1,7 +1,7 @@
 /*
- * One lock guards the two queues and the counts. A worker holds it to take a job and to lay down
- * its answer, never while it runs one. Answers are announced by a write to the loop's eventfd, one
- * for each time that the queue of answers stops being empty.
+ * One lock guards the two queues and the counts. A worker holds it to take a job and to hand in its
+ * answer, never while it runs one. Answers are announced by a write to the loop's eventfd, one for
+ * each time that the queue of answers stops being empty.
  *
  * Threads start when a job finds none idle, up to the most, and stay. They block all signals, so
  * that a signal always reaches a thread of the host's own. A worker that hangs in a dead file
@@ -94,7 +94,7 @@ static void *work(void *context)
     return NULL;
 }
 
-/* Called with the lock held. Where a thread cannot be had, those that run serve the job later. */
+/* Called with the lock held. If no thread can be started, those that run serve the job later. */
 static int start_thread(struct halo_workers *workers)
 {
     pthread_attr_t attributes;
@@ -119,7 +119,7 @@ void halo_workers_submit(struct halo_workers *workers, struct halo_op *op)
     workers->outstanding++;
     pthread_mutex_lock(&workers->lock);
     bool more = workers->queued >= workers->idle && workers->threads < workers->max_threads;
-    /* With no thread at all (RLIMIT_NPROC) the job still has to be done by somebody: here. */
+    /* With no thread at all (RLIMIT_NPROC) the job still has to be done: here. */
     if (more && start_thread(workers) != 0 && workers->threads == 0) {
         op->result = op->now->block(op);
         answer(workers, op);

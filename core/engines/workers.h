@@ -16,12 +16,12 @@ void halo_workers_close(struct halo_workers *workers);
 
 /* Queues an operation. A thread is started where none is idle and fewer than the most run. */
 void halo_workers_submit(struct halo_workers *workers, struct halo_op *op);
-/* Answers an operation -ECANCELED that no thread has begun; nothing where it is too late. */
+/* Answers -ECANCELED for an operation that no thread has begun; does nothing once one has. */
 void halo_workers_cancel(struct halo_workers *workers, struct halo_op *op,
                          struct halo_list *answered);
 /* Moves those that have been run since the last call, with op->result set, to a list. */
 void halo_workers_collect(struct halo_workers *workers, struct halo_list *answered);
-/* How long to wait for answers at most: a wake that failed is made good for by a look. */
+/* The longest wait for answers: where a wake has failed, a look now and then makes up for it. */
 int64_t halo_workers_bound_wait(const struct halo_workers *workers, int64_t timeout_ns);
 
 #endif

@@ -31,7 +31,7 @@ static bool comes_again(const struct halo_op *op, ssize_t moved, unsigned *tries
     return moved < 0 && errno == EINTR && halo_op_retries(op, tries);
 }
 
-/* Writes all of it. Returns 0 or -errno; what is written again and again as nothing is EIO. */
+/* Writes all of it. Returns 0 or -errno: EIO where writes keep writing nothing. */
 static int64_t write_piece(const struct halo_op *op, int to, const char *data, size_t length,
                            off_t at)
 {
@@ -106,7 +106,7 @@ static int64_t copy_piece(const struct halo_op *op, int from, int to, off_t at, 
     while (comes_again(op, copied, &tries));
     if (copied > 0)
         return copied;
-    /* Files of /proc and its like answer 0, with data to read all the same. */
+    /* Files of /proc and its like answer 0, but have data to read. */
     if (copied == 0 || needs_buffer(errno))
         return copy_through_buffer(op, from, to, at, length);
     return -errno;
@@ -149,15 +149,15 @@ static int64_t copy_data(const struct halo_op *op, int from, int to, off_t size)
         at = hole;
     }
     /*
-     * Only a hole at the end is made by this. Where there is none it would cost: ext4 writes a file
-     * to the disk at its close once it has been truncated while it was empty.
+     * This only makes a hole at the end. Where there is none it would cost: ext4 writes a file to
+     * the disk at its close once it has been truncated while it was empty.
      */
     if (at >= size)
         return 0;
     return ftruncate(to, size) < 0 && errno != EINVAL ? -errno : 0; /* EINVAL: a device */
 }
 
-/* The end of a file whose size is not known before, such as those of /proc. */
+/* Copies a file whose size is not known beforehand, such as those of /proc. */
 static int64_t copy_unsized(const struct halo_op *op, int from, int to)
 {
     int64_t total = 0, copied;
@@ -227,7 +227,7 @@ static int64_t open_source(struct copy *copy, bool at_once)
     int flags = O_RDONLY | (op->flags & HALO_COPY_NO_FOLLOW ? O_NOFOLLOW : 0);
     int look = op->flags & HALO_COPY_NO_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
 
-    /* To open what cannot be copied, such as a device, could do something. */
+    /* Opening what cannot be copied, such as a device, could have an effect. */
     if (fstatat(op->base_fd, op->path, &copy->source, look) < 0)
         return -errno;
     int64_t error = check_source(&copy->source);

@@ -42,7 +42,7 @@ static uint64_t chunk_offset(const struct halo_op *op)
     return op->slot->stream ? 0 : op->offset + op->done;
 }
 
-/* What io_uring makes of no bytes is not always what the system call does. */
+/* With no bytes, io_uring does not always do what the system call does. */
 static int transfer_begin(struct halo_op *op)
 {
     op->pool_only = op->length == 0;
@@ -57,8 +57,9 @@ static void read_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 }
 
 /*
- * What is not ours may lack O_NONBLOCK, and ready says only that one page fits: a plain write of
- * more would hold up a worker until somebody reads. FIFOs and terminals do not know RWF_NOWAIT.
+ * A descriptor that is not ours may lack O_NONBLOCK, and a poll says only that one page fits: a
+ * plain write of more would hold up a worker until somebody reads. FIFOs and terminals do not know
+ * RWF_NOWAIT.
  */
 static int64_t stream_block(const struct halo_op *op, bool write_it)
 {
@@ -81,7 +82,7 @@ static int64_t read_block(struct halo_op *op)
     return halo_result_of(pread(op->fd, to, chunk_length(op), (off_t)chunk_offset(op)));
 }
 
-/* Where a file system cannot say whether it would wait, somebody has to look at the clock. */
+/* Where a file system cannot say whether it would wait, the caller has to time the read. */
 int64_t halo_read_cached(struct halo_file *file, void *data, size_t length, off_t offset)
 {
     struct iovec part = {data, length};
@@ -102,8 +103,8 @@ static int64_t read_attempt(struct halo_op *op)
 }
 
 /*
- * What a stream gives is read into memory of the operation's own, behind the head that it needs
- * where nobody takes it: then it goes to the front of the file.
+ * A stream is read into memory of the operation's own, behind the head that the bytes need if
+ * nobody takes them and they go to the front of the file.
  */
 static bool own_stream_data(struct halo_op *op)
 {
@@ -255,7 +256,7 @@ static enum halo_step fsync_finish(struct halo_loop *loop, struct halo_op *op, i
 {
     (void)loop;
     remember_failure(op, result);
-    /* Of two at once the other one has taken the kernel's word. */
+    /* Of two at once, the other may have been the one that the kernel told. */
     op->result = result == 0 ? op->slot->sync_error : result;
     return HALO_STEP_DONE;
 }
@@ -322,7 +323,7 @@ static int sync_range_begin(struct halo_loop *loop, struct halo_op *op)
     return op->slot->sync_error;
 }
 
-/* Moves nothing: an offset that others have, too, is put back. */
+/* Moves nothing: an offset that is shared with others is put back. */
 static int64_t seek_block(struct halo_op *op)
 {
     off_t before = op->slot->shares_offset ? lseek(op->fd, 0, SEEK_CUR) : -1;

@@ -1,6 +1,6 @@
 /*
- * Directories. The kernel has no opcode for getdents, so that a worker's trip is best used for all
- * that is wanted of a directory: to open it, read it, look at each entry, and close it again.
+ * Directories. The kernel has no opcode for getdents, so that one trip to a worker does all that is
+ * wanted of a directory: open it, read it, look at each entry, and close it again.
  */
 #include "ops/ops.h"
 
@@ -48,8 +48,7 @@ static int open_piece(const struct halo_op *op, int base, const char *path, int 
     return fd;
 }
 
-/* How much of a path one call can take: names as a whole, or PATH_MAX and more for a too long one.
- */
+/* How much of a path one call takes: whole names, or PATH_MAX and more where one is too long. */
 static size_t piece_length(const char *path)
 {
     size_t length = strlen(path);
@@ -62,7 +61,7 @@ static size_t piece_length(const char *path)
     return slash > 0 ? slash : length;
 }
 
-/* A walk's path may be of any length; by names, each is opened in the one before. */
+/* A walk's path may be of any length: each part is opened in the one before. */
 static int open_from_base(const struct halo_op *op, uint64_t resolve, bool by_names)
 {
     char piece[PATH_MAX];
@@ -227,7 +226,7 @@ static int64_t add_batch(struct listing *listing)
 
 /* ---- the operations ------------------------------------------------------------------------ */
 
-/* To look at an entry that a network's file system is mounted on may take long, as may a link. */
+/* Looking at an entry with a network file system mounted on it may take long, as may a link. */
 static int readdir_begin(struct halo_loop *loop, struct halo_op *op)
 {
     bool looks = op->flags & (HALO_READDIR_STAT | HALO_READDIR_FOLLOW);
@@ -235,7 +234,7 @@ static int readdir_begin(struct halo_loop *loop, struct halo_op *op)
     return 0;
 }
 
-/* The listing comes behind the path in storage: one that is cut short starts again by that. */
+/* The listing stands behind the path in storage: one that is cut short needs it to start again. */
 static int64_t list(struct listing *listing)
 {
     struct halo_op *op = listing->op;

@@ -62,8 +62,7 @@ static int open_begin(struct halo_loop *loop, struct halo_op *op)
     return 0;
 }
 
-/* The ring's answer says too little of a file under a lease, and of a FIFO: the plain call knows.
- */
+/* The ring's answer says too little about a file under a lease or a FIFO: the plain call knows. */
 static bool asks_plain_call(const struct halo_op *op, int64_t result)
 {
     bool leased = result == -EAGAIN && !(op->flags & O_NONBLOCK);

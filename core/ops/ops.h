@@ -1,7 +1,7 @@
 /*
- * ops.h: what sets one operation apart from another: its row. The rows stand in the files of this
- * folder, by topic, beside the functions that they name. To add an operation is to add its code
- * to halo.h, its row with its functions, its entry in the list below, and its line in the bindings.
+ * ops.h: what sets one operation apart from another: its row. The rows are in the files of this
+ * folder, by topic, beside the functions that they name. To add an operation, add its code to
+ * halo.h, its row with its functions, its entry in the list below, and its line in the bindings.
  */
 #ifndef HALO_OPS_H
 #define HALO_OPS_H
@@ -30,8 +30,8 @@ enum halo_lookup {
 enum halo_turn {
     HALO_TURN_NONE,
     HALO_TURN_POSITION, /* where they go by the file's own position */
-    HALO_TURN_OFFSET,   /* where they move an offset that others have, too */
-    HALO_TURN_SYNC      /* a failure is told to one of them only, and has to reach them all */
+    HALO_TURN_OFFSET,   /* where they move an offset that is shared with others */
+    HALO_TURN_SYNC      /* the kernel tells one of them of a failure, and all must know */
 };
 
 /* What becomes of a result that nobody takes. */
@@ -48,13 +48,13 @@ struct halo_op_row {
     uint8_t poll_events; /* what to poll a stream for before, or 0 */
     uint8_t lookup;      /* enum halo_lookup; where it is not on a file */
     uint8_t unclaimed;   /* enum halo_unclaimed */
-    bool on_file;        /* it counts on op->file */
+    bool on_file;        /* it is counted on op->file */
     uint8_t turn;        /* enum halo_turn: one after the other on a file */
     bool after_writes;   /* it follows a write that goes on although nobody waits for it */
     bool no_base;        /* there is no system call for it that takes a directory */
     bool no_follow;      /* a symbolic link as the last component is not followed */
     bool quick;          /* mostly short: may be tried on the loop's thread, see policy.h */
-    bool lengthy;        /* its twin makes many calls, and makes one that is interrupted again */
+    bool lengthy;        /* its twin makes many calls, and repeats an interrupted one itself */
     /* Before the start, or NULL: returns 0, or -errno to end the operation at once. */
     int (*begin)(struct halo_loop *loop, struct halo_op *op);
     /* Fills in the rest of a zeroed SQE. */

@@ -1,6 +1,6 @@
 /*
- * A file whole, in one operation: what takes four system calls is worth one hand-off to a worker,
- * not four. Between two pieces it looks whether it has been cancelled.
+ * Whole files, each read in one operation: what takes four system calls is worth one hand-off to a
+ * worker, not four. Between two pieces it looks whether it has been cancelled.
  */
 #include "ops/ops.h"
 
@@ -30,7 +30,7 @@ static int64_t read_piece(const struct halo_op *op, int fd, void *data, size_t l
     return got < 0 ? -errno : got;
 }
 
-/* Into memory of the operation's own, behind the path: another try may need that again. */
+/* Reads into the operation's own memory, behind the path, which another try may need. */
 static int64_t read_all(struct halo_op *op, int fd, size_t room)
 {
     size_t start = strlen(op->path) + 1, used = 0;
@@ -52,7 +52,7 @@ static int64_t read_all(struct halo_op *op, int fd, size_t room)
     return (int64_t)used;
 }
 
-/* All of a file into the caller's memory, and a look whether that is all. */
+/* Reads a file into the caller's memory, and checks whether that was all of it. */
 static int64_t read_given(struct halo_op *op, int fd)
 {
     size_t used = 0;

@@ -17,8 +17,8 @@
 #define HALO_STATX_WANTED (STATX_BASIC_STATS | STATX_BTIME)
 
 /*
- * A path that is refused wherever it would lead. io_uring looks at such before anything else that
- * may be at fault, and would tell of the other one: the plain call has to decide.
+ * A path that is refused wherever it would lead. io_uring checks in another order than the system
+ * call, and would report another fault: the plain call has to decide.
  */
 static inline bool halo_path_is_refused(const char *path)
 {
@@ -35,7 +35,8 @@ static inline int64_t halo_result_of(int64_t returned)
 /*
  * Opens a file without waiting for the other end of a FIFO. A file under a lease answers EAGAIN to
  * that, and is opened again so that the lease's holder is waited for; at_once leaves the EAGAIN.
- * Returns the descriptor or -errno. The one way in which files are opened, but for the ring's.
+ * Returns the descriptor or -errno. All files are opened by this, but for those that the ring
+ * opens.
  */
 int halo_open_at(int base_fd, const char *path, int flags, mode_t mode, bool at_once);
 
@@ -53,9 +54,9 @@ static inline bool halo_op_is_cancelled(const struct halo_op *op)
 #define HALO_RETRIES_MAX     1000
 
 /*
- * Whether a call that a signal has interrupted should be made again, after a pause where that goes
- * on; tries counts from 0. For twins of many calls: to begin the operation anew would repeat what
- * has been done.
+ * Whether a call that a signal has interrupted should be made again, after a pause once that keeps
+ * happening; tries counts from 0. For twins that make many calls: starting the operation over would
+ * repeat what has been done.
  */
 static inline bool halo_op_retries(const struct halo_op *op, unsigned *tries)
 {

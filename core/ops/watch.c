@@ -1,5 +1,4 @@
-/* Watching: inotify(7), whose descriptor is a file of the loop's and gives events by reads; polls.
- */
+/* Watching by inotify(7), whose descriptor is a file of the loop's, to be read; and polls. */
 #include "ops/ops.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
 -- Channels: values from task to task, in order.
 --
 -- A task that cannot go on leaves an entry in the channel: who it is, and for a sender what it
--- brings; who serves a receiver puts the value there. A select leaves an entry in each of its
--- channels, and the first that is served settles the others: they are passed over, and taken out
--- when the task goes on. An entry that has been served is the task's: what it was given is given,
--- whatever becomes of the task.
+-- brings; a sender that serves a receiver puts the value there. A select leaves an entry in each of
+-- its channels, and the first that is served settles the others: they are passed over, and taken
+-- out when the task goes on. An entry that has been served is the task's: what it was given is
+-- given, whatever becomes of the task.
 
 local check_cancelled = require "halo.cancellation"
 local core = require "halo.core"

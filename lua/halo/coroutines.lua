@@ -1,5 +1,5 @@
 -- coroutine.wrap over halo's coroutine.resume (bindings/tasks/coroutine.c), so that generators may
--- call halo. It fails as the standard one does: an error in the coroutine is raised where it was
+-- call halo. It fails like the standard one: an error in the coroutine is raised where it was
 -- called, with its position in front where it is a string.
 
 local core = require "halo.core"

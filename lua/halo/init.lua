@@ -169,7 +169,7 @@ end
 ---@field since number? on the clock of halo.now()
 ---@field children halo.TaskInfo[] the live tasks that it has started
 
----The live tasks as a tree: those whose starter is over stand at the top.
+---The live tasks as a tree: those whose starter has ended stand at the top.
 ---@return halo.TaskInfo[]
 function halo.tasks()
   local list, by_id, roots = core.tasks(), {}, {}

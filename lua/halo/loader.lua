@@ -13,7 +13,7 @@ local loader = {}
 ---@class halo.Loading
 ---@field task halo.Task? the task that loads
 ---@field waiting halo.Waiters those that wait for it
----@field ok boolean? once it is over
+---@field ok boolean? once it has ended
 ---@field value any of the module, or the error
 
 ---@type table<string, halo.Loading> by the module's name

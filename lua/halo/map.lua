@@ -42,9 +42,9 @@ end
 local is_iterator = core.is_callable
 
 ---What the workers of one map over an iterator share. One at a time is in the iterator; the others
----run fn, or stand by. Whoever has got an item runs fn with it at once, having seen to it that
----another worker is ready to follow: that one goes on where fn waits, and has nothing to do where
----fn does not.
+---run fn, or stand by. The one that has got an item runs fn with it at once, having seen to it that
+---another is ready to follow: that one goes on where fn waits, and has nothing to do where fn does
+---not.
 ---@class halo.map.Work
 ---@field iterator fun(): any
 ---@field fn fun(item: any, i: integer): any
@@ -52,9 +52,9 @@ local is_iterator = core.is_callable
 ---@field group userdata
 ---@field results any[]
 ---@field count integer items taken
----@field done integer of which fn has returned
+---@field done integer items that fn has returned for
 ---@field workers integer
----@field taker halo.Task? who is in the iterator
+---@field taker halo.Task? the one in the iterator
 ---@field idle halo.Waiters those that stand by
 ---@field called boolean one of them, or a new one, is to follow and has not come yet
 ---@field ended boolean no item is to be taken any more

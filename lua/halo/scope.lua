@@ -1,18 +1,19 @@
--- Structured concurrency: whoever starts tasks here stays until they have ended, and takes their
--- failure. Everything below is a group of tasks (bindings/tasks/group.c) and a way to wait for it.
+-- Structured concurrency: the call that starts tasks here stays until they have ended, and takes
+-- their failure. Everything below is a group of tasks (bindings/tasks/group.c) and a way to wait
+-- for it.
 
 local core = require "halo.core"
 local wait = require "halo.wait"
 
 local guard, settle = wait.guard, wait.settle
 
--- The end of a task that is over is taken by core.outcome(), which does not raise a cancellation
--- as a join would: what it returned in time, a permit or what was received, is not lost, and
--- neither is its failure.
+-- The outcome of a task that has ended is taken by core.outcome(), which does not raise a
+-- cancellation as a join would: what it returned in time, a permit or what was received, is not
+-- lost, and neither is its failure.
 
 local scope = {}
 
----Waits until all members are over, whatever the running task has been told meanwhile.
+---Waits until all members have ended, even if the running task is cancelled in the meantime.
 local function wait_for_all(group)
   while core.group_state(group) > 0 do
     core.group_wait_on(group)
@@ -25,7 +26,7 @@ local function cancel_all(group)
   wait_for_all(group)
 end
 
----Waits until all members are over; a failure or a cancellation of the running task cancels them.
+---Waits until all members have ended; a failure or a cancellation of the running task cancels them.
 ---@param any boolean? the first end of any is enough: the others are cancelled then
 ---@return halo.Task? first the first member that ended, with any
 local function supervise(group, any)

@@ -43,7 +43,7 @@ function wait.checked(value, message, code)
   return value
 end
 
----As pcall, but the traceback of an error is kept for the report of whoever fails by it.
+---As pcall, but the traceback of an error is kept for the report of the task that fails by it.
 ---@return boolean ok
 ---@return ...
 function wait.guard(fn, ...)

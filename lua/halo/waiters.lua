@@ -1,7 +1,8 @@
--- Those who wait for something, in the order of their coming. It is a ring of entries, linked both
--- ways, so that one who gives up is gone at once, however many wait: the list itself stands between
--- the last and the first. An entry is a table of its owner's, and in one list at most; it is made
--- with next and prev in it (false), since a table that grows costs more than one that is made.
+-- Those that wait for something, in the order in which they came: a ring of entries, linked both
+-- ways, so that one that gives up is gone at once, however many wait: the list itself stands
+-- between the last and the first. An entry is a table of its owner's, and in one list at most; it
+-- is made with next and prev in it (false), since a table that grows costs more than one that is
+-- made.
 
 local waiters = {}
 

@@ -1,6 +1,6 @@
--- Braces in patterns: {c,h} stands for each in turn, {1..10..2} and {a..e} for a range. All is as
--- bash has it, so that braces which are neither stay as they are written. A backslash takes the
--- meaning off what follows, and is left to whoever reads the pattern next.
+-- Braces in patterns: {c,h} stands for each in turn, {1..10..2} and {a..e} for a range. All of this
+-- is as in bash, so that braces which are neither stay as they are written. A backslash takes the
+-- meaning off what follows, and is left for the next reader of the pattern.
 
 local core = require "halo.core"
 

@@ -1,6 +1,6 @@
 -- The calls by path that have a directory to begin in, each defined once: halo.fs passes them the
 -- working directory, core.AT_FDCWD, and the methods of a Dir (at.lua) its own, as the File before
--- the first path. What they take and return is told in data.lua, meta.lua and names.lua.
+-- the first path. What they take and return is said in data.lua, meta.lua and names.lua.
 
 local check = require "halo.fs.check"
 local core = require "halo.core"

@@ -1,5 +1,5 @@
--- Arguments of the calls of halo.fs that are written in Lua: what is no use raises at the caller's
--- line, naming the function, before anything has been done.
+-- Arguments of the calls of halo.fs that are written in Lua: what makes no sense raises at the
+-- caller's line, naming the function, before anything has been done.
 
 local bit = require "bit"
 local core = require "halo.core"

@@ -1,4 +1,4 @@
--- Copying trees, file by file and many at a time. fs.copytree and fs.move are made of this.
+-- Copying trees, file by file and many at a time. fs.copytree and fs.move are built on this.
 
 local bit = require "bit"
 local calls = require "halo.fs.calls"

@@ -52,7 +52,7 @@ function fs.close(file)
   return checked(core.close(file))
 end
 
----Reads up to n bytes, and gives "" at the end. Of a plain file it is less only where that ends; a
+---Reads up to n bytes, and gives "" at the end. A plain file gives fewer only where it ends; a
 ---stream, which is a pipe, a FIFO, a terminal or a socket, gives what it has once that is anything.
 ---@async
 ---@param file halo.File

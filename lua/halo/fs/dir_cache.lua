@@ -1,6 +1,6 @@
 -- A cache of open directories of a tree, each opened by its name in its parent and never through a
--- symbolic link: whoever changes the tree while halo works in it cannot lead it elsewhere, and no
--- path gets too long.
+-- symbolic link: somebody who changes the tree while halo works in it cannot lead it elsewhere, and
+-- no path gets too long.
 --
 -- Only so many are open at a time. The one that was opened first, and is nearest to the root, is
 -- evicted for a new one, and opened again, by the same names from the root, when it is needed.

@@ -1,4 +1,4 @@
--- How the calls made of several operations word a failure, so that it reads as one operation's.
+-- How calls that take several operations word a failure, so that it reads as one operation's.
 
 local errors = {}
 

@@ -14,7 +14,7 @@ local refused = require("halo.wait").refused
 ---@class halo.fs
 local fs = {}
 
----What hides names from whoever looks, and is no failure.
+---What hides names from a search, and is no failure.
 local nothing_there = {
   ENOENT = true, ENOTDIR = true, ELOOP = true, ENAMETOOLONG = true, EACCES = true, EPERM = true,
 }

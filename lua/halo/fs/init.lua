@@ -1,7 +1,7 @@
 -- The module halo.fs. Each call suspends its task and lets the others run; one that the operating
 -- system refuses returns nil, a message and the code. The plain calls are in halo.fs.calls. What is
--- made of them is in modules that are loaded when something of theirs is asked for: a short script
--- should not wait for what it does not use.
+-- built on them is in modules that are loaded on first use: a short script should not wait for what
+-- it does not use.
 
 local core = require "halo.core"
 local calls = require "halo.fs.calls"

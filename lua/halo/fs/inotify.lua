@@ -46,7 +46,7 @@ function Inotify:watch(path, mask)
   return number
 end
 
----Ends a watch, of which the kernel tells by an event. Nothing happens where it was faster.
+---Ends a watch, which the kernel reports by an event. Nothing happens where it was faster.
 ---@async
 ---@param number integer
 function Inotify:unwatch(number)
@@ -150,7 +150,7 @@ function Inotify:other_half(event)
 end
 
 ---Puts a mark into the queue, and reads what stands before it. The mark is a watch that is gone at
----once, which the kernel tells in its turn. Not to be cancelled.
+---once, which the kernel then reports. Not to be cancelled.
 ---@async
 ---@return integer? number of the watch that the event is about; nil where events were lost
 function Inotify:mark()

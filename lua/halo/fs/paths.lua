@@ -1,5 +1,5 @@
 -- Paths as texts, for calls that work on several names. What the user has written stays as it is;
--- halo.path is for whoever wants it in order.
+-- halo.path is for those who want it tidied.
 
 local paths = {}
 

@@ -1,5 +1,5 @@
--- Patterns of names, as shells have them. A pattern of one name becomes a list of what it is made
--- of: a character's number, a set of characters, ANY of them, or STAR, any number of any.
+-- Patterns of names, as shells have them. A pattern of one name becomes a list of its items: a
+-- character's number, a set of characters, ANY of them, or STAR, any number of any.
 
 local core = require "halo.core"
 

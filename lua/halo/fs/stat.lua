@@ -36,14 +36,14 @@ local declaration, size, numbers, number_of, write_id = core.stat_fields()
 
 local stat = {}
 
----The places of the fields that are numbers, as C knows them, or made of one: see of_mode.
+---The places of the fields that are numbers, as C knows them, or derived from one: see of_mode.
 ---@type table<string, integer>
 stat.places = {}
 for i, name in ipairs(numbers) do
   stat.places[name] = i - 1
 end
 
--- ---- fields that are made of others -------------------------------------------------------------
+-- ---- derived fields ---------------------------------------------------------------------------
 
 local types = {
   [1] = "fifo",
@@ -221,7 +221,7 @@ else
   end
 
   function stat.of(self)
-    setmetatable(self, metatable) -- for the fields that are made of others
+    setmetatable(self, metatable) -- for the derived fields
     return setmetatable(methods.table(self), shared)
   end
 

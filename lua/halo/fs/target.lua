@@ -46,7 +46,7 @@ local function close(self, field)
 end
 
 ---Opens the directory, and says whether it can be synced. That takes the right to read it, which
----whoever may write into it need not have.
+---the right to write into it does not imply.
 ---@async
 local function open_directory(self, path, how)
   self.syncs = self.wants_sync

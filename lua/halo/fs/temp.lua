@@ -1,4 +1,4 @@
--- Files and directories that stand only for a while, under names that nobody guesses.
+-- Files and directories that exist only for a while, under names that nobody can guess.
 
 local core = require "halo.core"
 local calls = require "halo.fs.calls"

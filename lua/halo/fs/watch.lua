@@ -1,6 +1,7 @@
--- What happens to files and directories, told by inotify(7). The kernel's events become halo's in
--- the order in which they come, one step at a time, so that a cancellation between two steps loses
--- nothing. They come from inotify.lua; the directories of a recursive watch are in watch_tree.lua.
+-- What happens to files and directories, as inotify(7) reports it. The kernel's events become
+-- halo's in the order in which they come, one step at a time, so that a cancellation between two
+-- steps loses nothing. They come from inotify.lua; the directories of a recursive watch are in
+-- watch_tree.lua.
 
 local bit = require "bit"
 local core = require "halo.core"
@@ -332,9 +333,9 @@ end
 ---
 ---    for event in fs.watch("src", { recursive = true }) do print(event.type, event.path) end
 ---
----Once it returns, nothing that happens is missed: where the kernel cannot keep all events, it is
----told as an "overflow". In a directory that appears under a recursive watch, what is there
----already is told as created. Symbolic links below the path are not followed.
+---Once it returns, nothing that happens is missed: where the kernel cannot keep all events, that is
+---reported as an "overflow". In a directory that appears under a recursive watch, what is there
+---already is reported as created. Symbolic links below the path are not followed.
 ---@async
 ---@param path string
 ---@param options halo.WatchOptions?

@@ -4,7 +4,7 @@
 -- A directory that appears is scanned: watched first and listed then, so that nothing in it is
 -- missed. Two things have to be seen to. While events that came before are still in the queue, the
 -- path may lead to another directory than the one that they are about; then it is tried again after
--- them. And what the listing finds is told as created, of which the kernel may tell as well. For
+-- them. And what the listing finds is reported as created, which the kernel may report as well. For
 -- both, a mark in the queue tells what came before the listing from what came after it.
 
 local Queue = require "halo.queue"
@@ -24,7 +24,7 @@ local paths = require "halo.fs.paths"
 ---@class halo.WatchScan a directory that is to be scanned
 ---@field parent halo.WatchNode
 ---@field name string
----@field announce boolean what is in it is told
+---@field announce boolean what is in it is reported
 ---@field again boolean? it was known under another path when it was tried
 
 ---@class halo.Displaced
