@@ -117,7 +117,7 @@ describe("the command halo", function()
 end)
 
 for _, engine in ipairs(engines) do
-  if core.create(engine) then
+  if core.available(engine) then
     describe("a loop, engine " .. engine, function()
       local dir = temp.dir()
 

@@ -33,7 +33,7 @@ local in_child = [[
 ]]
 
 for _, engine in ipairs(engines) do
-  if core.create(engine) then
+  if core.available(engine) then
     describe("in a child of fork(), engine " .. engine, function()
       local dir = temp.dir()
 

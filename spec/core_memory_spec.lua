@@ -36,7 +36,7 @@ local script = [[
 ]]
 
 for _, engine in ipairs(engines) do
-  if core.create(engine) then
+  if core.available(engine) then
     describe("reading all of a file, engine " .. engine, function()
       local dir = temp.dir()
 

@@ -73,6 +73,15 @@ function core.create(engine, limits)
   return out[0]
 end
 
+---Whether a loop on that engine can be had here.
+function core.available(engine)
+  local loop = core.create(engine)
+  if loop then
+    lib.halo_loop_close(loop, 0)
+  end
+  return loop ~= nil
+end
+
 ---A block of tests for each engine. define gets the engine's name, a function that creates a loop
 ---on it, and one that closes a loop and returns what halo_loop_close() does. Loops that a test
 ---leaves open are closed after it.
@@ -80,9 +89,7 @@ end
 function core.describe(name, define)
   for _, engine in ipairs(engines) do
     local full_name = ("%s, engine %s,"):format(name, engine)
-    local available = core.create(engine)
-    if available then
-      lib.halo_loop_close(available, 0)
+    if core.available(engine) then
       busted.describe(full_name, function()
         define(engine, core.loops(engine))
       end)
