@@ -268,7 +268,7 @@ static bool is_open_still(const struct halo_op *op)
     return op->slot->state == HALO_FILE_OPEN && halo_file_handle(op->slot) == op->file;
 }
 
-void halo_file_pass_turn(struct halo_op *op, struct halo_list *ready)
+static void pass_turn(struct halo_op *op, struct halo_list *ready)
 {
     struct halo_file *file = op->slot;
 
@@ -343,6 +343,7 @@ void halo_files_leave(struct halo_op *op, struct halo_list *ready)
 
     op->base_slot = NULL;
     if (file && op->row->on_file) {
+        pass_turn(op, ready);
         end_straying(op, ready);
         leave(file, ready);
     }

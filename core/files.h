@@ -100,13 +100,11 @@ int halo_files_enter(struct halo_files *files, struct halo_op *op);
  * it is queued, and comes back in `ready` when another one leaves.
  */
 bool halo_file_may_start(struct halo_op *op);
-/* Ends an operation on its files. Those that may start now are appended to ready. */
-void halo_files_leave(struct halo_op *op, struct halo_list *ready);
 /*
- * An operation has ended: the position moves, and the next in turn is appended to ready. Does
- * nothing for an operation that had no turn.
+ * Ends an operation on its files: the position moves, and the turn passes on. Those that may start
+ * now are appended to ready.
  */
-void halo_file_pass_turn(struct halo_op *op, struct halo_list *ready);
+void halo_files_leave(struct halo_op *op, struct halo_list *ready);
 /* A write has been abandoned half-way: what must follow it is held until it leaves. */
 void halo_file_let_stray(struct halo_op *op);
 

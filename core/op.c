@@ -55,7 +55,6 @@ static void retire(struct halo_loop *loop, struct halo_op *op)
     op->state = HALO_OP_DONE;
     loop->stats.retired++;
     keep_unclaimed(loop, op);
-    halo_file_pass_turn(op, &loop->ready);
     halo_files_leave(op, &loop->ready);
     start_ready(loop);
 }
