@@ -70,10 +70,26 @@ gate_valgrind() {
         sh spec/support/test.sh
 }
 
+# Shows a gate's output as it comes, and keeps it; a busted run's progress, a line of plus signs, is
+# of no use a second time.
+run() {
+    log=build/check/$1.log
+    { "gate_$1" 2>&1 && echo passed >"$log.passed"; } | tee "$log"
+    [ -e "$log.passed" ] || { sed -i 's/+\{8,\}//g' "$log" && return 1; }
+}
+
+rm -rf build/check && mkdir -p build/check
 passed= failed=
 for gate in "$@"; do
     printf '\n==== gate: %s ====\n' "$gate"
-    if "gate_$gate"; then passed="$passed $gate"; else failed="$failed $gate"; fi
+    start=$(date +%s)
+    if run "$gate"; then passed="$passed $gate"; else failed="$failed $gate"; fi
+    printf '\n(%s: %d s)\n' "$gate" $(($(date +%s) - start))
+done
+
+for gate in $failed; do
+    printf '\n==== how %s ended ====\n' "$gate"
+    tail -n 60 "build/check/$gate.log"
 done
 
 printf '\n'
