@@ -43,7 +43,7 @@ static bool polls_before(const struct halo_op *op)
 /* A reader that polls the stream already need not wait for more bytes: its poll ends. */
 static void keep_unclaimed(struct halo_loop *loop, struct halo_op *op)
 {
-    if (!op->abandoned || op->row->unclaimed != HALO_UNCLAIMED_KEEP)
+    if (!op->abandoned || !op->row->keep)
         return;
     struct halo_op *reader = halo_file_keep(op);
     if (reader && reader->state == HALO_OP_RUNNING && polls_before(reader) && !reader->cancelled)

@@ -8,22 +8,12 @@ local eventually = require "spec.support.eventually"
 local posix = require "spec.support.posix"
 local tasks = require "spec.support.tasks"
 local temp = require "spec.support.temp"
+local with_core = require "spec.support.with_core"
 local tree = require "spec.support.tree"
 require "spec.support.assertions"
 
 local NOBODY, OTHER = 65534, 1234
 local atomic = { atomic = true }
-
----Calls fn with a function of the core replaced.
-local function with_core(name, replacement, fn)
-  local original = core[name]
-  core[name] = function(...)
-    return replacement(original, ...)
-  end
-  local ok, err = pcall(fn)
-  core[name] = original
-  assert(ok, err)
-end
 
 local function octal(text)
   return tonumber(text, 8)

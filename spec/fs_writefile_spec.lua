@@ -4,23 +4,12 @@ local command = require "spec.support.command"
 local posix = require "spec.support.posix"
 local tasks = require "spec.support.tasks"
 local temp = require "spec.support.temp"
+local with_core = require "spec.support.with_core"
 local tree = require "spec.support.tree"
 require "spec.support.assertions"
 
 local function mode_of(path)
   return fs.stat(path, "mode") % tonumber("10000", 8)
-end
-
----Calls fn with a function of the core replaced; for what no file system here would answer.
-local function with_core(name, replacement, fn)
-  local core = require "halo.core"
-  local original = core[name]
-  core[name] = function(...)
-    return replacement(original, ...)
-  end
-  local ok, err = pcall(fn)
-  core[name] = original
-  assert(ok, err)
 end
 
 describe("fs.writefile", function()

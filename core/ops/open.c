@@ -150,7 +150,6 @@ const struct halo_op_row halo_open_row = {
     .code = HALO_OP_OPEN,
     .name = "open",
     .opcode = IORING_OP_OPENAT,
-    .unclaimed = HALO_UNCLAIMED_UNDO,
     .quick = true,
     .begin = open_begin,
     .prepare = open_prepare,

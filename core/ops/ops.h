@@ -34,20 +34,15 @@ enum halo_turn {
     HALO_TURN_SYNC      /* the kernel tells one of them of a failure, and all must know */
 };
 
-/* What becomes of a result that nobody takes. */
-enum halo_unclaimed {
-    HALO_UNCLAIMED_NOTHING,
-    HALO_UNCLAIMED_UNDO, /* row->undo says how */
-    HALO_UNCLAIMED_KEEP  /* it goes to the front of the file, for the next who asks */
-};
-
+/* A result that nobody takes is kept, where the row says so; undone, where it has an undo; or else
+ * forgotten. */
 struct halo_op_row {
     enum halo_op_code code;
     const char *name;
     uint8_t opcode;      /* IORING_OP_*, or HALO_NO_OPCODE: always the pool */
     uint8_t poll_events; /* what to poll a stream for before, or 0 */
     uint8_t lookup;      /* enum halo_lookup; where it is not on a file */
-    uint8_t unclaimed;   /* enum halo_unclaimed */
+    bool keep;           /* unclaimed, it goes to the front of the file, for the next who asks */
     bool on_file;        /* it is counted on op->file */
     uint8_t turn;        /* enum halo_turn: one after the other on a file */
     bool after_writes;   /* it follows a write that goes on although nobody waits for it */
