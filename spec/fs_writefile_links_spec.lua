@@ -1,7 +1,6 @@
 -- Atomic writes through symbolic links, which the kernel alone follows.
 
 local halo = require "halo"
-local core = require "halo.core"
 local fs = halo.fs
 local command = require "spec.support.command"
 local eventually = require "spec.support.eventually"
