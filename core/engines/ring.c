@@ -130,6 +130,18 @@ static void to_workers(struct ring *ring, struct halo_op *op)
     halo_workers_submit(ring->workers, op);
 }
 
+/* Polls that the completion queue has no room for, or that the ring cannot do. */
+static void to_poller(struct ring *ring, struct halo_op *op)
+{
+    int error = 0;
+    if (!halo_poller_is_open(&ring->poller))
+        error = halo_poller_open(&ring->poller, -1);
+    if (error)
+        halo_engine_answer(&ring->loop->answered, op, error);
+    else
+        halo_poller_submit(&ring->poller, op, &ring->loop->answered);
+}
+
 static void complete(struct ring *ring, uint64_t seq, int result)
 {
     struct halo_op *op = halo_slab_find(&ring->loop->slab, seq);
@@ -152,6 +164,16 @@ static void complete(struct ring *ring, uint64_t seq, int result)
         to_workers(ring, op);
         return;
     }
+    /*
+     * A terminal wakes those who poll it when its settings change, and the kernel cannot poll it
+     * anew, as it has two queues: EINVAL. An epoll instance can.
+     */
+    if (polls && result == -EINVAL && !op->cancelled) {
+        to_poller(ring, op);
+        return;
+    }
+    if (polls && result == -EINVAL)
+        result = -ECANCELED;
     halo_engine_answer(&ring->loop->answered, op, result);
 }
 
@@ -242,18 +264,6 @@ static bool arm(struct ring *ring, uint64_t seq, int fd)
     io_uring_prep_poll_add(sqe, fd, POLLIN);
     set_user_data(sqe, seq);
     return true;
-}
-
-/* Polls that the completion queue has no room for. */
-static void to_poller(struct ring *ring, struct halo_op *op)
-{
-    int error = 0;
-    if (!halo_poller_is_open(&ring->poller))
-        error = halo_poller_open(&ring->poller, -1);
-    if (error)
-        halo_engine_answer(&ring->loop->answered, op, error);
-    else
-        halo_poller_submit(&ring->poller, op, &ring->loop->answered);
 }
 
 static struct io_uring_sqe *emit_op(struct ring *ring, const struct halo_op *op, bool polls)
