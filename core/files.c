@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "loop.h"
+#include "ops/shared.h"
 #include "ops/ops.h"
 
 #define CHUNK_FILES    64
@@ -412,6 +413,32 @@ static void copy_kept(struct halo_op *op, struct halo_kept *kept)
     op->result = (int64_t)length;
 }
 
+/* A read to the end takes all that was kept, and goes on behind it, if there is room. */
+static bool gather_kept(struct halo_op *op)
+{
+    struct halo_file *file = op->slot;
+
+    while (file->kept) {
+        struct halo_kept *kept = file->kept;
+        size_t length = kept->end - kept->start;
+        int error =
+            op->done + length < op->length ? 0 : halo_read_extend(op, op->done + length + 1);
+        if (error) {
+            op->result = error;
+            return true;
+        }
+        struct halo_kept *head = (struct halo_kept *)op->storage;
+        if (op->done == 0) {
+            head->seq = kept->seq;
+            head->skipped = kept->skipped;
+        }
+        memcpy(op->data + op->done, (char *)kept + kept->start, length);
+        op->done += length;
+        free(take_first(file));
+    }
+    return false;
+}
+
 bool halo_file_take_kept(struct halo_op *op)
 {
     struct halo_file *file = op->slot;
@@ -419,6 +446,8 @@ bool halo_file_take_kept(struct halo_op *op)
 
     if (!kept)
         return false;
+    if (halo_op_is(op, HALO_OP_READ) && op->flags & HALO_READ_ALL)
+        return gather_kept(op);
     if (halo_op_is(op, HALO_OP_READ)) {
         copy_kept(op, kept);
         if (kept->start == kept->end)
