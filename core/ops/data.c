@@ -19,7 +19,6 @@
 #define READ_FIRST        (1u << 20) /* bytes of memory a long read starts with, where it owns it */
 #define READ_STREAM_FIRST (1u << 16) /* the same of a stream that is read to its end */
 #define STREAM_BYTES_MAX  (1u << 20) /* at once of a stream; no pipe has more */
-#define ALL_BYTES_MAX     0x7fff0000u /* of a read to the end: no system call gives more at once */
 #define RETRIES_MAX       8
 #define APPEND_BYTES_MAX  (1u << 30)
 
@@ -150,27 +149,11 @@ static bool read_grow(struct halo_op *op)
     return data != NULL;
 }
 
-int halo_read_extend(struct halo_op *op, size_t length)
-{
-    size_t doubled = op->length < ALL_BYTES_MAX / 2 ? op->length * 2 : ALL_BYTES_MAX;
-
-    if (length > ALL_BYTES_MAX || op->length >= ALL_BYTES_MAX)
-        return -EFBIG;
-    op->length = doubled > length ? doubled : length;
-    if (!op->headed)
-        return 0; /* read_grow() makes the room when it is needed */
-    char *storage = halo_op_storage(op, sizeof(struct halo_kept) + op->length + 1);
-    if (!storage)
-        return -ENOMEM;
-    op->data = (uint8_t *)storage + sizeof(struct halo_kept);
-    return 0;
-}
-
 /* Goes on with a read that has not got all that it wants. Returns 0, or why it cannot. */
 static int read_on(struct halo_op *op)
 {
     if (op->flags & HALO_READ_ALL && op->done == op->length) {
-        int error = halo_read_extend(op, 0);
+        int error = halo_file_extend(op, 0);
         if (error)
             return error;
     }

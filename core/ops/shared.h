@@ -43,9 +43,6 @@ int halo_open_at(int base_fd, const char *path, int flags, mode_t mode, bool at_
 /* As pread(2), but fails with EAGAIN where it would have to wait for a disk. */
 int64_t halo_read_cached(struct halo_file *file, void *data, size_t length, off_t offset);
 
-/* Gives a read to the end more length, that one at least. Returns 0, -EFBIG or -ENOMEM. */
-int halo_read_extend(struct halo_op *op, size_t length);
-
 /* Whether the operation has been asked to end; for twins that make many system calls. */
 static inline bool halo_op_is_cancelled(const struct halo_op *op)
 {
