@@ -36,8 +36,41 @@ int halo_error(lua_State *L, const char *message)
     return lua_error(L);
 }
 
+/*
+ * The name by which user code has called a method of a File, where that is what it has called. It
+ * is compared with the function, since the caller of a function that calls in its tail position
+ * says what that was called.
+ */
+static const char *called_method(lua_State *L)
+{
+    lua_Debug ar;
+    int level = 0;
+
+    for (; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.currentline > 0 && !halo_is_own_source(ar.source))
+            break;
+    }
+    if (level == 0 || !lua_getstack(L, level - 1, &ar))
+        return NULL;
+    lua_getinfo(L, "nf", &ar);
+    if (!ar.name || strcmp(ar.namewhat, "method") != 0)
+        return lua_pop(L, 1), NULL;
+    luaL_getmetatable(L, halo_file_type);
+    lua_getfield(L, -1, "__index");
+    lua_getfield(L, -1, ar.name);
+    bool same = lua_rawequal(L, -1, -4);
+    lua_pop(L, 4);
+    return same ? ar.name : NULL;
+}
+
 int halo_arg_error(lua_State *L, int arg, const char *name, const char *message)
 {
+    const char *method = called_method(L);
+    if (method) {
+        arg--;
+        name = method;
+    }
     return halo_error(L, lua_pushfstring(L, "bad argument #%d to '%s' (%s)", arg, name, message));
 }
 

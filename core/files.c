@@ -11,6 +11,7 @@
 #include "loop.h"
 #include "ops/ops.h"
 
+#define ALL_BYTES_MAX  0x7fff0000u /* of a read to the end: no system call gives more at once */
 #define CHUNK_FILES    64
 #define GENERATION_MAX ((1ull << (64 - HALO_FILE_INDEX_BITS)) - 1)
 
@@ -412,6 +413,48 @@ static void copy_kept(struct halo_op *op, struct halo_kept *kept)
     op->result = (int64_t)length;
 }
 
+int halo_file_extend(struct halo_op *op, size_t length)
+{
+    size_t doubled = op->length < ALL_BYTES_MAX / 2 ? op->length * 2 : ALL_BYTES_MAX;
+
+    if (length > ALL_BYTES_MAX || op->length >= ALL_BYTES_MAX)
+        return -EFBIG;
+    op->length = doubled > length ? doubled : length;
+    if (!op->headed)
+        return 0; /* it makes the room when it is needed */
+    char *storage = halo_op_storage(op, sizeof(struct halo_kept) + op->length + 1);
+    if (!storage)
+        return -ENOMEM;
+    op->data = (uint8_t *)storage + sizeof(struct halo_kept);
+    return 0;
+}
+
+/* A read to the end takes all that was kept, and goes on behind it, if there is room. */
+static bool gather_kept(struct halo_op *op)
+{
+    struct halo_file *file = op->slot;
+
+    while (file->kept) {
+        struct halo_kept *kept = file->kept;
+        size_t length = kept->end - kept->start;
+        int error =
+            op->done + length < op->length ? 0 : halo_file_extend(op, op->done + length + 1);
+        if (error) {
+            op->result = error;
+            return true;
+        }
+        struct halo_kept *head = (struct halo_kept *)op->storage;
+        if (op->done == 0) {
+            head->seq = kept->seq;
+            head->skipped = kept->skipped;
+        }
+        memcpy(op->data + op->done, (char *)kept + kept->start, length);
+        op->done += length;
+        free(take_first(file));
+    }
+    return false;
+}
+
 bool halo_file_take_kept(struct halo_op *op)
 {
     struct halo_file *file = op->slot;
@@ -419,6 +462,8 @@ bool halo_file_take_kept(struct halo_op *op)
 
     if (!kept)
         return false;
+    if (halo_op_is(op, HALO_OP_READ) && op->flags & HALO_READ_ALL)
+        return gather_kept(op);
     if (halo_op_is(op, HALO_OP_READ)) {
         copy_kept(op, kept);
         if (kept->start == kept->end)

@@ -116,6 +116,8 @@ void halo_file_let_stray(struct halo_op *op);
 struct halo_op *halo_file_keep(struct halo_op *op);
 /* Puts what the file has kept back into the storage of an operation; false where it has nothing. */
 bool halo_file_take_kept(struct halo_op *op);
+/* Gives a read to the end more length, that one at least. Returns 0, -EFBIG or -ENOMEM. */
+int halo_file_extend(struct halo_op *op, size_t length);
 
 /* ---- descriptors --------------------------------------------------------------------------- */
 

@@ -74,8 +74,8 @@ enum halo_op_code {
     /* Files. */
     HALO_OP_OPEN,       /* path, flags (O_*), mode -> file */
     HALO_OP_CLOSE,      /* file; refuses new work, cancels what is in flight, waits, closes */
-    HALO_OP_READ,       /* file, length, offset, data or none -> bytes; less at the end, and of a
-                           stream, which gives what it has */
+    HALO_OP_READ,       /* file, length, offset, data or none, flags (HALO_READ_*) -> bytes; less at
+                           the end, and of a stream, which gives what it has */
     HALO_OP_WRITE,      /* file, length, offset, data -> length, always all of it */
     HALO_OP_FSYNC,      /* file; a failure sticks to the file */
     HALO_OP_FDATASYNC,  /* file; likewise */
@@ -132,6 +132,10 @@ enum halo_op_code {
     HALO_OP_POLL,     /* fd, flags (POLL*) -> the events that are ready */
     HALO_OP_COUNT
 };
+
+#define HALO_READ_ALL                                                                              \
+    0x100u /* to the end: length is what to begin with. Or an error, nothing read */
+#define HALO_READ_PEEK 0x200u /* what is read stays where it is, for the next read */
 
 #define HALO_COPY_EXCLUSIVE 1u /* the new name must not exist */
 #define HALO_COPY_REFLINK   2u /* share the data on disk, or fail */

@@ -43,9 +43,16 @@ static bool polls_before(const struct halo_op *op)
 /* A reader that polls the stream already need not wait for more bytes: its poll ends. */
 static void keep_unclaimed(struct halo_loop *loop, struct halo_op *op)
 {
-    if (!op->abandoned || !op->row->keep)
+    bool peeks = halo_op_is(op, HALO_OP_READ) && op->flags & HALO_READ_PEEK && op->headed;
+
+    if ((!op->abandoned && !peeks) || !op->row->keep)
         return;
+    int64_t result = op->result;
     struct halo_op *reader = halo_file_keep(op);
+    if (peeks && !op->abandoned) {
+        op->result = result;
+        op->headed = false; /* its memory is the file's now */
+    }
     if (reader && reader->state == HALO_OP_RUNNING && polls_before(reader) && !reader->cancelled)
         loop->engine->cancel(loop->engine_state, reader);
 }

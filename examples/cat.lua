@@ -15,13 +15,13 @@ local function copy(path)
   if not file then return report(refusal) end
   repeat
     local piece, trouble = file:read(piece_size)
-    if not piece then report(trouble) end
+    if trouble then report(trouble) end
     local written, reason = io.stdout:write(piece or "")
     if not written then -- nobody reads on, or the disk is full: nothing is left to do
       report("standard output: " .. reason)
       os.exit(1)
     end
-  until not piece or piece == ""
+  until not piece
   file:close()
 end
 

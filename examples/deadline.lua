@@ -31,12 +31,12 @@ local function append(path, copy)
   if not file then return report(path, refusal) end
   finally(function() file:close() end, function()
     local piece, trouble = file:read(piece_size)
-    while piece and piece ~= "" do
+    while piece do
       assert(copy:write(piece))
       bytes = bytes + #piece -- not across a call that waits: others count meanwhile
       piece, trouble = file:read(piece_size)
     end
-    if not piece then return report(path, trouble) end
+    if trouble then return report(path, trouble) end
     files = files + 1
   end)
 end

@@ -61,8 +61,8 @@ describe("cold reads on an overlay #slow", function()
   end
 
   for name, read in pairs {
-    read = function(file, offset) assert(file:read(4096, offset)) end,
-    read_into = function(file, offset) assert(file:read_into(halo.buffer(4096), 4096, offset)) end,
+    read = function(file, offset) assert(file:pread(4096, offset)) end,
+    read_into = function(file, offset) assert(file:pread_into(halo.buffer(4096), 4096, offset)) end,
   } do
     it("are left to those who may wait: " .. name, function()
       if not mount_overlay() then
@@ -93,7 +93,7 @@ describe("cold reads on an overlay #slow", function()
     local file = assert(fs.open(mount .. "/big"))
     for i = 0, 50 do
       local offset = i * 12345
-      assert.equal(plain:read(5000, offset), file:read(5000, offset))
+      assert.equal(plain:pread(5000, offset), file:pread(5000, offset))
     end
     plain:close()
     file:close()

@@ -108,7 +108,7 @@ describe_faults("a failure to write to the disk", function()
   end)
 
   for _, flag in ipairs { "SYNC", "DSYNC" } do
-    for _, call in ipairs { "file:write 'x'", "file:write('x', 0)" } do
+    for _, call in ipairs { "file:write 'x'", "file:pwrite('x', 0)" } do
       it(("sticks where %s failed with O_%s"):format(call, flag), function()
         local rules = {
           { "pwrite", errno = EIO, count = 1, path = "victim" },
@@ -136,7 +136,7 @@ describe_faults("a failure to write to the disk", function()
   it("does not stick after an ordinary write that failed", function()
     expect({ { "pwrite", errno = EIO, count = 1, path = "victim" } }, [[
       local file = assert(fs.open(path, "w"))
-      print(select(3, file:write("x", 0)), file:write("x", 0), file:fsync())
+      print(select(3, file:pwrite("x", 0)), file:pwrite("x", 0), file:fsync())
     ]], "EIO\t1\ttrue\n")
   end)
 end)
@@ -164,7 +164,7 @@ describe("a failure to write to a disk that is slow #slow", function()
   it("sticks where a write failed with O_DSYNC", function()
     local flags = fs.flags
     local file = assert(fs.open(mount.path .. "/file-eio2", flags.RDWR + flags.DSYNC))
-    local codes = { (select(3, file:write("x", 0))) }
+    local codes = { (select(3, file:pwrite("x", 0))) }
     for _ = 1, 2 do
       table.insert(codes, select(3, file:fsync()) or "true")
     end
@@ -227,11 +227,11 @@ describe_faults("calls that are interrupted #slow", function()
     { "open", "open", "assert(fs.open(path, 'w')):close()" },
     { "open", "readfile, copy, readdir", "assert(fs.readfile(path .. '2')) "
       .. "assert(fs.copy(path .. '2', path)) assert(fs.readdir(path .. 's'))" },
-    { "pread", "readfile, pread", "assert(assert(fs.open(path .. '2')):read(10, 0))" },
+    { "pread", "readfile, pread", "assert(assert(fs.open(path .. '2')):pread(10, 0))" },
     { "read", "readfile", "assert(fs.readfile(path .. '2'))" },
     { "pread", "copy", "assert(fs.copy(path .. '2', path))" },
     { "pwrite", "copy", "assert(fs.copy(path .. '2', path))" },
-    { "pwrite", "write", "assert(assert(fs.open(path, 'w')):write('x', 0))" },
+    { "pwrite", "write", "assert(assert(fs.open(path, 'w')):pwrite('x', 0))" },
     { "copy_file_range", "copy of much", "assert(fs.copy(path .. '3', path))" },
     { "getdents64", "readdir", "assert(fs.readdir(path .. 's'))" },
     { "fsync", "fsync", "assert(assert(fs.open(path, 'w')):fsync())" },
@@ -315,7 +315,7 @@ describe_faults("a write that makes no progress", function()
   for name, case in pairs {
     ["a copy"] = { "pwrite", "fs.copy(path .. '2', path)" },
     ["a copy of much"] = { "copy_file_range", "fs.copy(path .. '3', path)", "pwrite" },
-    ["a write"] = { "pwrite", "assert(fs.open(path, 'w')):write('x', 0)" },
+    ["a write"] = { "pwrite", "assert(fs.open(path, 'w')):pwrite('x', 0)" },
     ["a write at the position"] = { "pwrite", "assert(fs.open(path, 'w')):write('x')" },
   } do
     it("is an error and no loop: " .. name, function()
@@ -343,7 +343,7 @@ describe_faults("the ring, which the kernel cannot serve at the moment, #slow", 
     halo.map(names, function(name)
       local file = assert(fs.open(name, "w+"))
       assert(file:write(name) == #name and file:fsync())
-      assert(file:read(100, 0) == name and file:close())
+      assert(file:pread(100, 0) == name and file:close())
     end)
     assert(not halo.timeout(0.05, halo.stdin.read, halo.stdin, 10) or true)
     print(#fs.readdir(path:match "^(.*)/"), halo.stats().in_flight)

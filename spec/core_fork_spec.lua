@@ -110,7 +110,7 @@ for _, engine in ipairs(engines) do
                 writefile = function() return fs.writefile(root .. "/new", "x") end,
                 readdir = function() return fs.readdir(root) end,
                 read = function() return file:read(1) end,
-                pread = function() return file:read(1, 0) end,
+                pread = function() return file:pread(1, 0) end,
                 write = function() return file:write("x") end,
                 fstat = function() return file:stat() end,
                 fsync = function() return file:fsync() end,

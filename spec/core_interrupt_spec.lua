@@ -122,9 +122,9 @@ describe("SIGINT #slow", function()
   for name, call in pairs {
     ["fs.readfile"] = "fs.readfile(path)",
     ["fs.readfile_into"] = "fs.readfile_into(path, buffer)",
-    ["file:read"] = "file:read(2 ^ 31 - 2 ^ 20, 0)",
+    ["file:read"] = "file:pread(2 ^ 31 - 2 ^ 20, 0)",
     ["file:read at its position"] = "file:seek('set', 0) file:read(2 ^ 31 - 2 ^ 20)",
-    ["file:read_into"] = "file:read_into(buffer, 2 ^ 30, 0)",
+    ["file:read_into"] = "file:pread_into(buffer, 2 ^ 30, 0)",
     ["fs.lines"] = "for _ in fs.lines(path) do end",
   } do
     for words, others in pairs {
@@ -145,7 +145,7 @@ describe("SIGINT #slow", function()
           local fs, path = halo.fs, arg[1]
           local file = assert(fs.open(path))
           local buffer = %s and halo.buffer(2 ^ 30)
-          if buffer then file:read_into(buffer, 2 ^ 30, 0) end -- its pages are there then
+          if buffer then file:pread_into(buffer, 2 ^ 30, 0) end -- its pages are there then
           io.write "ready\n" io.stdout:flush()
           %s
           print(pcall(function() while true do %s end end))

@@ -155,7 +155,7 @@ describe("a seek during a read", function()
       end
       assert(file:seek("set", 3))
       assert.equal(has_begun and 2 ^ 23 or 2 ^ 23 - 3, #reader:join())
-      assert.equal(has_begun and "345" or "", file:read(3))
+      assert.equal(has_begun and "345" or nil, (file:read(3)))
     end
     file:close()
   end)

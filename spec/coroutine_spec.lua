@@ -63,14 +63,15 @@ describe("a call in a generator", function()
     local function lines()
       local file = assert(fs.open(path))
       local rest = ""
-      repeat
-        local data = assert(file:read(2))
+      local data = file:read(2)
+      while data do
         rest = rest .. data
         for line in rest:gmatch("([^\n]*)\n") do
           coroutine.yield(line)
         end
         rest = rest:match("[^\n]*$")
-      until data == ""
+        data = file:read(2)
+      end
       file:close()
     end
     local seen = {}

@@ -25,28 +25,36 @@ describe("data of a File", function()
       assert.equal("ab", file:read(2))
       assert.equal("cd", fs.read(file, 2))
       assert.equal("ef", file:read(100))
-      assert.equal("", file:read(100))
+      assert.is_nil(file:read(100))
       file:close()
     end)
 
     it("from an offset, which leaves the position alone", function()
       local file = fs.open(dir:file("file", "abcdef"))
-      assert.equal("def", file:read(3, 3))
+      assert.equal("def", file:pread(3, 3))
       assert.equal("ab", file:read(2))
-      assert.equal("a", file:read(1, 0))
+      assert.equal("a", file:pread(1, 0))
       assert.equal("cd", file:read(2))
       file:close()
     end)
 
-    it("as an empty string at the end, beyond it, and where nothing is asked for", function()
+    it("as nil alone at the end and beyond it, for 0 bytes too", function()
       local file = fs.open(dir:file("file", "abc"))
-      assert.equal("", file:read(1, 3))
-      assert.equal("", file:read(1, 2 ^ 40))
-      assert.equal("", file:read(1, LARGEST))
-      assert.equal("", file:read(0, 0))
+      for _, n in ipairs { 0, 1, 100000 } do
+        for _, offset in ipairs { 3, 2 ^ 40, LARGEST } do
+          assert.equal(1, select("#", file:pread(n, offset)))
+          assert.is_nil(file:pread(n, offset))
+        end
+      end
+      assert.equal("", file:pread(0, 0))
+      assert.equal("", file:read(0))
+      assert.equal("abc", file:read(3))
+      assert.equal(1, select("#", file:read(0)))
+      assert.is_nil(file:read(0))
       file:close()
       local empty = fs.open(dir:file("empty"))
-      assert.equal("", empty:read(100))
+      assert.equal(1, select("#", empty:read(100)))
+      assert.is_nil(empty:read(100))
       empty:close()
     end)
 
@@ -71,7 +79,7 @@ describe("data of a File", function()
       local path = dir:file("file", "abc")
       local file, writer = fs.open(path), fs.open(path, "a")
       assert.equal("abc", file:read(100))
-      assert.equal("", file:read(100))
+      assert.is_nil(file:read(100))
       writer:write("def")
       assert.equal("def", file:read(100))
       file:close()
@@ -92,7 +100,7 @@ describe("data of a File", function()
 
     it("at an offset, which leaves the position alone", function()
       local file = fs.open(dir:file("file", "abcdef"), "r+")
-      assert.equal(2, file:write("--", 4))
+      assert.equal(2, file:pwrite("--", 4))
       assert.equal("abcd--", file:read(100))
       file:close()
     end)
@@ -105,7 +113,7 @@ describe("data of a File", function()
       assert.equal(3, file:write("ghi"))
       local message = "EINVAL: invalid argument: a file opened to append takes no offset, and one "
         .. "opened with DIRECT only aligned ones: " .. path
-      assert.refused(message, file:write("x", 0))
+      assert.refused(message, file:pwrite("x", 0))
       file:close()
       assert.equal("abcdefghi", dir:read("file"))
     end)
@@ -113,10 +121,10 @@ describe("data of a File", function()
     it("with a hole below it, beyond 4 GiB too", function()
       local file = fs.open(dir:path("file"), "w+")
       local far = 5 * 2 ^ 30 + 1
-      assert.equal(3, file:write("far", far))
+      assert.equal(3, file:pwrite("far", far))
       assert.equal(far + 3, file:stat().size)
-      assert.equal("\0\0far", file:read(100, far - 2))
-      assert.equal(0, #file:read(1, far + 3))
+      assert.equal("\0\0far", file:pread(100, far - 2))
+      assert.is_nil(file:pread(1, far + 3))
       assert.is_true(file:stat().blocks * 512 < MIB)
       file:close()
     end)
@@ -173,9 +181,9 @@ describe("data of a File", function()
     it("is written and read as a string", function()
       local file = fs.open(dir:path("file"), "w+")
       assert.equal(#data, file:write(data))
-      assert.is_true(data == file:read(#data, 0))
-      assert.is_true(data == file:read(2 * #data, 0))
-      assert.is_true(data:sub(MIB) == file:read(#data, MIB - 1))
+      assert.is_true(data == file:pread(#data, 0))
+      assert.is_true(data == file:pread(2 * #data, 0))
+      assert.is_true(data:sub(MIB) == file:pread(#data, MIB - 1))
       file:close()
       assert.is_true(data == dir:read("file"))
     end)
@@ -185,7 +193,7 @@ describe("data of a File", function()
       local file = fs.open(dir:path("file"), "w+")
       assert.equal(#data, file:write(buffer))
       local copy = halo.buffer(#data + 100)
-      assert.equal(#data, file:read_into(copy, #data + 100, 0))
+      assert.equal(#data, file:pread_into(copy, #data + 100, 0))
       assert.is_true(data == copy:string(0, #data))
       file:close()
     end)
@@ -200,7 +208,7 @@ describe("data of a File", function()
       assert.equal(2, fs.read_into(file, buffer))
       assert.equal("efcd", buffer:string())
       assert.equal(0, file:read_into(buffer))
-      assert.equal(3, file:read_into(buffer, 3, 1))
+      assert.equal(3, file:pread_into(buffer, 3, 1))
       assert.equal("bcdd", buffer:string())
       file:close()
     end)
@@ -226,13 +234,13 @@ describe("data of a File", function()
         pending("the file system has no O_DIRECT")
       end
       local buffer = halo.buffer(4096)
-      assert.equal(4096, file:read_into(buffer, 4096, 4096))
+      assert.equal(4096, file:pread_into(buffer, 4096, 4096))
       assert.equal(("x"):rep(4096), buffer:string())
-      assert.equal(4096, file:write(buffer:set("y"), 4096))
+      assert.equal(4096, file:pwrite(buffer:set("y"), 4096))
       local message = "EINVAL: invalid argument: a file opened to append takes no offset, and one "
         .. "opened with DIRECT only aligned ones: " .. path
-      if not file:write("odd", 1) then -- tmpfs takes it
-        assert.refused(message, file:write("odd", 1))
+      if not file:pwrite("odd", 1) then -- tmpfs takes it
+        assert.refused(message, file:pwrite("odd", 1))
       end
       file:close()
       assert.equal("y", dir:read("file"):sub(4097, 4097))
@@ -308,7 +316,7 @@ describe("data of a File", function()
           repeat
             local piece = file:read(i * 997)
             table.insert(pieces, piece)
-          until piece == "" or #pieces > 100
+          until not piece or #pieces > 100
           file:close()
           return table.concat(pieces)
         end)
@@ -321,12 +329,12 @@ describe("data of a File", function()
     it("at offsets, all at once", function()
       local file, tasks = fs.open(dir:path("file"), "w+"), {}
       for i = 1000, 1, -1 do
-        table.insert(tasks, halo.spawn(file.write, file, ("%08x"):format(i), (i - 1) * 8))
+        table.insert(tasks, halo.spawn(file.pwrite, file, ("%08x"):format(i), (i - 1) * 8))
       end
       for _, task in ipairs(tasks) do
         assert.equal(8, task:join())
       end
-      assert.is_true(pattern(8000) == file:read(8000, 0))
+      assert.is_true(pattern(8000) == file:pread(8000, 0))
       file:close()
     end)
 
@@ -378,20 +386,23 @@ describe("data of a File", function()
       for _, case in ipairs(numbers) do
         local bad, said = unpack(case)
         local expected = "bad argument #%d to '%s' (%s)"
-        assert.misuse(expected:format(2, "read", said), function() fs.read(file, bad) end)
-        assert.misuse(expected:format(3, "read", said), function() fs.read(file, 1, bad) end)
-        assert.misuse(expected:format(3, "write", said), function() fs.write(file, "x", bad) end)
-        assert.misuse(expected:format(4, "read_into", said),
-          function() fs.read_into(file, halo.buffer(1), 1, bad) end)
+        local got = type(bad) == "string" and "'0'" or type(bad)
+        local amount = type(bad) == "number" and said or ('a number of bytes or "a" expected, got '
+          .. "%s: file:lines() gives the lines"):format(got)
+        assert.misuse(expected:format(2, "read", amount), function() fs.read(file, bad) end)
+        assert.misuse(expected:format(2, "pread", said), function() fs.pread(file, bad, 0) end)
+        assert.misuse(expected:format(3, "pread", said), function() fs.pread(file, 1, bad) end)
+        assert.misuse(expected:format(3, "pwrite", said), function() fs.pwrite(file, "x", bad) end)
+        assert.misuse(expected:format(4, "pread_into", said),
+          function() fs.pread_into(file, halo.buffer(1), 1, bad) end)
       end
-      assert.misuse("bad argument #2 to 'read' (number expected, got nil)",
-        function() file:read() end)
     end)
 
     it("something else than a File", function()
       local names = { "read", "read_into", "write", "fsync", "fdatasync", "fstat", "close" }
       for _, name in ipairs(names) do
-        local expected = ("bad argument #1 to '%s' (File expected, got %%s)"):format(name)
+        local expected = ("bad argument #1 to '%s' (File expected, got %%s: file:%s(...) "
+          .. "passes it)"):format(name, name)
         assert.misuse(expected:format("nil"), function() fs[name](nil, "x") end)
         assert.misuse(expected:format("string"), function() fs[name]("/etc", "x") end)
         assert.misuse(expected:format("userdata"), function() fs[name](halo.buffer(1), "x") end)
@@ -400,12 +411,18 @@ describe("data of a File", function()
     end)
 
     it("something else than data", function()
-      local expected = "bad argument #2 to 'write' (string, buffer or an array of them expected, "
+      local expected = "bad argument #2 to 'write' (string, number, buffer or an array of them "
+        .. "expected, "
       assert.misuse(expected .. "got nil)", function() fs.write(file, nil) end)
-      assert.misuse(expected .. "got number)", function() fs.write(file, 12) end)
+      assert.misuse(expected .. "got boolean)", function() fs.write(file, true) end)
+      assert.misuse(expected .. "got cdata)", function() fs.write(file, 5LL) end)
       assert.misuse(expected .. "got userdata)", function() fs.write(file, file) end)
-      assert.misuse("bad argument #2 to 'write' (element 2 is no string and no buffer)",
-        function() fs.write(file, { "a", 12, "b" }) end)
+      assert.misuse((expected:gsub("#2", "#3")) .. "got nil)",
+        function() fs.write(file, "x", nil, "y") end)
+      assert.misuse("bad argument #2 to 'write' (element 2 is no string, number or buffer)",
+        function() fs.write(file, { "a", false, "b" }) end)
+      assert.misuse("bad argument #3 to 'write' (element 1 is no string, number or buffer)",
+        function() fs.write(file, "x", { { "a" } }) end)
       assert.misuse("bad argument #2 to 'read_into' (buffer expected, got string)",
         function() fs.read_into(file, "x") end)
     end)

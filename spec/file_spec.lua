@@ -37,9 +37,9 @@ describe("a File", function()
           assert.refused("EBADF: the file is not open for writing: " .. path, file:write("new"))
         end
         if expected.reads then
-          assert.equal(expected.reads, file:read(100, mode ~= "a+" and 0 or nil))
+          assert.equal(expected.reads, mode == "a+" and file:read(100) or file:pread(100, 0))
         else
-          assert.refused("EBADF: the file is not open for reading: " .. path, file:read(100, 0))
+          assert.refused("EBADF: the file is not open for reading: " .. path, file:pread(100, 0))
         end
         file:close()
         assert.equal(expected.written or "older!", dir:read("file"))
@@ -75,7 +75,7 @@ describe("a File", function()
       local path = dir:path("file")
       local file = fs.open(path, flags.RDWR + flags.CREAT)
       file:write("abc")
-      assert.equal("bc", file:read(100, 1))
+      assert.equal("bc", file:pread(100, 1))
       file:close()
       dir:symlink("link", "file")
       assert.refused("ENOTDIR: not a directory: " .. path, fs.open(path, flags.DIRECTORY))
@@ -169,7 +169,7 @@ describe("a File", function()
       assert.is_true(file:close())
       local expected = "EBADF: the file is closed: " .. path
       assert.refused(expected, file:read(1))
-      assert.refused(expected, file:read(1, 0))
+      assert.refused(expected, file:pread(1, 0))
       assert.refused(expected, file:read_into(halo.buffer(1)))
       assert.refused(expected, file:write("x"))
       assert.refused(expected, file:fstat())
@@ -193,8 +193,8 @@ describe("a File", function()
       local others = {}
       for i = 1, 100 do
         others[i] = fs.open(dir:file(i, "other"), "r+")
-        assert.refused("EBADF: the file is closed: " .. path, stale:read(5, 0))
-        assert.refused("EBADF: the file is closed: " .. path, stale:write("wrong", 0))
+        assert.refused("EBADF: the file is closed: " .. path, stale:pread(5, 0))
+        assert.refused("EBADF: the file is closed: " .. path, stale:pwrite("wrong", 0))
         assert.refused("EBADF: the file is closed: " .. path, stale:close())
       end
       for i, other in ipairs(others) do
@@ -222,7 +222,7 @@ describe("a File", function()
       for _ = 1, 5 do
         local file, readers = fs.open(path), {}
         for i = 1, 10 do
-          readers[i] = halo.spawn(file.read, file, 2 ^ 20, 0)
+          readers[i] = halo.spawn(file.pread, file, 2 ^ 20, 0)
         end
         halo.yield()
         assert.is_true(file:close())

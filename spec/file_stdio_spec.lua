@@ -29,7 +29,7 @@ describe("standard files", function()
   end)
 
   it("are read and written", function()
-    local code = "halo.stdout:write(halo.stdin:read(100):upper()) halo.stderr:write 'done'"
+    local code = "halo.stdout:write((halo.stdin:read(100) or ''):upper()) halo.stderr:write 'done'"
     assert.same({ "HELLO", "done", 0 }, run("printf hello | %s", code))
     assert.same({ "", "done", 0 }, run("%s", code))
     dir:file("input", "from a file")

@@ -22,7 +22,7 @@ describe("a file of more than 4 GiB #slow", function()
     file = assert(fs.open(path, "w+"))
     assert(file:truncate(SIZE))
     for _, offset in ipairs(marks) do
-      assert(file:write(MARK, offset))
+      assert(file:pwrite(MARK, offset))
     end
   end)
 
@@ -62,13 +62,13 @@ describe("a file of more than 4 GiB #slow", function()
   it("is read and written at any offset", function()
     for _, offset in ipairs(marks) do
       assert.equal(MARK, plain_read(path, offset, #MARK))
-      assert.equal(MARK, file:read(#MARK, offset))
+      assert.equal(MARK, file:pread(#MARK, offset))
       if offset > 0 then
-        assert.equal("\0" .. MARK:sub(1, 4), file:read(5, offset - 1))
+        assert.equal("\0" .. MARK:sub(1, 4), file:pread(5, offset - 1))
       end
     end
-    assert.equal("9", file:read(100, SIZE - 1))
-    assert.equal("", file:read(100, SIZE))
+    assert.equal("9", file:pread(100, SIZE - 1))
+    assert.is_nil(file:pread(100, SIZE))
   end)
 
   it("is read and written at its own position", function()
@@ -86,7 +86,7 @@ describe("a file of more than 4 GiB #slow", function()
   it("is read into a buffer across a border", function()
     local buffer = halo.buffer(2 * MIB)
     for _, border in ipairs { 2 * GIB, 4 * GIB } do
-      local count = file:read_into(buffer, nil, border - MIB)
+      local count = file:pread_into(buffer, nil, border - MIB)
       assert.equal(math.min(2 * MIB, SIZE - border + MIB), count)
       assert.equal("\0" .. MARK .. "\0", buffer:string(MIB - 6, 12))
     end
@@ -129,7 +129,7 @@ describe("a file of more than 4 GiB #slow", function()
       local data, total = map_of(copy), 0
       for _, extent in ipairs(data) do
         total = total + extent[2] - extent[1]
-        local original = file:read(extent[2] - extent[1], extent[1])
+        local original = file:pread(extent[2] - extent[1], extent[1])
         assert.is_true(original == plain_read(copy, extent[1], extent[2] - extent[1]))
       end
       assert.is_true(total >= #marks * #MARK and total < MIB)
@@ -139,7 +139,7 @@ describe("a file of more than 4 GiB #slow", function()
 
   it("has lines beyond the borders", function()
     for _, border in ipairs { 2 * GIB, 4 * GIB } do
-      file:write("\nfirst\nsecond, across the border\n\nlast\n", border - 10)
+      file:pwrite("\nfirst\nsecond, across the border\n\nlast\n", border - 10)
     end
     for _, border in ipairs { 2 * GIB, 4 * GIB } do
       local next_line = fs.lines(path, false, border - 9)
@@ -156,9 +156,9 @@ describe("a file of more than 4 GiB #slow", function()
   it("has lines from one end to the other", function()
     local every = 128 * MIB
     for offset = every, SIZE, every do
-      file:write("\n", offset - 1)
+      file:pwrite("\n", offset - 1)
     end
-    file:write(" a carriage return\r", 3 * GIB - 19 - 1)
+    file:pwrite(" a carriage return\r", 3 * GIB - 19 - 1)
     local count, total = 0, 0
     for line in fs.lines(path) do
       count = count + 1
@@ -174,17 +174,17 @@ describe("a file of more than 4 GiB #slow", function()
 
   it("is cut and made longer, with holes punched", function()
     file:truncate(4 * GIB + 1)
-    assert.equal("4\0", file:read(1, 4 * GIB - 1) .. "\0")
-    assert.equal("5", file:read(100, 4 * GIB))
+    assert.equal("4\0", file:pread(1, 4 * GIB - 1) .. "\0")
+    assert.equal("5", file:pread(100, 4 * GIB))
     assert(fs.truncate(path, 6 * GIB))
     assert.equal(6 * GIB, file:stat("size"))
-    assert.equal(("\0"):rep(10), file:read(10, 4 * GIB + 1))
+    assert.equal(("\0"):rep(10), file:pread(10, 4 * GIB + 1))
     local punched, _, code = file:fallocate(4 * GIB - 8192, 16384, { punch_hole = true })
     if not punched then
       assert.equal("EOPNOTSUPP", code)
       return
     end
-    assert.equal(("\0"):rep(10), file:read(10, 4 * GIB - 5))
-    assert.equal(MARK, file:read(10, 3 * GIB))
+    assert.equal(("\0"):rep(10), file:pread(10, 4 * GIB - 5))
+    assert.equal(MARK, file:pread(10, 3 * GIB))
   end)
 end)

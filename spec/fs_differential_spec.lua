@@ -187,9 +187,27 @@ local function write_with(write)
   end
 end
 
-ours.read = on_file("read", read_with(function(...) return result(fs.read(...)) end))
+---As read(2) and pread(2), which give nothing at the end.
+local function our_read(file, count, offset)
+  local data, code
+  if offset then
+    data, code = result(fs.pread(file, count, offset))
+  else
+    data, code = result(fs.read(file, count))
+  end
+  return data or not code and "" or nil, code
+end
+
+local function our_write(file, data, offset)
+  if offset then
+    return result(fs.pwrite(file, data, offset))
+  end
+  return result(fs.write(file, data))
+end
+
+ours.read = on_file("read", read_with(our_read))
 theirs.read = on_file("read", read_with(plain.read))
-ours.write = on_file("write", write_with(function(...) return result(fs.write(...)) end))
+ours.write = on_file("write", write_with(our_write))
 theirs.write = on_file("write", write_with(plain.write))
 
 -- What is done ------------------------------------------------------------------------------------

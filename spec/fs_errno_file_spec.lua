@@ -111,20 +111,20 @@ describe("a call on a File", function()
     -- Open for the other direction.
     { "File:read", "EBADF", "file", function() return writing:read(1) end },
     { "File:read(0)", "EBADF", "file", function() return writing:read(0) end },
-    { "File:read(offset)", "EBADF", "file", function() return writing:read(1, 0) end },
+    { "File:pread", "EBADF", "file", function() return writing:pread(1, 0) end },
     { "File:read_into", "EBADF", "file", function() return writing:read_into(buffer) end },
     { "File:readv", "EBADF", "file", function() return writing:readv { buffer } end },
     { "File:lines", "EBADF", "file", function() return writing:lines()() end, raises = true },
     { "File:write", "EBADF", "file", function() return reading:write "x" end },
     { "File:write(nothing)", "EBADF", "file", function() return reading:write "" end },
-    { "File:write(offset)", "EBADF", "file", function() return reading:write("x", 0) end },
-    { "File:writev", "EBADF", "file", function() return reading:writev { "x", buffer } end },
+    { "File:pwrite", "EBADF", "file", function() return reading:pwrite("x", 0) end },
+    { "File:write(array)", "EBADF", "file", function() return reading:write { "x", buffer } end },
     { "File:truncate", "EINVAL", "file", function() return reading:truncate(0) end },
     { "File:fallocate", "EBADF", "file", function() return reading:fallocate(0, 1) end },
 
     -- Offsets.
-    { "File:write(offset) to append", "EINVAL", "file",
-      function() return appending:write("x", 0) end },
+    { "File:pwrite to append", "EINVAL", "file",
+      function() return appending:pwrite("x", 0) end },
     { "File:fallocate(nothing)", "EINVAL", "file", function() return writing:fallocate(0, 0) end },
     { "File:seek(data) at the end", "ENXIO", "file",
       function() return reading:seek("data", 7) end },
@@ -132,7 +132,7 @@ describe("a call on a File", function()
 
     -- A directory.
     { "File:read", "EISDIR", "dir", function() return dir:read(1) end },
-    { "File:read_into", "EISDIR", "dir", function() return dir:read_into(buffer, 1, 0) end },
+    { "File:read_into", "EISDIR", "dir", function() return dir:pread_into(buffer, 1, 0) end },
     { "File:readv", "EISDIR", "dir", function() return dir:readv { buffer } end },
     { "File:lines", "EISDIR", "dir", function() return dir:lines()() end, raises = true },
     { "File:write", "EBADF", "dir", function() return dir:write "x" end },
@@ -140,14 +140,13 @@ describe("a call on a File", function()
     { "File:fallocate", "EBADF", "dir", function() return dir:fallocate(0, 1) end },
 
     -- A FIFO has no place to be at, and nothing to keep.
-    { "File:read(offset)", "ESPIPE", "fifo", function() return fifo:read(1, 0) end },
-    { "File:read_into(offset)", "ESPIPE", "fifo",
-      function() return fifo:read_into(buffer, 1, 0) end },
-    { "File:readv(offset)", "ESPIPE", "fifo", function() return fifo:readv({ buffer }, 0) end },
+    { "File:pread", "ESPIPE", "fifo", function() return fifo:pread(1, 0) end },
+    { "File:pread_into", "ESPIPE", "fifo",
+      function() return fifo:pread_into(buffer, 1, 0) end },
     { "File:lines(offset)", "ESPIPE", "fifo",
       function() return fifo:lines(false, 0)() end, raises = true },
-    { "File:write(offset)", "ESPIPE", "fifo", function() return fifo:write("x", 0) end },
-    { "File:writev(offset)", "ESPIPE", "fifo", function() return fifo:writev({ "x" }, 0) end },
+    { "File:pwrite", "ESPIPE", "fifo", function() return fifo:pwrite("x", 0) end },
+    { "File:pwrite", "ESPIPE", "fifo", function() return fifo:pwrite({ "x" }, 0) end },
     { "File:seek(set)", "ESPIPE", "fifo", function() return fifo:seek("set", 0) end },
     { "File:seek(cur)", "ESPIPE", "fifo", function() return fifo:seek("cur", 0) end },
     { "File:seek(end)", "ESPIPE", "fifo", function() return fifo:seek("end", 0) end },
@@ -171,12 +170,12 @@ describe("a call on a File", function()
     { "File:fsync", "EINVAL", "null", function() return null:fsync() end },
     { "File:sync_file_range", "ESPIPE", "null", function() return null:sync_file_range() end },
     { "File:write", "ENOSPC", "dev_full", function() return full:write "x" end },
-    { "File:writev", "ENOSPC", "dev_full", function() return full:writev { "x", "y" } end },
+    { "File:write(array)", "ENOSPC", "dev_full", function() return full:write { "x", "y" } end },
     { "fs.writefile", "ENOSPC", "dev_full", function() return fs.writefile("/dev/full", "x") end },
     { "fs.copy", "ENOSPC", "file -> dev_full", function() return fs.copy(t.file, "/dev/full") end },
     { "File:read of no memory", "EIO", "mem", function()
       local mem = assert(fs.open(t.mem))
-      local data, message, code = mem:read(1, 0)
+      local data, message, code = mem:pread(1, 0)
       mem:close()
       return data, message, code
     end },
@@ -203,7 +202,7 @@ describe("a call on a File", function()
       assert.equal("EINVAL", code)
       pending "the file system has no O_DIRECT"
     end
-    local result = { file:read(1, 1) }
+    local result = { file:pread(1, 1) }
     file:close()
     if result[1] then
       pending "the file system takes any alignment"
@@ -212,10 +211,10 @@ describe("a call on a File", function()
   end)
 
   it("File:lock answers EAGAIN, and ETIMEDOUT after a while, for a lock of another", function()
-    assert.is_true(reading:lock())
-    refusals.assert_refused("EAGAIN", t.file, false, writing:lock(false, 0))
-    refusals.assert_refused("EAGAIN", t.file, false, writing:lock(true, 0))
-    assert.equal("ETIMEDOUT", (select(3, writing:lock(true, 0.001))))
+    assert.is_true(reading:lock("exclusive"))
+    refusals.assert_refused("EAGAIN", t.file, false, writing:lock("exclusive", 0))
+    refusals.assert_refused("EAGAIN", t.file, false, writing:lock("shared", 0))
+    assert.equal("ETIMEDOUT", (select(3, writing:lock("shared", 0.001))))
     assert.is_true(reading:unlock())
   end)
 
@@ -241,7 +240,7 @@ describe("the end of the largest file that halo knows", function()
   local rows = {
     { "fs.truncate", "EFBIG", "file", function() return fs.truncate(t.file, MAX) end },
     { "File:truncate", "EFBIG", "file", function() return file:truncate(MAX) end },
-    { "File:write", "EFBIG", "file", function() return file:write("x", MAX) end },
+    { "File:write", "EFBIG", "file", function() return file:pwrite("x", MAX) end },
     { "File:fallocate", "EFBIG", "file", function() return file:fallocate(MAX, 1) end,
       either = "ENOSPC" },
   }
@@ -293,7 +292,7 @@ describe("a refused call on a File", function()
   it("answers ESPIPE on each engine where pwrite(2) does", function()
     local file = assert(fs.open "/proc/self/status")
     finally(function() file:close() end)
-    refusals.assert_refused("ESPIPE", "/proc/self/status", false, file:write("x", 0))
+    refusals.assert_refused("ESPIPE", "/proc/self/status", false, file:pwrite("x", 0))
   end)
 end)
 

@@ -66,10 +66,10 @@ describe("a file system without room for more bytes", function()
 
   refusals.expand(t, {
     { "File:write", "ENOSPC", "vacant", with_file(function(file) return file:write(data) end) },
-    { "File:write(offset)", "ENOSPC", "vacant",
-      with_file(function(file) return file:write(data, 5) end) },
-    { "File:writev", "ENOSPC", "vacant",
-      with_file(function(file) return file:writev { data } end) },
+    { "File:pwrite", "ENOSPC", "vacant",
+      with_file(function(file) return file:pwrite(data, 5) end) },
+    { "File:write(array)", "ENOSPC", "vacant",
+      with_file(function(file) return file:write { data } end) },
     { "File:fallocate", "ENOSPC", "vacant",
       with_file(function(file) return file:fallocate(0, 70000) end) },
     { "fs.writefile", "ENOSPC", "new", function() return fs.writefile(t.new, data) end },

@@ -22,14 +22,14 @@ describe("a compiled loop of calls", function()
     local buffer = halo.buffer(16)
     for i = 1, ROUNDS do
       assert(file:read(8) == content[i])
-      assert(file:read(8, 8 * (i - 1)) == content[i])
-      assert(file:read_into(buffer, 8, 8 * (i - 1)) == 8 and buffer:string(0, 8) == content[i])
+      assert(file:pread(8, 8 * (i - 1)) == content[i])
+      assert(file:pread_into(buffer, 8, 8 * (i - 1)) == 8 and buffer:string(0, 8) == content[i])
     end
     for _ = 1, ROUNDS do
-      assert(file:read(8) == "" and file:read(8, 2 ^ 40) == "" and file:read(0) == "")
+      assert(file:read(8) == nil and file:pread(8, 2 ^ 40) == nil and file:read(0) == nil)
     end
     assert.equal(8 * ROUNDS, file:tell())
-    assert.equal("00\n", file:read(8, 8 * ROUNDS - 3))
+    assert.equal("00\n", file:pread(8, 8 * ROUNDS - 3))
     file:close()
   end)
 
@@ -38,7 +38,7 @@ describe("a compiled loop of calls", function()
     local file, log = assert(fs.open(path, "r+")), assert(fs.open(log_path, "a"))
     for i = 1, ROUNDS do
       assert(file:write "ab" == 2)
-      assert(file:write("c", 2 * i - 1) == 1)
+      assert(file:pwrite("c", 2 * i - 1) == 1)
       assert(log:write(tostring(i % 10)) == 1)
     end
     file:close()
@@ -71,9 +71,9 @@ describe("a compiled loop of calls", function()
     for _ = 1, ROUNDS do
       local ok, _, code = fs.stat(missing)
       assert(ok == nil and code == "ENOENT" and select(3, fs.readfile(missing)) == "ENOENT")
-      assert(select(3, file:write("x", 0)) == "EBADF")
+      assert(select(3, file:pwrite("x", 0)) == "EBADF")
       assert(misuse(fs.read, file, -1):find "bad argument #2 to 'read'")
-      assert(misuse(fs.read, file, 1, 2 ^ 53 + 2):find "bad argument #3 to 'read'")
+      assert(misuse(fs.pread, file, 1, 2 ^ 53 + 2):find "bad argument #3 to 'pread'")
       assert(misuse(fs.read, io.stdout, 1):find "bad argument #1 to 'read'")
       assert(misuse(fs.stat, path .. "\0x"):find "NUL")
       local forged = setmetatable({}, { __metatable = "File" })
@@ -81,7 +81,7 @@ describe("a compiled loop of calls", function()
     end
     file:close()
     for _ = 1, ROUNDS do
-      assert(select(3, file:read(1, 0)) == "EBADF" and select(3, file:stat()) == "EBADF")
+      assert(select(3, file:pread(1, 0)) == "EBADF" and select(3, file:stat()) == "EBADF")
     end
   end)
 
@@ -174,7 +174,7 @@ describe("a task in a compiled loop of calls", function()
       end
     end)
     for _ = 1, 20000 do
-      file:read(1, 0)
+      file:pread(1, 0)
     end
     ended = true
     other:join()
@@ -189,7 +189,7 @@ describe("a task in a compiled loop of calls", function()
       for _ = 1, 16 do
         scope:spawn(function()
           for _ = 1, 1000 do
-            file:read(4096, 0)
+            file:pread(4096, 0)
           end
         end)
       end

@@ -188,7 +188,7 @@ end)
 
 -- ---- numbers ------------------------------------------------------------------------------------
 
-local MODE_MAX, ID_MAX, OFFSET_MAX, DEVICE_MAX = 4095, 2 ^ 32 - 2, 2 ^ 53, 2 ^ 32 - 1
+local ID_MAX, OFFSET_MAX, DEVICE_MAX = 2 ^ 32 - 2, 2 ^ 53, 2 ^ 32 - 1
 
 ---Numbers that are no whole ones from 0 to a most, and what only looks like a number.
 local function bad_numbers(most)
@@ -198,6 +198,8 @@ end
 
 ---Where fractions, or what is below 0, have a meaning.
 local bad_times = { 1 / 0, -1 / 0, 0 / 0, 2 ^ 54, "12", "", {}, { "1" }, { 0 / 0 }, true, print }
+local bad_perms = { -1, -0.5, 1.5, 12288, 2 ^ 63, 1 / 0, -1 / 0, 0 / 0, 644, 755, "8", "10000", "x",
+  "", "u=q", true, print }
 local bad_seconds = { -1, -1 / 0, 0 / 0, "12", {}, true }
 
 describe("a number that is none of a call's", function()
@@ -216,18 +218,20 @@ describe("a number that is none of a call's", function()
   -- The call, the argument's place, the most it may be or the values that it may not, and the call.
   local rows = {
     { "open", 2, 2 ^ 31 - 1, function(n) fs.open(t.file, n) end },
-    { "open", 3, MODE_MAX, function(n) fs.open(t.free, "w", n) end },
-    { "chmod", 2, MODE_MAX, function(n) fs.chmod(t.file, n) end },
-    { "fchmod", 2, MODE_MAX, function(n) fs.fchmod(file, n) end },
-    { "mkdir", 2, MODE_MAX, function(n) fs.mkdir(t.free, { perm = n }) end },
-    { "mkdir(parents)", 2, MODE_MAX,
+    { "open", 3, bad_perms, function(n) fs.open(t.free, "w", n) end },
+    { "chmod", 2, bad_perms, function(n) fs.chmod(t.file, n) end },
+    { "chmod", 2, { NONE, {}, 8 * 2 ^ 12 - 1 }, function(n) fs.chmod(t.file, n) end },
+    { "fchmod", 2, { NONE, {}, 8 * 2 ^ 12 - 1 }, function(n) fs.fchmod(file, n) end },
+    { "fchmod", 2, bad_perms, function(n) fs.fchmod(file, n) end },
+    { "mkdir", 2, bad_perms, function(n) fs.mkdir(t.free, { perm = n }) end },
+    { "mkdir(parents)", 2, bad_perms,
       function(n) fs.mkdir(t.free, { parents = true, perm = n }) end },
-    { "mkfifo", 2, MODE_MAX, function(n) fs.mkfifo(t.free, n) end },
-    { "mknod(perm)", 3, MODE_MAX, function(n) fs.mknod(t.free, "file", n) end },
+    { "mkfifo", 2, bad_perms, function(n) fs.mkfifo(t.free, n) end },
+    { "mknod(perm)", 3, bad_perms, function(n) fs.mknod(t.free, "file", n) end },
     { "mknod(major)", 4, DEVICE_MAX, function(n) fs.mknod(t.free, "char", nil, n) end },
     { "mknod(minor)", 5, DEVICE_MAX, function(n) fs.mknod(t.free, "char", nil, 1, n) end },
-    { "umask", 1, MODE_MAX, function(n) fs.umask(n) end },
-    { "writefile(perm)", 3, MODE_MAX, function(n) fs.writefile(t.free, "x", { perm = n }) end },
+    { "umask", 1, bad_perms, function(n) fs.umask(n) end },
+    { "writefile(perm)", 3, bad_perms, function(n) fs.writefile(t.free, "x", { perm = n }) end },
     { "chown(uid)", 2, ID_MAX, function(n) fs.chown(t.file, n) end },
     { "chown(gid)", 3, ID_MAX, function(n) fs.chown(t.file, nil, n) end },
     { "lchown(uid)", 2, ID_MAX, function(n) fs.lchown(t.file, n) end },
@@ -237,10 +241,13 @@ describe("a number that is none of a call's", function()
     { "truncate", 2, OFFSET_MAX, function(n) fs.truncate(t.file, n) end },
     { "ftruncate", 2, OFFSET_MAX, function(n) fs.ftruncate(file, n) end },
     { "read(n)", 2, OFFSET_MAX, function(n) fs.read(file, n) end },
-    { "read(offset)", 3, OFFSET_MAX, function(n) fs.read(file, 1, n) end },
+    { "read(n)", 1, OFFSET_MAX, function(n) file:read(n) end },
+    { "pread(n)", 2, OFFSET_MAX, function(n) fs.pread(file, n, 0) end },
+    { "pread(offset)", 3, OFFSET_MAX, function(n) fs.pread(file, 1, n) end },
     { "read_into(n)", 3, 8, function(n) fs.read_into(file, buffer, n) end },
-    { "read_into(offset)", 4, OFFSET_MAX, function(n) fs.read_into(file, buffer, 1, n) end },
-    { "write", 3, OFFSET_MAX, function(n) fs.write(file, "x", n) end },
+    { "pread_into(n)", 3, 8, function(n) fs.pread_into(file, buffer, n, 0) end },
+    { "pread_into(offset)", 4, OFFSET_MAX, function(n) fs.pread_into(file, buffer, 1, n) end },
+    { "pwrite", 3, OFFSET_MAX, function(n) fs.pwrite(file, "x", n) end },
     { "fadvise(offset)", 3, OFFSET_MAX, function(n) fs.fadvise(file, "normal", n) end },
     { "fadvise(length)", 4, OFFSET_MAX, function(n) fs.fadvise(file, "normal", 0, n) end },
     { "seek(data)", 3, OFFSET_MAX, function(n) fs.seek(file, "data", n) end },
@@ -256,19 +263,18 @@ describe("a number that is none of a call's", function()
     { "walk(depth)", 2, { 0, -1, 0 / 0, "12", {}, true },
       function(n) fs.walk(t.root, { depth = n }) end },
     { "poll", 2, bad_seconds, function(n) fs.poll(t.root, n) end },
-    { "open", 3, MODE_MAX, function(n) t.at:open("free", "w", n) end },
-    { "create", 2, MODE_MAX, function(n) t.at:create("free", n) end },
-    { "chmod", 2, MODE_MAX, function(n) t.at:chmod("file", n) end },
+    { "open", 3, bad_perms, function(n) t.at:open("free", "w", n) end },
+    { "create", 2, bad_perms, function(n) t.at:create("free", n) end },
+    { "chmod", 2, bad_perms, function(n) t.at:chmod("file", n) end },
     { "chown(uid)", 2, ID_MAX, function(n) t.at:chown("file", n) end },
     { "chown(gid)", 3, ID_MAX, function(n) t.at:chown("file", nil, n) end },
     { "lchown(uid)", 2, ID_MAX, function(n) t.at:lchown("file", n) end },
     { "lchown(gid)", 3, ID_MAX, function(n) t.at:lchown("file", nil, n) end },
-    { "mkdir", 2, MODE_MAX, function(n) t.at:mkdir("free", n) end },
-    { "mkfifo", 2, MODE_MAX, function(n) t.at:mkfifo("free", n) end },
+    { "mkdir", 2, bad_perms, function(n) t.at:mkdir("free", n) end },
+    { "mkfifo", 2, bad_perms, function(n) t.at:mkfifo("free", n) end },
     { "utime(atime)", 2, bad_times, function(n) t.at:utime("file", n) end },
 
-    { "create", 2, MODE_MAX, function(n) fs.create(t.free, n) end },
-    { "readv(offset)", 3, OFFSET_MAX, function(n) fs.readv(file, { buffer }, n) end },
+    { "create", 2, bad_perms, function(n) fs.create(t.free, n) end },
     { "fallocate(offset)", 2, OFFSET_MAX, function(n) fs.fallocate(file, n, 1) end },
     { "fallocate(length)", 3, OFFSET_MAX, function(n) fs.fallocate(file, 0, n) end },
     { "sync_file_range(offset)", 2, OFFSET_MAX, function(n) fs.sync_file_range(file, n) end },
@@ -278,7 +284,7 @@ describe("a number that is none of a call's", function()
       function(n) fs.seek(file, "cur", n) end },
     { "seek(end)", 3, { 1.5, 0 / 0, 1 / 0, "12", "x", {}, true, false },
       function(n) fs.seek(file, "end", n) end },
-    { "lock(timeout)", 3, bad_seconds, function(n) fs.lock(file, false, n) end },
+    { "lock(timeout)", 3, bad_seconds, function(n) fs.lock(file, "shared", n) end },
     { "utime(nanoseconds)", 2, { { 1, -1 }, { 1, 1e9 }, { 1, 1.5 } },
       function(n) fs.utime(t.file, n) end },
     { "futime(nanoseconds)", 3, { { 1, -1 }, { 1, 1e9 }, { 1, 1.5 } },
@@ -298,11 +304,8 @@ describe("a number that is none of a call's", function()
   end
 
   for _, row in ipairs {
-    { "chmod", function() fs.chmod(t.file) end },
     { "truncate", function() fs.truncate(t.file) end },
     { "ftruncate", function() fs.ftruncate(file) end },
-    { "fchmod", function() fs.fchmod(file) end },
-    { "read", function() fs.read(file) end },
   } do
     it(("may not be left out of %s"):format(row[1]), function()
       assert_misuse(("bad argument #2 to '%s' (number expected, got n"):format(row[1]), row[2])
@@ -323,7 +326,7 @@ describe("an argument of the wrong kind", function()
   local no_options = { 12, "x", true, print, io.stdout, { nope = true }, { "order" } }
   local no_string = { true, {}, print, io.stdout }
   local no_word = { "nope", "", 12, true, {}, print }
-  local no_data = { NONE, 12, true, print, io.stdout, { 12 }, { "x", {} }, { { "x" } } }
+  local no_data = { NONE, true, print, io.stdout, { true }, { "x", {} }, { { "x" } } }
 
   setup(function()
     file = assert(fs.open(t.file, "r+"))
@@ -360,14 +363,29 @@ describe("an argument of the wrong kind", function()
     { "fadvise", 2, no_word, function(word) fs.fadvise(file, word) end },
     { "seek", 2, no_word, function(word) fs.seek(file, word) end },
     { "stat", 2, no_word, function(field) fs.stat(t.file, field) end },
-    { "stat", 2, no_word, function(field) file:stat(field) end },
+    { "stat", 1, no_word, function(field) file:stat(field) end },
     { "getxattr", 2, { NONE, "a\0b", 12, true, {} }, function(name) fs.getxattr(t.file, name) end },
     { "setxattr", 2, { NONE, "a\0b", 12, true }, function(n) fs.setxattr(t.file, n, "x") end },
     { "removexattr", 2, { NONE, "a\0b", 12, {} }, function(n) fs.removexattr(t.file, n) end },
     { "setxattr", 3, no_string, function(value) fs.setxattr(t.file, "user.x", value) end },
-    { "setxattr", 3, { NONE, 12 }, function(value) file:setxattr("user.x", value) end },
+    { "setxattr", 2, { NONE, 12 }, function(value) file:setxattr("user.x", value) end },
     { "write", 2, no_data, function(data) fs.write(file, data) end },
-    { "write", 2, no_data, function(data) fs.writev(file, data) end },
+    { "write", 3, no_data, function(data) fs.write(file, "x", data) end },
+    { "write", 1, no_data, function(data) file:write(data) end },
+    { "pwrite", 2, no_data, function(data) fs.pwrite(file, data, 0) end },
+    { "lock", 2, { NONE, true, false, "ex", "EXCLUSIVE", "x", "", 1, 0, {} },
+      function(mode) fs.lock(file, mode) end },
+    { "lock", 1, { NONE, true, "ex", 5 }, function(mode) file:lock(mode) end },
+    { "lock", 1, { NONE, true, "ex", 5 }, function(mode) file:lock(mode, 0) end },
+    { "read", 1, { NONE, "l", "n", "L", "*l", "*n", "*a", "A", {}, true },
+      function(n) file:read(n) end },
+    { "read", 2, { NONE, 0, 1, "x" }, function(offset) file:read(1, offset) end },
+    { "read", 2, { NONE, 0, 1, "x" }, function(offset) file:read("a", offset) end },
+    { "read_into", 3, { NONE, 0, 1 }, function(offset) file:read_into(buffer, 1, offset) end },
+    { "readv", 2, { NONE, 0, 1 }, function(offset) file:readv({ buffer }, offset) end },
+    { "pread", 2, { NONE, "x" }, function(offset) file:pread(1, offset) end },
+    { "pread_into", 3, { NONE, "x" }, function(offset) file:pread_into(buffer, 1, offset) end },
+    { "pwrite", 2, { NONE, "x" }, function(offset) file:pwrite("x", offset) end },
     { "writefile", 2, no_data, function(data) fs.writefile(t.free, data) end },
     { "read_into", 2, { NONE, "x", 12, {}, io.stdout }, function(b) fs.read_into(file, b) end },
     { "readfile_into", 2, { NONE, "x", 12, {} }, function(b) fs.readfile_into(t.file, b) end },
@@ -380,7 +398,7 @@ describe("an argument of the wrong kind", function()
     { "sync_file_range", 4, { false }, function(o) fs.sync_file_range(file, 0, 1, o) end },
     { "seek(of no file)", 1, foreign_values(), function(f) fs.seek(f, "cur") end },
     { "seek(of no file)", 1, foreign_values(), function(f) fs.seek(f, "end") end },
-    { "lock(of no file)", 1, foreign_values(), function(f) fs.lock(f, false, 1) end },
+    { "lock(of no file)", 1, foreign_values(), function(f) fs.lock(f, "shared", 1) end },
     { "mknod", 2, { "nope", "", 12, {}, true }, function(kind) fs.mknod(t.free, kind) end },
     { "access", 2, { 12, {}, true }, function(how) fs.access(t.file, how) end },
     { "readv", 2, { NONE, 12, "x", { 12 }, { "x" } }, function(b) fs.readv(file, b) end },

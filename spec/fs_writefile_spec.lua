@@ -85,22 +85,23 @@ describe("fs.writefile", function()
 
   it("raises misuse before anything is done", function()
     local path = dir:file("file", "old")
-    local data = "(string, buffer or an array of them expected, got %s)"
+    local data = "(string, number, buffer or an array of them expected, got %s)"
     assert.misuse("bad argument #1 to 'writefile' (path (a string) expected, got number)",
       function() fs.writefile(1, "") end)
     assert.misuse("bad argument #1 to 'writefile' (the path contains a NUL byte)",
       function() fs.writefile("\0", "") end)
     assert.misuse("bad argument #2 to 'writefile' " .. data:format "nil",
       function() fs.writefile(path) end)
-    assert.misuse("bad argument #2 to 'writefile' " .. data:format "number",
-      function() fs.writefile(path, 1) end)
-    assert.misuse("bad argument #2 to 'writefile' (element 2 is no string and no buffer)",
-      function() fs.writefile(path, { "", 1 }) end)
+    assert.misuse("bad argument #2 to 'writefile' " .. data:format "boolean",
+      function() fs.writefile(path, true) end)
+    assert.misuse("bad argument #2 to 'writefile' (element 2 is no string, number or buffer)",
+      function() fs.writefile(path, { "", true }) end)
     assert.misuse("bad argument #3 to 'writefile' (table of options expected, got string)",
       function() fs.writefile(path, "", "a") end)
-    local perm = "bad argument #3 to 'writefile' (perm is a whole number from 0 to 4095 (07777))"
-    for _, value in ipairs { -1, 4096, 0.5, 0 / 0, "644" } do
-      assert.misuse(perm, function() fs.writefile(path, "", { perm = value }) end)
+    local perm = "bad argument #3 to 'writefile' (permissions are a whole number from 0 to 4095 "
+      .. "(07777), got %s)"
+    for _, value in ipairs { -1, 4096, 0.5, 0 / 0 } do
+      assert.misuse(perm:format(value), function() fs.writefile(path, "", { perm = value }) end)
     end
     assert.misuse("bad argument #3 to 'writefile' (append and atomic exclude each other)",
       function() fs.writefile(path, "", { append = true, atomic = true }) end)

@@ -26,8 +26,8 @@ local hanging = {
     end
     return file, message, code
   end,
-  read = function(_, file) return file:read(100, 0) end,
-  write = function(_, file) return file:write("x", 0) end,
+  read = function(_, file) return file:pread(100, 0) end,
+  write = function(_, file) return file:pwrite("x", 0) end,
   readdir = function(path) return fs.readdir(path:match "^(.*)/") end,
   walk = function(path) -- from above, where nothing of it is slow yet
     local found = false
@@ -108,8 +108,8 @@ describe("a file system that takes half a second for each call #slow", function(
     halo.map({
       { "calls by path", function() assert(fs.stat(own)) end },
       { "calls on an open file", function()
-        assert(file:write("y", 0))
-        assert(file:read(10, 0))
+        assert(file:pwrite("y", 0))
+        assert(file:pread(10, 0))
       end },
       { "files that come and go", function()
         assert(fs.writefile(own .. "2", "z"))
@@ -165,7 +165,7 @@ describe("a file system that takes half a second for each call #slow", function(
   it("has a buffer lent for as long as it reads into it, whoever waits", function()
     local in_flight = halo.stats().in_flight
     local file, buffer = assert(fs.open(path, "r+")), halo.buffer(16)
-    local result, _, code = halo.timeout(TIMEOUT_S, file.read_into, file, buffer, 16, 0)
+    local result, _, code = halo.timeout(TIMEOUT_S, file.pread_into, file, buffer, 16, 0)
     assert.same({ nil, "ETIMEDOUT" }, { result, code })
     assert.is_true(halo.stats().in_flight > in_flight)
     local lent = "this buffer is lent to an operation in flight, until that has ended"

@@ -105,7 +105,7 @@ describe("a read for whose string there is no memory", function()
       file:truncate(4e8)
       local failed = 0
       for _ = 1, 6 do
-        local ok, message = pcall(file.read, file, 4e8, 0)
+        local ok, message = pcall(file.pread, file, 4e8, 0)
         failed = failed + (not ok and message:find "not enough memory" and 1 or 0)
       end
       halo.yield()

@@ -258,9 +258,9 @@ action(10, function(depth)
       if random(2) == 1 then
         -- A byte is the same in every file, so that whoever reads can say what is wrong.
         local data = world.content:sub(offset + 1, offset + length)
-        assert(assert(file:write(data, offset)) == length, "a write was short")
+        assert(assert(file:pwrite(data, offset)) == length, "a write was short")
       else
-        local data = assert(file:read(length, offset))
+        local data = assert(file:pread(length, offset))
         assert(data == world.content:sub(offset + 1, offset + length), "a read was wrong")
       end
     end
@@ -277,7 +277,7 @@ end)
 action(3, function()
   local buffer = halo.buffer(FILE_BYTES)
   local file = assert(fs.open(world.paths[random(FILES)]))
-  after(function() pcall(file.close, file) end, pcall(file.read_into, file, buffer, FILE_BYTES, 0))
+  after(function() pcall(file.close, file) end, pcall(file.pread_into, file, buffer, FILE_BYTES, 0))
 end)
 
 action(1, function()
@@ -344,7 +344,7 @@ action(4, function(depth)
   local path = world.locks[random(LOCKS)]
   local file = assert(fs.open(path, "r+"))
   after(function() pcall(file.close, file) end, pcall(briefly, function()
-    if not file:lock() then
+    if not file:lock("exclusive") then
       return
     end
     assert(not world.held[path], "two hold a lock")
@@ -455,7 +455,7 @@ end
 ---Waits for a lock that nobody holds any more.
 local function take_lock(path)
   local file = assert(fs.open(path, "r+"))
-  local got = halo.timeout(PATIENCE_S, file.lock, file)
+  local got = halo.timeout(PATIENCE_S, file.lock, file, "exclusive")
   file:close()
   return got
 end

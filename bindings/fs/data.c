@@ -86,18 +86,44 @@ static int fs_close(lua_State *L)
 
 /* ---- data ---------------------------------------------------------------------------------- */
 
-static int fs_read(lua_State *L)
+/* Nothing is read by a read of 0 bytes, but it says whether the file has ended. */
+static struct halo_op *new_read(lua_State *L, const struct halo_lua_file *file, uint64_t length,
+                                uint64_t offset)
 {
-    struct halo_lua *lua = halo_lua_self(L);
-    const struct halo_lua_file *file = halo_check_file(L, 1, "read");
-    uint64_t length = halo_check_size(L, 2, "read", HALO_OFFSET_MAX);
-    uint64_t offset = halo_opt_size(L, 3, "read", HALO_OFFSET_MAX, HALO_POSITION);
-
-    struct halo_op *op = halo_new_op(L, lua, HALO_OP_READ);
+    struct halo_op *op = halo_new_op(L, halo_lua_self(L), HALO_OP_READ);
     op->file = file->handle;
     op->length = length < HALO_STRING_MAX ? (size_t)length : HALO_STRING_MAX;
     op->offset = offset;
-    return halo_await(L, lua, op);
+    if (length == 0) {
+        op->length = 1;
+        op->flags = HALO_READ_PEEK;
+    }
+    return op;
+}
+
+static int fs_read(lua_State *L)
+{
+    const struct halo_lua_file *file = halo_check_file(L, 1, "read");
+    uint64_t length = halo_check_size(L, 2, "read", HALO_OFFSET_MAX);
+    return halo_await(L, halo_lua_self(L), new_read(L, file, length, HALO_POSITION));
+}
+
+static int fs_pread(lua_State *L)
+{
+    const struct halo_lua_file *file = halo_check_file(L, 1, "pread");
+    uint64_t length = halo_check_size(L, 2, "pread", HALO_OFFSET_MAX);
+    uint64_t offset = halo_check_size(L, 3, "pread", HALO_OFFSET_MAX);
+    return halo_await(L, halo_lua_self(L), new_read(L, file, length, offset));
+}
+
+/* read_all(file, length): to the end, of which length is a guess. */
+static int fs_read_all(lua_State *L)
+{
+    const struct halo_lua_file *file = halo_check_file(L, 1, "read");
+    uint64_t length = halo_check_size(L, 2, "read", HALO_OFFSET_MAX);
+    struct halo_op *op = new_read(L, file, length, HALO_POSITION);
+    op->flags = HALO_READ_ALL;
+    return halo_await(L, halo_lua_self(L), op);
 }
 
 /* The buffer at an argument, to read into. */
@@ -110,15 +136,15 @@ static const struct halo_lua_buffer *check_buffer(lua_State *L, int arg, const c
     return buffer;
 }
 
-static int fs_read_into(lua_State *L)
+/* What both have as arguments: file, buffer, length. */
+static int read_into(lua_State *L, uint64_t offset, const char *name)
 {
     struct halo_lua *lua = halo_lua_self(L);
-    const struct halo_lua_file *file = halo_check_file(L, 1, "read_into");
-    const struct halo_lua_buffer *buffer = check_buffer(L, 2, "read_into");
-    uint64_t length = halo_opt_size(L, 3, "read_into", HALO_OFFSET_MAX, buffer->size);
-    uint64_t offset = halo_opt_size(L, 4, "read_into", HALO_OFFSET_MAX, HALO_POSITION);
+    const struct halo_lua_file *file = halo_check_file(L, 1, name);
+    const struct halo_lua_buffer *buffer = check_buffer(L, 2, name);
+    uint64_t length = halo_opt_size(L, 3, name, HALO_OFFSET_MAX, buffer->size);
     if (length > buffer->size)
-        return halo_arg_error(L, 3, "read_into", "more bytes than the buffer has");
+        return halo_arg_error(L, 3, name, "more bytes than the buffer has");
 
     struct halo_op *op = halo_new_op(L, lua, HALO_OP_READ);
     op->file = file->handle;
@@ -129,10 +155,23 @@ static int fs_read_into(lua_State *L)
     return halo_await(L, lua, op);
 }
 
-/* The bytes of a string or a buffer at index, or NULL. */
+static int fs_read_into(lua_State *L)
+{
+    return read_into(L, HALO_POSITION, "read_into");
+}
+
+static int fs_pread_into(lua_State *L)
+{
+    halo_check_file(L, 1, "pread_into");
+    check_buffer(L, 2, "pread_into");
+    return read_into(L, halo_check_size(L, 4, "pread_into", HALO_OFFSET_MAX), "pread_into");
+}
+
+/* The bytes of a string, a number or a buffer at index, or NULL. A number becomes a string. */
 static const uint8_t *to_bytes(lua_State *L, int index, size_t *length)
 {
-    if (lua_type(L, index) == LUA_TSTRING)
+    int type = lua_type(L, index);
+    if (type == LUA_TSTRING || type == LUA_TNUMBER)
         return (const uint8_t *)lua_tolstring(L, index, length);
     const struct halo_lua_buffer *buffer = halo_to_type(L, index, halo_buffer_type);
     if (!buffer)
@@ -142,67 +181,96 @@ static const uint8_t *to_bytes(lua_State *L, int index, size_t *length)
     return buffer->data;
 }
 
-/* The bytes of all members of the array that is the second argument. */
-static size_t measure(lua_State *L)
+#define WRITABLE "string, number, buffer or an array of them"
+
+/* The bytes of an argument; those of all members where it is an array. */
+static size_t measure(lua_State *L, int arg, const char *name)
 {
     size_t total = 0, length = 0;
-    int count = (int)lua_objlen(L, 2);
 
+    if (to_bytes(L, arg, &length))
+        return length;
+    if (lua_type(L, arg) != LUA_TTABLE)
+        halo_arg_type_error(L, arg, name, WRITABLE);
+    int count = (int)lua_objlen(L, arg);
     for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, 2, i);
+        lua_rawgeti(L, arg, i);
         if (!to_bytes(L, -1, &length))
-            halo_arg_error(L, 2, "write",
-                           lua_pushfstring(L, "element %d is no string and no buffer", i));
+            halo_arg_error(L, arg, name,
+                           lua_pushfstring(L, "element %d is no string, number or buffer", i));
         total += length;
         lua_pop(L, 1);
     }
     return total;
 }
 
-/*
- * An array is put together in the operation's own memory: its members could be taken out of it
- * while the kernel writes them.
- */
-static void gather(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+static size_t append(lua_State *L, int index, uint8_t *to)
 {
-    size_t at = 0, length = 0;
-    int count = (int)lua_objlen(L, 2);
+    size_t length = 0;
+    const uint8_t *bytes = to_bytes(L, index, &length);
+    memcpy(to, bytes, length);
+    return length;
+}
+
+/*
+ * Several pieces are put together in the operation's own memory: the members of an array could be
+ * taken out of it while the kernel writes them.
+ */
+static void gather(lua_State *L, struct halo_lua *lua, struct halo_op *op, int last)
+{
+    size_t at = 0;
 
     op->data = (uint8_t *)halo_op_storage(op, op->length + 1);
     if (!op->data) {
         halo_op_release(lua->loop, op);
         luaL_error(L, "not enough memory");
     }
-    for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, 2, i);
-        const uint8_t *bytes = to_bytes(L, -1, &length);
-        memcpy(op->data + at, bytes, length);
-        at += length;
-        lua_pop(L, 1);
+    for (int arg = 2; arg <= last; arg++) {
+        if (lua_type(L, arg) != LUA_TTABLE) {
+            at += append(L, arg, op->data + at);
+            continue;
+        }
+        for (int i = 1, count = (int)lua_objlen(L, arg); i <= count; i++) {
+            lua_rawgeti(L, arg, i);
+            at += append(L, -1, op->data + at);
+            lua_pop(L, 1);
+        }
     }
+}
+
+/* Writes the arguments from the second to the last one. */
+static int write_all(lua_State *L, int last, uint64_t offset, const char *name)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, name);
+    size_t length = 0;
+    for (int arg = 2; arg <= last; arg++)
+        length += measure(L, arg, name);
+    bool is_one = last == 2 && lua_type(L, 2) != LUA_TTABLE;
+
+    struct halo_op *op = halo_new_op(L, lua, HALO_OP_WRITE);
+    op->file = file->handle;
+    op->length = length;
+    op->offset = offset;
+    if (is_one) /* a write only reads from it */
+        op->data = (uint8_t *)(uintptr_t)to_bytes(L, 2, &op->length);
+    else
+        gather(L, lua, op, last);
+    op->flags = is_one && lua_type(L, 2) == LUA_TUSERDATA ? HALO_WRITE_FROM : 0;
+    return halo_await(L, lua, op);
 }
 
 static int fs_write(lua_State *L)
 {
-    struct halo_lua *lua = halo_lua_self(L);
-    size_t length = 0;
-    const struct halo_lua_file *file = halo_check_file(L, 1, "write");
-    const uint8_t *bytes = to_bytes(L, 2, &length);
-    if (!bytes && lua_type(L, 2) != LUA_TTABLE)
-        return halo_arg_type_error(L, 2, "write", "string, buffer or an array of them");
-    uint64_t offset = halo_opt_size(L, 3, "write", HALO_OFFSET_MAX, HALO_POSITION);
-    if (!bytes)
-        length = measure(L);
+    return write_all(L, lua_gettop(L), HALO_POSITION, "write");
+}
 
-    struct halo_op *op = halo_new_op(L, lua, HALO_OP_WRITE);
-    op->file = file->handle;
-    op->data = (uint8_t *)(uintptr_t)bytes; /* a write only reads from it */
-    op->length = length;
-    op->offset = offset;
-    op->flags = lua_type(L, 2) == LUA_TUSERDATA ? HALO_WRITE_FROM : 0;
-    if (!bytes)
-        gather(L, lua, op);
-    return halo_await(L, lua, op);
+static int fs_pwrite(lua_State *L)
+{
+    halo_check_file(L, 1, "pwrite");
+    measure(L, 2, "pwrite");
+    uint64_t offset = halo_check_size(L, 3, "pwrite", HALO_OFFSET_MAX);
+    return write_all(L, 2, offset, "pwrite");
 }
 
 static int fs_fsync(lua_State *L)
@@ -420,8 +488,12 @@ static const luaL_Reg functions[] = {
     {"open", fs_open},
     {"close", fs_close},
     {"read", fs_read},
+    {"read_all", fs_read_all},
+    {"pread", fs_pread},
     {"read_into", fs_read_into},
+    {"pread_into", fs_pread_into},
     {"write", fs_write},
+    {"pwrite", fs_pwrite},
     {"fsync", fs_fsync},
     {"fdatasync", fs_fdatasync},
     {"ftruncate", fs_ftruncate},

@@ -21,9 +21,20 @@ struct halo_lua_file *halo_file_new(lua_State *L, const char *path, size_t lengt
     return file;
 }
 
+/* Mostly the method was called with a dot where a colon should be. */
+static void wrong_self(lua_State *L, int arg, const char *name)
+{
+    const char *got = lua_isnone(L, arg) ? "no value" : luaL_typename(L, arg);
+    halo_arg_error(L, arg, name,
+                   lua_pushfstring(L, "File expected, got %s: file:%s(...) passes it", got, name));
+}
+
 struct halo_lua_file *halo_check_file(lua_State *L, int arg, const char *name)
 {
-    return halo_check_type(L, arg, halo_file_type, name);
+    struct halo_lua_file *file = halo_to_type(L, arg, halo_file_type);
+    if (!file)
+        wrong_self(L, arg, name);
+    return file;
 }
 
 /* A finalizer must neither wait nor raise: the loop closes the file later, where it might. */

@@ -152,8 +152,10 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
     case HALO_OP_READFILE:
         if (op->flags & HALO_READ_INTO)
             lua_pushnumber(L, (double)op->result);
+        else if (size == 0 && halo_op_kind(op) == HALO_OP_READ && !(op->flags & HALO_READ_ALL))
+            lua_pushnil(L);
         else
-            lua_pushlstring(L, data, size);
+            lua_pushlstring(L, data, op->flags & HALO_READ_PEEK ? 0 : size);
         return 1;
     case HALO_OP_READLINK:
     case HALO_OP_REALPATH:

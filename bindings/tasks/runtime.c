@@ -259,6 +259,13 @@ static int raise_misuse(lua_State *L)
     return halo_error(L, luaL_checkstring(L, 1));
 }
 
+/* raise_argument(position, name, message): the same about an argument. */
+static int raise_argument(lua_State *L)
+{
+    return halo_arg_error(L, (int)luaL_checkinteger(L, 1), luaL_checkstring(L, 2),
+                          luaL_checkstring(L, 3));
+}
+
 /* is_callable(value): a function, or what has a __call; it does not depend on the library debug. */
 static int is_callable(lua_State *L)
 {
@@ -283,6 +290,7 @@ static const luaL_Reg functions[] = {
     {"interrupted", interrupted},
     {"is_callable", is_callable},
     {"raise", raise_misuse},
+    {"raise_argument", raise_argument},
     {NULL, NULL},
 };
 

@@ -16,10 +16,11 @@
 #include "loop.h"
 #include "ops/shared.h"
 
-#define READ_FIRST       (1u << 20) /* bytes of memory a long read starts with, where it owns it */
-#define STREAM_BYTES_MAX (1u << 20) /* at once of a stream; no pipe has more */
-#define RETRIES_MAX      8
-#define APPEND_BYTES_MAX (1u << 30)
+#define READ_FIRST        (1u << 20) /* bytes of memory a long read starts with, where it owns it */
+#define READ_STREAM_FIRST (1u << 16) /* the same of a stream that is read to its end */
+#define STREAM_BYTES_MAX  (1u << 20) /* at once of a stream; no pipe has more */
+#define RETRIES_MAX       8
+#define APPEND_BYTES_MAX  (1u << 30)
 
 /* ---- read and write ------------------------------------------------------------------------ */
 
@@ -108,7 +109,9 @@ static int64_t read_attempt(struct halo_op *op)
  */
 static bool own_stream_data(struct halo_op *op)
 {
-    if (op->length > STREAM_BYTES_MAX)
+    if (op->flags & HALO_READ_ALL)
+        op->length = READ_STREAM_FIRST;
+    else if (op->length > STREAM_BYTES_MAX)
         op->length = STREAM_BYTES_MAX;
     op->into = op->data;
     op->own_data = op->headed = true;
@@ -146,24 +149,54 @@ static bool read_grow(struct halo_op *op)
     return data != NULL;
 }
 
+/* Goes on with a read that has not got all that it wants. Returns 0, or why it cannot. */
+static int read_on(struct halo_op *op)
+{
+    if (op->flags & HALO_READ_ALL && op->done == op->length) {
+        int error = halo_file_extend(op, 0);
+        if (error)
+            return error;
+    }
+    return !op->own_data || op->headed || op->done < op->stored || read_grow(op) ? 0 : -ENOMEM;
+}
+
+/* A read to the end is all or nothing: what a stream gave before the error goes back to its front.
+ */
+static int64_t read_failed(struct halo_op *op, int64_t error)
+{
+    if (op->headed && op->done > 0) {
+        op->result = (int64_t)op->done;
+        halo_file_keep(op);
+    }
+    op->done = 0; /* the position of a plain file stays */
+    return error;
+}
+
 /* Only an empty read says that a file has ended: a short one may have been cut by a signal. */
 static enum halo_step read_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
+    bool all = op->flags & HALO_READ_ALL;
+
     (void)loop;
     if (result > 0) {
         op->done += (size_t)result;
-        if (op->done < op->length && !op->slot->stream && !op->cancelled) {
-            if (!op->own_data || op->done < op->stored || read_grow(op))
+        if (all || (op->done < op->length && !op->slot->stream)) {
+            if (op->cancelled)
+                result = -ECANCELED;
+            else if ((result = read_on(op)) == 0)
                 return HALO_STEP_AGAIN;
-            result = -ENOMEM;
-            op->done = 0; /* the position stays */
         }
     }
-    op->result = op->done > 0 && result != -ENOMEM ? (int64_t)op->done : result;
+    if (result == -ENOMEM || (all && result < 0 && !op->abandoned))
+        op->result = read_failed(op, result);
+    else
+        op->result = op->done > 0 ? (int64_t)op->done : result;
     if (op->into) {
         memcpy(op->into, op->data, op->done);
         op->data = op->into;
     }
+    if (op->flags & HALO_READ_PEEK && !op->headed)
+        op->done = 0; /* the position stays */
     return HALO_STEP_DONE;
 }
 

@@ -27,7 +27,6 @@ local getinfo, metatable_of = debug.getinfo, debug.getmetatable
 -- In the place of a module that is being run, or has failed.
 local sentinel = newproxy()
 
-local READ_BYTES = 1048576
 local WRONG_MODE = "attempt to load chunk with wrong mode"
 local REFUSED = "cannot load %s: it is bytecode, which only loadfile(path, 'b') loads"
 
@@ -61,17 +60,13 @@ local function read_source(path)
   if not file then
     return nil, ("cannot open %s: %s"):format(path, words_of(message))
   end
-  local pieces = {}
-  repeat
-    local data
-    data, message = file:read(READ_BYTES)
-    pieces[#pieces + 1] = data
-  until not data or data == ""
+  local source
+  source, message = file:read "a"
   file:close()
-  if message then
+  if not source then
     return nil, ("cannot read %s: %s"):format(path, words_of(message))
   end
-  return table.concat(pieces)
+  return source
 end
 
 local standard_loadfile = loadfile

@@ -28,9 +28,12 @@ local function reader()
         line, rest = rest, ""
         return line ~= "" and line or nil
       end
-      local data = assert(fs.read(input, CHUNK_BYTES))
-      ended = data == ""
-      rest = rest .. data
+      local data, message = fs.read(input, CHUNK_BYTES)
+      ended = not data
+      rest = rest .. (data or "")
+      if message then
+        error(message, 0)
+      end
     end
   end
 end

@@ -33,7 +33,7 @@ function jobs.read(job)
   return function(next_item)
     local buffer = halo.buffer(PAGE)
     for i in next_item do
-      if file:read_into(buffer, PAGE, offsets[i]) ~= PAGE then error "short read" end
+      if file:pread_into(buffer, PAGE, offsets[i]) ~= PAGE then error "short read" end
     end
   end
 end
@@ -43,7 +43,7 @@ function jobs.string(job)
   local offsets = layout.offsets(job.count, layout.READ_SIZE)
   return function(next_item)
     for i in next_item do
-      kept = assert(file:read(PAGE, offsets[i]))
+      kept = assert(file:pread(PAGE, offsets[i]))
       if #kept ~= PAGE then error "short read" end
     end
   end
@@ -56,7 +56,7 @@ function jobs.string_used(job)
   local total = 0
   return function(next_item)
     for i in next_item do
-      local length = #file:read(PAGE, offsets[i]) -- others may change the total up to here
+      local length = #file:pread(PAGE, offsets[i]) -- others may change the total up to here
       total = total + length
     end
   end
@@ -69,7 +69,7 @@ function jobs.direct(job)
   return function(next_item)
     local buffer = halo.buffer(PAGE)
     for i in next_item do
-      if file:read_into(buffer, PAGE, offsets[i]) ~= PAGE then error "short read" end
+      if file:pread_into(buffer, PAGE, offsets[i]) ~= PAGE then error "short read" end
     end
   end
 end
@@ -152,7 +152,7 @@ function jobs.write(job)
   local offsets = layout.offsets(job.count, layout.WRITE_SIZE)
   local page = ("\0"):rep(PAGE)
   return function(next_item)
-    for i in next_item do assert(file:write(page, offsets[i])) end
+    for i in next_item do assert(file:pwrite(page, offsets[i])) end
   end
 end
 
@@ -165,7 +165,7 @@ function jobs.write64(job)
   local page = ("\0"):rep(PAGE)
   return function(next_item)
     for i in next_item do
-      assert(files[i % layout.WRITE_FILES + 1]:write(page, offsets[i]))
+      assert(files[i % layout.WRITE_FILES + 1]:pwrite(page, offsets[i]))
     end
   end
 end

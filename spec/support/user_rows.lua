@@ -243,8 +243,8 @@ function rows.of_small(t)
 
   local calls = {
     { "File:write", with_file(function(file) return file:write(data) end) },
-    { "File:write(offset)", with_file(function(file) return file:write("x", 4096) end) },
-    { "File:writev", with_file(function(file) return file:writev { data, data } end) },
+    { "File:pwrite", with_file(function(file) return file:pwrite("x", 4096) end) },
+    { "File:write(array)", with_file(function(file) return file:write { data, data } end) },
     { "File:truncate", with_file(function(file) return file:truncate(8192) end) },
     { "File:fallocate", with_file(function(file) return file:fallocate(0, 8192) end) },
     { "fs.truncate", function() return fs.truncate(t.own_file, 8192) end },

@@ -4,7 +4,11 @@
 
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local checked = require("halo.wait").checked
+local perm = require "halo.fs.perm"
+local stat = require "halo.fs.stat"
+local wait = require "halo.wait"
+
+local checked, refused = wait.checked, wait.refused
 
 local copy_flags = core.copy_flags
 local copy_options = { exclusive = true, reflink = true, mode = true, times = true }
@@ -14,8 +18,7 @@ local by_path = {}
 ---Those whose arguments the core checks.
 -- stylua: ignore
 local plain = {
-  "open", "remove", "rmdir", "mkdir", "mkfifo", "mknod", "link", "symlink", "readlink", "readdir",
-  "chmod", "chown", "lchown", "utime", "lutime",
+  "remove", "rmdir", "link", "symlink", "readlink", "readdir", "chown", "lchown", "utime", "lutime",
 }
 for _, name in ipairs(plain) do
   by_path[name] = function(base, a, b, c, d, e)
@@ -23,9 +26,39 @@ for _, name in ipairs(plain) do
   end
 end
 
-function by_path.create(base, path, perm)
+function by_path.open(base, path, mode, bits)
+  return checked(core.open(base, path, mode, perm.of_new(bits, perm.FILE, 3, "open")))
+end
+
+function by_path.create(base, path, bits)
   check.path(path, 1, "create")
-  return checked(core.open(base, path, "w", check.perm(perm, 2, "create")))
+  return checked(core.open(base, path, "w", perm.of_new(bits, perm.FILE, 2, "create")))
+end
+
+function by_path.mkdir(base, path, bits)
+  return checked(core.mkdir(base, path, perm.of_new(bits, perm.DIR, 2, "mkdir")))
+end
+
+function by_path.mkfifo(base, path, bits)
+  return checked(core.mkfifo(base, path, perm.of_new(bits, perm.FILE, 2, "mkfifo")))
+end
+
+function by_path.mknod(base, path, kind, bits, major, minor)
+  bits = perm.of_new(bits, perm.FILE, 3, "mknod")
+  return checked(core.mknod(base, path, kind, bits, major, minor))
+end
+
+function by_path.chmod(base, path, mode)
+  local bits, change = perm.of_change(mode, 2, "chmod")
+  if change then
+    check.path(path, 1, "chmod")
+    local present, message, code = stat.ask(core.stat, "stat", path, base)
+    if not present then
+      return refused(message, code)
+    end
+    bits = change(present.mode, present.is_dir)
+  end
+  return checked(core.chmod(base, path, bits))
 end
 
 function by_path.access(base, path, how)

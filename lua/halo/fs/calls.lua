@@ -18,9 +18,10 @@ local fstat, check_fields = fs.fstat, require("halo.fs.stat").check_fields
 
 -- stylua: ignore
 local methods = {
-  "close", "read", "read_into", "readv", "write", "writev", "fsync", "fdatasync", "ftruncate",
-  "fchmod", "fchown", "futime", "fallocate", "fadvise", "sync_file_range", "seek", "tell", "lock",
-  "unlock", "statfs", "getxattr", "setxattr", "listxattr", "removexattr", "fstat",
+  "close", "read", "pread", "read_into", "pread_into", "readv", "write", "pwrite", "fsync",
+  "fdatasync", "ftruncate", "fchmod", "fchown", "futime", "fallocate", "fadvise",
+  "sync_file_range", "seek", "tell", "lock", "unlock", "statfs", "getxattr", "setxattr",
+  "listxattr", "removexattr", "fstat",
 }
 for _, name in ipairs(methods) do
   File[name] = fs[name]

@@ -17,7 +17,7 @@ local check = {}
 ---@param position integer of the argument
 ---@param name string of the function
 function check.fail(message, position, name)
-  core.raise(("bad argument #%d to '%s' (%s)"):format(position, name, message))
+  core.raise_argument(position, name, message)
 end
 
 ---@param expected string
@@ -130,7 +130,8 @@ end
 ---@return halo.File
 function check.file(value, position, name)
   if not check.is_file(value) then
-    check.type_error("File", value, position, name)
+    local problem = "File expected, got %s: file:%s(...) passes it"
+    check.fail(problem:format(type(value), name), position, name)
   end
   return value
 end
@@ -151,21 +152,6 @@ function check.access(value, position, name)
     bits = bit.bor(bits, letter_bit)
   end
   return bits
-end
-
----A file's permission bits among options.
----@param value any
----@param position integer of the options
----@param name string
----@return integer?
-function check.perm(value, position, name)
-  if value == nil then
-    return nil
-  end
-  if type(value) ~= "number" or value < 0 or value > limits.mode or value % 1 ~= 0 then
-    check.fail("perm is a whole number from 0 to 4095 (07777)", position, name)
-  end
-  return value
 end
 
 ---@param value any

@@ -69,7 +69,7 @@ local function copy_mode(self, to, stat)
   if stat.is_symlink then
     return true
   end
-  return calls.chmod(to, bits)
+  return calls.chmod(to, ("%o"):format(bits))
 end
 
 ---@async
@@ -172,7 +172,7 @@ local function finish_dir(self, node)
   if node.made and extra ~= 0 and not self.mode and not self.owner then
     local bits, message, code = calls.lstat(to, "mode")
     if bits then
-      bits, message, code = calls.chmod(to, band(bits, PERM_BITS, bnot(extra)))
+      bits, message, code = calls.chmod(to, ("%o"):format(band(bits, PERM_BITS, bnot(extra))))
     end
     if not bits then
       self:fail(message, code)

@@ -11,8 +11,13 @@ local wait = require "halo.wait"
 
 local checked, refused = wait.checked, wait.refused
 local AT_FDCWD, open = core.AT_FDCWD, by_path.open
-local core_read, core_read_into, core_write = core.read, core.read_into, core.write
+local core_read, core_pread = core.read, core.pread
+local core_write, core_pwrite = core.write, core.pwrite
+local core_read_into, core_pread_into = core.read_into, core.pread_into
 local fast_read, fast_read_into, fast_write = fast.read, fast.read_into, fast.write
+
+local SIZE = require("halo.fs.stat").places.size
+local QUICK_BYTES = 65536 -- what the quick way reads at most
 
 ---@class halo.fs
 ---@field flags table<string, integer> RDONLY, WRONLY, RDWR, CREAT, EXCL, TRUNC, APPEND, DIRECT, ...
@@ -23,7 +28,7 @@ local fs = { flags = core.flags }
 ---@param path string
 ---@param mode string|integer? "r" (default), "r+", "w", "w+", "a", "a+", with "x" to be the
 ---creator; or a sum of fs.flags
----@param perm integer? permission bits of a new file, less the umask; 0644 (octal) by default
+---@param perm halo.Perm? of a new file, less the umask; "644" by default
 ---@return halo.File? file
 ---@return string? message
 ---@return string? code
@@ -34,7 +39,7 @@ end
 ---Creates a file, or empties it where it exists, to write.
 ---@async
 ---@param path string
----@param perm integer? permission bits, less the umask; 0644 (octal) by default
+---@param perm halo.Perm? less the umask; "644" by default
 ---@return halo.File? file
 ---@return string? message
 ---@return string? code
@@ -52,21 +57,107 @@ function fs.close(file)
   return checked(core.close(file))
 end
 
----Reads up to n bytes, and gives "" at the end. A plain file gives fewer only where it ends; a
----stream, which is a pipe, a FIFO, a terminal or a socket, gives what it has once that is anything.
+---Of what a read has returned: nil alone at the end of the file.
+local function read_result(data, message, code)
+  if data == nil and code ~= nil then
+    return refused(message, code)
+  end
+  return data
+end
+
+local formats = {
+  a = 'write "a"',
+  l = "file:lines() gives the lines",
+  L = "file:lines(true) gives the lines",
+  n = "Lua's own io.open gives a file that reads numbers",
+}
+
+local function fail_for_amount(file, n)
+  check.file(file, 1, "read")
+  local letter = type(n) == "string" and n:match "^%*?(%a)"
+  local way_out = letter and formats[letter] or formats.l
+  local got = n == nil and "nothing" or type(n) == "string" and ("'%s'"):format(n) or type(n)
+  local problem = ('a number of bytes or "a" expected, got %s: %s'):format(got, way_out)
+  check.fail(problem, 2, "read")
+end
+
+---Places are the business of other functions.
+local function fail_for_place(file, position, name)
+  check.file(file, 1, name)
+  local other = "p" .. name
+  check.fail(("no such argument: file:%s(...) takes an offset"):format(other), position, name)
+end
+
+---All that is left. A cancellation loses nothing of it: see the core's READ_ALL.
+local function read_rest(file)
+  check.file(file, 1, "read")
+  local position = core.tell(file)
+  local size = position and fast.fstat_number(file, SIZE)
+  local rest = size and size > position and size - position or 0
+  if rest > 0 and rest < QUICK_BYTES then
+    local data = fast_read(file, rest + 1)
+    if data and #data <= rest then
+      return data
+    elseif data then -- it has grown meanwhile
+      core.seek(file, core.tell(file) - #data)
+    end
+  end
+  return checked(core.read_all(file, rest > 0 and rest + 1 or QUICK_BYTES))
+end
+
+---Reads from the file's own position, which advances, up to n bytes; nil alone says that the file
+---has ended. A plain file gives fewer only where it ends; a stream, which is a pipe, a FIFO, a
+---terminal or a socket, gives what it has once that is anything. 0 bytes are "", or nil at the end.
+---With "a" it is all that is left, up to the end: "" where that is nothing.
 ---@async
 ---@param file halo.File
----@param n integer bytes
----@param offset integer? without it at the file's own position, which advances
+---@param n integer|"a" bytes, or all
 ---@return string? data
 ---@return string? message
 ---@return string? code
-function fs.read(file, n, offset)
+function fs.read(file, n, ...)
+  if select("#", ...) > 0 then
+    fail_for_place(file, 3, "read")
+  end
+  local data = fast_read(file, n)
+  if data then
+    return data
+  elseif data == false then
+    return nil
+  elseif n == "a" then
+    return read_rest(file)
+  elseif type(n) ~= "number" then
+    fail_for_amount(file, n)
+  end
+  return read_result(core_read(file, n))
+end
+
+---An offset that may not be left out.
+local function check_offset(file, offset, position, name, instead)
+  if offset == nil then
+    check.file(file, 1, name)
+    check.fail(("offset expected: file:%s has the file's own position"):format(instead), position,
+      name)
+  end
+end
+
+---Reads up to n bytes at an offset, and leaves the file's own position alone; nil alone at the end.
+---@async
+---@param file halo.File
+---@param n integer bytes
+---@param offset integer
+---@return string? data
+---@return string? message
+---@return string? code
+function fs.pread(file, n, offset)
+  check_offset(file, offset, 3, "pread", "read(n)")
   local data = fast_read(file, n, offset)
   if data then
     return data
+  elseif data == false then
+    return nil
   end
-  return checked(core_read(file, n, offset))
+  return read_result(core_pread(file, n, offset))
 end
 
 ---Reads up to n bytes into a buffer: of a stream, what it has, as fs.read.
@@ -74,32 +165,73 @@ end
 ---@param file halo.File
 ---@param buffer halo.Buffer
 ---@param n integer? bytes; the buffer's size by default
----@param offset integer? without it at the file's own position, which advances
 ---@return integer? count 0 at the end; of a plain file less than n only where that ends
 ---@return string? message
 ---@return string? code
-function fs.read_into(file, buffer, n, offset)
+function fs.read_into(file, buffer, n, ...)
+  if select("#", ...) > 0 then
+    fail_for_place(file, 4, "read_into")
+  end
+  local count = fast_read_into(file, buffer, n)
+  if count then
+    return count
+  end
+  return checked(core_read_into(file, buffer, n))
+end
+
+---The same at an offset; the file's own position stays.
+---@async
+---@param file halo.File
+---@param buffer halo.Buffer
+---@param n integer? bytes; the buffer's size by default
+---@param offset integer
+---@return integer? count 0 at the end
+---@return string? message
+---@return string? code
+function fs.pread_into(file, buffer, n, offset)
+  check_offset(file, offset, 4, "pread_into", "read_into(buffer, n)")
   local count = fast_read_into(file, buffer, n, offset)
   if count then
     return count
   end
-  return checked(core_read_into(file, buffer, n, offset))
+  return checked(core_pread_into(file, buffer, n, offset))
 end
 
----Writes all of the data.
+---@alias halo.Data string|number|halo.Buffer
+
+---Writes all that it is given, in its order, at the file's own position, which advances. Numbers
+---are written as io.write does.
 ---@async
 ---@param file halo.File
----@param data string|halo.Buffer|(string|halo.Buffer)[]
----@param offset integer? without it at the file's own position, which advances
+---@param ... halo.Data|halo.Data[]
+---@return integer? count the bytes of all
+---@return string? message
+---@return string? code
+function fs.write(file, ...)
+  if select("#", ...) == 1 then
+    local count = fast_write(file, (...))
+    if count then
+      return count
+    end
+  end
+  return checked(core_write(file, ...))
+end
+
+---Writes all of the data at an offset; the file's own position stays.
+---@async
+---@param file halo.File
+---@param data halo.Data|halo.Data[]
+---@param offset integer
 ---@return integer? count the bytes of data
 ---@return string? message
 ---@return string? code
-function fs.write(file, data, offset)
+function fs.pwrite(file, data, offset)
+  check_offset(file, offset, 3, "pwrite", "write(...)")
   local count = fast_write(file, data, offset)
   if count then
     return count
   end
-  return checked(core_write(file, data, offset))
+  return checked(core_pwrite(file, data, offset))
 end
 
 ---Waits until the file's data and metadata are on the disk. A failure is final: it is the answer
@@ -247,22 +379,31 @@ function fs.tell(file)
   return core.tell(file)
 end
 
+local function check_lock(file, mode, seconds)
+  check.file(file, 1, "lock")
+  if mode ~= "exclusive" and mode ~= "shared" then
+    local got = type(mode) == "string" and ("'%s'"):format(mode) or tostring(mode)
+    check.fail(('"exclusive" or "shared" expected, got %s'):format(got), 2, "lock")
+  elseif seconds ~= nil and not (type(seconds) == "number" and seconds >= 0) then
+    check.fail("a number of seconds expected", 3, "lock")
+  end
+end
+
 ---Locks the file against other holders of locks (flock), waiting for them.
 ---@async
 ---@param file halo.File
----@param shared boolean? with other shared locks
----@param timeout number? seconds; 0 only tries
+---@param mode "exclusive"|"shared" shared: beside other shared ones
+---@param seconds number? to wait at most (ETIMEDOUT); 0 only tries (EAGAIN)
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.lock(file, shared, timeout)
-  check.file(file, 1, "lock")
-  if timeout ~= nil and (check.number(timeout, 3, "lock") < 0 or timeout ~= timeout) then
-    check.fail("a number of seconds expected", 3, "lock")
-  elseif timeout == nil or timeout == 0 then
-    return checked(core.lock(file, shared, timeout == 0))
+function fs.lock(file, mode, seconds)
+  check_lock(file, mode, seconds)
+  local shared = mode == "shared"
+  if seconds == nil or seconds == 0 then
+    return checked(core.lock(file, shared, seconds == 0))
   end
-  return scope.timeout(timeout, function()
+  return scope.timeout(seconds, function()
     return checked(core.lock(file, shared))
   end)
 end
@@ -288,29 +429,30 @@ local function check_buffers(buffers)
   end
 end
 
----Reads pieces of a file into an array of buffers, one behind the other. Of a stream, as fs.read: a
----buffer that it does not fill is the last, and for each it waits until there is something.
+---Reads into an array of buffers, one behind the other. Of a stream, as fs.read: a buffer that it
+---does not fill is the last, and for each it waits until there is something.
 ---@async
 ---@param file halo.File
 ---@param buffers halo.Buffer[]
----@param offset integer? without it at the file's own position, which advances
 ---@return integer? count 0 at the end; of a plain file less than all their bytes only where it ends
 ---@return string? message
 ---@return string? code
-function fs.readv(file, buffers, offset)
+function fs.readv(file, buffers, ...)
   check.file(file, 1, "readv")
   check_buffers(buffers)
-  check.opt_size(offset, 3, "readv")
+  if select("#", ...) > 0 then
+    check.fail("no such argument: file:pread_into(...) takes an offset", 3, "readv")
+  end
   local total = 0
   if not buffers[1] then
-    local ok, message, code = checked(core.read(file, 0, offset))
-    if not ok then
+    local _, message, code = read_result(core.read(file, 0))
+    if code then
       return nil, message, code
     end
     return total
   end
   for _, buffer in ipairs(buffers) do
-    local count, message, code = fs.read_into(file, buffer, nil, offset and offset + total)
+    local count, message, code = fs.read_into(file, buffer)
     if not count then
       return nil, message, code
     end
@@ -321,7 +463,5 @@ function fs.readv(file, buffers, offset)
   end
   return total
 end
-
-fs.writev = fs.write
 
 return fs

@@ -56,13 +56,9 @@ end
 
 ---The room is free again once its bytes are a string.
 local function take(count)
-  if count > 0 then
-    local data = to_string(bytes, count)
-    room.busy = 0
-    return data
-  elseif count == 0 then
-    return ""
-  end
+  local data = to_string(bytes, count)
+  room.busy = 0
+  return data
 end
 
 ---Makes a call, after the tasks that should go on first.
@@ -75,10 +71,15 @@ local function ask(call, ...)
   return answer
 end
 
----@return string?
+---@return string|false|nil # false at the end
 local function read(file, n, offset)
   if is_file(file) and type(n) == "number" and is_place(offset) then
-    return take(ask(calls.read, file, room, n, offset or -1))
+    local count = ask(calls.read, file, room, n, offset or -1)
+    if count > 0 then
+      return take(count)
+    elseif count == 0 then
+      return false
+    end
   end
 end
 
@@ -158,7 +159,9 @@ local function readfile(path)
     if count == FIFO then
       return nil, room.fifo
     end
-    return take(count)
+    if count >= 0 then
+      return count > 0 and take(count) or ""
+    end
   end
 end
 

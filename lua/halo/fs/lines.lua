@@ -63,16 +63,25 @@ local function fail(reader, message)
   core.raise(message)
 end
 
----The next piece of the file, "" at its end.
+---The next piece of the file; nil at its end.
 local function read_chunk(reader)
-  local ok, data, message = guard(calls.read, reader.file, CHUNK_BYTES, reader.offset)
+  local file, offset = reader.file, reader.offset
+  local ok, data, message
+  if offset then
+    ok, data, message = guard(calls.pread, file, CHUNK_BYTES, offset)
+  else
+    ok, data, message = guard(calls.read, file, CHUNK_BYTES)
+  end
   if not ok then
     if reader.own then
       finish(reader)
     end
     error(data, 0)
   end
-  return data or fail(reader, message)
+  if message then
+    fail(reader, message)
+  end
+  return data
 end
 
 local function add_piece(reader, piece)
@@ -101,14 +110,16 @@ local function read_line(reader, newline)
   reader.chunk, reader.at = "", 1
   while not reader.ended do
     local chunk = read_chunk(reader)
-    local stop = find(chunk, "\n", 1, true)
-    reader.offset = reader.offset and reader.offset + #chunk
+    local stop = chunk and find(chunk, "\n", 1, true)
+    if chunk and reader.offset then
+      reader.offset = reader.offset + #chunk
+    end
     if stop then
       add_piece(reader, sub(chunk, 1, stop - 1 + newline))
       reader.chunk, reader.at = chunk, stop + 1
       set_position(reader)
       return take_pieces(reader)
-    elseif chunk == "" then
+    elseif not chunk then
       finish(reader)
       set_position(reader)
       local line = take_pieces(reader)

@@ -4,6 +4,7 @@ local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
 local fast = require "halo.fs.fast"
+local perm = require "halo.fs.perm"
 local stat = require "halo.fs.stat"
 local wait = require "halo.wait"
 
@@ -96,10 +97,15 @@ function fs.fstat(file, field, ...)
   return stat.ask(core.fstat, "fstat", file, nil, field, ...)
 end
 
+---Permission bits: a number; octal digits ("644"); or words as chmod(1) has them ("u=rw,go=r",
+---"+x", "g=u"). Words change the bits that are there: for what is created, those it has by default.
+---A number that is meant as octal and written as decimal, such as 644, raises.
+---@alias halo.Perm integer|string
+
 ---Changes the permission bits of what a path leads to. (Linux has none for symbolic links.)
 ---@async
 ---@param path string
----@param mode integer
+---@param mode halo.Perm a stat's perm or mode, too
 ---@return true?
 ---@return string? message
 ---@return string? code
@@ -110,12 +116,21 @@ end
 ---Changes the permission bits of an open file.
 ---@async
 ---@param file halo.File
----@param mode integer
+---@param mode halo.Perm a stat's perm or mode, too
 ---@return true?
 ---@return string? message
 ---@return string? code
 function fs.fchmod(file, mode)
-  return checked(core.fchmod(file, mode))
+  check.file(file, 1, "fchmod")
+  local bits, change = perm.of_change(mode, 2, "fchmod")
+  if change then
+    local present, message, code = fs.fstat(file)
+    if not present then
+      return nil, message, code
+    end
+    bits = change(present.mode, present.is_dir)
+  end
+  return checked(core.fchmod(file, bits))
 end
 
 ---Changes the owner and group of what a path leads to.
@@ -246,10 +261,10 @@ function fs.statfs(path)
 end
 
 ---The process's mask of permission bits for what is created; set where one is given.
----@param mask integer?
+---@param mask (integer|string)? a number, or octal digits
 ---@return integer before
 function fs.umask(mask)
-  return core.umask(mask)
+  return core.umask(mask ~= nil and perm.of_mask(mask, 1, "umask") or nil)
 end
 
 ---Writes everything that is mounted to its disks.

@@ -5,6 +5,7 @@ local check = require "halo.fs.check"
 local core = require "halo.core"
 local meta = require "halo.fs.meta"
 local paths = require "halo.fs.paths"
+local perms = require "halo.fs.perm"
 local checked = require("halo.wait").checked
 
 local AT_FDCWD = core.AT_FDCWD
@@ -66,13 +67,13 @@ end
 
 ---@class halo.MkdirOptions
 ---@field parents boolean? make those above it too
----@field perm integer? of the directory itself; the others get 0777 (octal) less the umask
+---@field perm halo.Perm? of the directory itself; the others get "777" less the umask
 
 ---Makes a directory. With parents, those above it too where they are missing, and it is no failure
 ---that it is there already.
 ---@async
 ---@param path string
----@param perm (integer|halo.MkdirOptions)? bits less the umask; 0777 (octal) by default
+---@param perm (halo.Perm|halo.MkdirOptions)? less the umask; "777" by default
 ---@return true?
 ---@return string? message
 ---@return string? code
@@ -81,7 +82,7 @@ function fs.mkdir(path, perm)
     return by_path.mkdir(AT_FDCWD, path, perm)
   end
   check.options(perm, 2, "mkdir", mkdir_options)
-  local bits = check.perm(perm.perm, 2, "mkdir")
+  local bits = perms.of_new(perm.perm, perms.DIR, 2, "mkdir")
   if not perm.parents then
     return by_path.mkdir(AT_FDCWD, path, bits)
   end
@@ -157,7 +158,7 @@ end
 ---Makes a FIFO.
 ---@async
 ---@param path string
----@param perm integer? 0644 (octal) by default, less the umask
+---@param perm halo.Perm? "644" by default, less the umask
 ---@return true?
 ---@return string? message
 ---@return string? code
@@ -169,7 +170,7 @@ end
 ---@async
 ---@param path string
 ---@param kind "file"|"fifo"|"socket"|"char"|"block"
----@param perm integer? 0644 (octal) by default, less the umask
+---@param perm halo.Perm? "644" by default, less the umask
 ---@param major integer?
 ---@param minor integer?
 ---@return true?

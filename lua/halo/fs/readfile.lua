@@ -22,9 +22,9 @@ local function read_to_end(file, most)
   local pieces, size = {}, 0
   while size <= most do
     local data, message, code = calls.read(file, CHUNK_BYTES)
-    if not data then
+    if code then
       return nil, message, code
-    elseif data == "" then
+    elseif not data then
       return table.concat(pieces)
     end
     pieces[#pieces + 1], size = data, size + #data

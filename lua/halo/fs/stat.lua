@@ -246,7 +246,7 @@ end
 
 local function check_field(field, position, name)
   if not known[field] then
-    core.raise(("bad argument #%d to '%s' (no field '%s')"):format(position, name, tostring(field)))
+    core.raise_argument(position, name, ("no field '%s'"):format(tostring(field)))
   end
 end
 

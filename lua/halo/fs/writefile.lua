@@ -5,6 +5,7 @@ local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local core = require "halo.core"
 local errors = require "halo.fs.errors"
+local perm = require "halo.fs.perm"
 local scope = require "halo.scope"
 local target = require "halo.fs.target"
 local wait = require "halo.wait"
@@ -14,8 +15,9 @@ local checked, guard, settle = wait.checked, wait.guard, wait.settle
 local flags = core.flags
 local NOREPLACE = core.rename_flags.noreplace
 
-local PERM_DEFAULT, PRIVATE = tonumber("644", 8), tonumber("600", 8)
+local PRIVATE = tonumber("600", 8)
 local MODE_BITS, PERM_BITS = tonumber("7777", 8), tonumber("777", 8)
+local WRITABLE = "string, number, buffer or an array of them"
 local RANDOM_LETTERS = 16 -- in the name that a new file has first
 
 local write_options = { append = true, exclusive = true, perm = true, sync = true, atomic = true }
@@ -28,10 +30,10 @@ local fs = {}
 ---@field file halo.File? as long as it has to be closed
 
 ---Creates the file that will take the name. Not to be cancelled half-way: it would be left over.
-local function create_temporary(job, perm)
+local function create_temporary(job, bits)
   local name = ".halo-" .. assert_ok(job.path, core.random_name(RANDOM_LETTERS))
   local how = flags.WRONLY + flags.CREAT + flags.EXCL
-  job.file = assert_ok(job.path, checked(core.open(job.directory, name, how, perm)))
+  job.file = assert_ok(job.path, checked(core.open(job.directory, name, how, bits)))
   job.temporary = name
 end
 
@@ -47,7 +49,7 @@ local function copy_attributes(job, replaced)
       assert_ok(job.path, ok, message, code)
     end
   end
-  assert_ok(job.path, calls.fchmod(job.file, mode))
+  assert_ok(job.path, checked(core.fchmod(job.file, mode)))
 end
 
 ---Gives the new file its name.
@@ -71,11 +73,11 @@ local function sync_directory(job)
   end
 end
 
-local function replace(job, data, options)
+local function replace(job, data, options, bits)
   local path = job.path
   target.find(job, options.exclusive)
   local replaced = job.replaced
-  scope.shield(create_temporary, job, replaced and PRIVATE or options.perm or PERM_DEFAULT)
+  scope.shield(create_temporary, job, replaced and PRIVATE or bits)
   assert_ok(path, calls.write(job.file, data))
   if replaced then
     copy_attributes(job, replaced)
@@ -104,9 +106,9 @@ local function clean_up(job)
   target.release(job)
 end
 
-local function write_atomic(path, data, options)
+local function write_atomic(path, data, options, bits)
   local job = { path = path, wants_sync = options.sync ~= false }
-  local ok, result = guard(replace, job, data, options)
+  local ok, result = guard(replace, job, data, options, bits)
   scope.shield(clean_up, job)
   return settle(ok, result)
 end
@@ -132,13 +134,13 @@ local function close_after(file, ok, ...)
   return settle(ok, ...)
 end
 
-local function write_plain(path, data, options)
+local function write_plain(path, data, options, bits)
   local how = flags.WRONLY + flags.CREAT
   if options.exclusive then
     how = how + flags.EXCL
   end
   how = how + (options.append and flags.APPEND or options.exclusive and 0 or flags.TRUNC)
-  local file, message, code = calls.open(path, how, options.perm)
+  local file, message, code = calls.open(path, how, bits)
   if not file then
     return nil, message, code
   end
@@ -149,22 +151,23 @@ local function check_data(data)
   local elements = type(data) == "table" and data or { data }
   for i = 1, #elements do
     local element = elements[i]
-    if type(element) ~= "string" and not check.is_buffer(element) then
+    local kind = type(element)
+    if kind ~= "string" and kind ~= "number" and not check.is_buffer(element) then
       if type(data) == "table" then
-        check.fail(("element %d is no string and no buffer"):format(i), 2, "writefile")
+        check.fail(("element %d is no string, number or buffer"):format(i), 2, "writefile")
       end
-      check.type_error("string, buffer or an array of them", data, 2, "writefile")
+      check.type_error(WRITABLE, data, 2, "writefile")
     end
   end
   if data == nil then
-    check.type_error("string, buffer or an array of them", data, 2, "writefile")
+    check.type_error(WRITABLE, data, 2, "writefile")
   end
 end
 
 ---@class halo.WriteOptions
 ---@field append boolean? behind what the file has
 ---@field exclusive boolean? the file must not exist yet (EEXIST)
----@field perm integer? permission bits of a new file, less the umask; 0644 (octal) by default
+---@field perm halo.Perm? of a new file, less the umask; "644" by default
 ---@field sync boolean? wait until it is on the disk; with atomic this is so unless it is false
 ---@field atomic boolean? the name leads to the old content or to all of the new, never to a part
 
@@ -180,7 +183,7 @@ end
 ---there until the content comes. Links cannot be followed without /proc (EOPNOTSUPP).
 ---@async
 ---@param path string
----@param data string|halo.Buffer|(string|halo.Buffer)[]
+---@param data halo.Data|halo.Data[]
 ---@param options halo.WriteOptions?
 ---@return true?
 ---@return string? message
@@ -189,13 +192,13 @@ function fs.writefile(path, data, options)
   check.path(path, 1, "writefile")
   check_data(data)
   options = check.options(options, 3, "writefile", write_options)
-  check.perm(options.perm, 3, "writefile")
+  local bits = perm.of_new(options.perm, perm.FILE, 3, "writefile") or perm.FILE
   if not options.atomic then
-    return write_plain(path, data, options)
+    return write_plain(path, data, options, bits)
   elseif options.append then
     check.fail("append and atomic exclude each other", 3, "writefile")
   end
-  local ok, result = guard(write_atomic, path, data, options)
+  local ok, result = guard(write_atomic, path, data, options, bits)
   if not ok and errors.caught(result) then
     return unpack(result, 1, 3)
   end
