@@ -235,7 +235,7 @@ end
 
 ---@async
 local function remove_copy(self)
-  return removal.remove_all(self.to_dir, self.beside, { unlock = true })
+  return removal.remove_all(self.to_dir, self.beside, { dirs = self.room, unlock = true })
 end
 
 ---Copies, and takes away what of the copy is there where that fails or is cancelled.
@@ -269,9 +269,8 @@ local function move_between(to_dir, from_dir, room, base, from, to, options)
   if not ok then
     return nil, message, code
   end
-  room:close_all()
   ok, message, code = removal.remove_all(self.from_dir, self.from_name,
-    { prefix = paths.split(from) })
+    { dirs = room, prefix = (paths.split(from)) })
   if code == "ENOENT" then -- somebody else has removed it meanwhile
     return true
   end

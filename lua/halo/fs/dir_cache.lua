@@ -20,8 +20,9 @@ local waiters = require "halo.waiters"
 
 local flags = core.flags
 
-local PART_OF_LIMIT = 4 -- of the process's descriptors is the budget
 local BUDGET_MIN, BUDGET_MAX = 12, 256
+local SPARED = 16 -- of the process's descriptors; of the others the budget is half
+local NEAR_PART = 2 -- of what is free goes to the way to one directory
 local LISTABLE = flags.RDONLY + flags.DIRECTORY
 
 ---@class halo.fs.Node a directory of the tree
@@ -193,7 +194,8 @@ function DirCache:begin()
     return
   end
   self.state = "waiting"
-  total = math.max(BUDGET_MIN, math.min(math.floor(core.file_limit() / PART_OF_LIMIT), BUDGET_MAX))
+  local half = math.floor((core.file_limit() - SPARED) / 2)
+  total = math.max(BUDGET_MIN, math.min(half, BUDGET_MAX))
   local may_wait = careless == 0 and core.can_wait()
   if taken == 0 or not may_wait or has_room(self.need) and newcomers.next == newcomers then
     take(self, self.need)
@@ -232,7 +234,8 @@ local function take_slot(self)
 end
 
 ---A slot goes to the next job of the tree, or to another tree that has none yet.
-local function give_slot(self)
+---@param in_vain boolean? the job was short of descriptors: those that are too need not try again
+local function give_slot(self, in_vain)
   local spare = self.slots > 1
   local wanted_elsewhere = spare and newcomers.next ~= newcomers
   if not wanted_elsewhere and wake_first(self.waiting) then
@@ -246,7 +249,9 @@ local function give_slot(self)
   else
     self.free = self.free + 1
   end
-  wake_all(short)
+  if not in_vain then
+    wake_all(short)
+  end
 end
 
 -- ---- directories -------------------------------------------------------------------------------
@@ -305,6 +310,35 @@ local function open(self, node)
   return true
 end
 
+---@async
+local function close(self, node)
+  local file = node.file
+  if node.next then
+    waiters.remove(node)
+    unused_count = unused_count - 1
+  end
+  self.nodes[node] = nil
+  node.file, node.cache = nil, nil
+  core.close(file)
+end
+
+---Closes a directory that will not be needed; nothing happens where it is not open, or in use.
+---@async
+function DirCache:close(node)
+  if node.cache and node.users == 0 then
+    close(self, node)
+  end
+end
+
+---Of a long way only the end stays open: there it will go on, and it must not drive out the rest.
+---@async
+local function let_go_on_way(self, node, is_near)
+  let_go(node)
+  if not is_near then
+    self:close(node)
+  end
+end
+
 ---Opens a directory and those above it that are not open. All but itself are let go of.
 ---@async
 local function open_all(self, node)
@@ -316,6 +350,7 @@ local function open_all(self, node)
   if above then
     hold(above)
   end
+  local near = math.max(2, (total - taken) / NEAR_PART)
   for i = #missing, 1, -1 do
     local inner = missing[i]
     hold(inner)
@@ -324,7 +359,7 @@ local function open_all(self, node)
       ok, message, code = open(self, inner)
     end
     if above then
-      let_go(above)
+      let_go_on_way(self, above, i == #missing or i < near)
     end
     above = inner
     if not ok then
@@ -369,7 +404,7 @@ local function stand_back(self)
   if running <= 1 or not core.can_wait() then
     return false
   end
-  give_slot(self)
+  give_slot(self, true)
   if running > 0 then
     check_cancelled()
     wait_in(short, entry_of(self))
@@ -431,35 +466,26 @@ function DirCache:again(node, other)
   return nil
 end
 
----@async
-local function close(self, node)
-  local file = node.file
-  if node.next then
-    waiters.remove(node)
-    unused_count = unused_count - 1
-  end
-  self.nodes[node] = nil
-  node.file, node.cache = nil, nil
-  core.close(file)
-end
-
----Closes a directory that will not be needed; nothing happens where it is not open, or in use.
----@async
-function DirCache:close(node)
-  if node.cache and node.users == 0 then
-    close(self, node)
-  end
-end
-
----Closes all and gives the room back; nothing of the tree may be under way any more. In a task that
----was cancelled the closes are carried out, and raise all the same.
-function DirCache:close_all()
+---Closes all directories, once nothing of the tree is under way any more; the tree keeps its room.
+---In a task that was cancelled the closes are carried out, and raise all the same.
+function DirCache:reset()
   local node = next(self.nodes)
   while node do
     pcall(close, self, node)
     node = next(self.nodes)
   end
   running = running - (self.slots - self.free)
+  if self.state == "open" then
+    take(self, self.need - self.taken)
+    self.slots, self.free = 1, 1
+  end
+  admit()
+  wake_all(short)
+end
+
+---Closes all and gives the room back.
+function DirCache:close_all()
+  self:reset()
   take(self, -self.taken)
   self.state, self.slots, self.free = "new", 0, 0
   admit()

@@ -13,6 +13,7 @@ local AT_FDCWD = core.AT_FDCWD
 local mkdir_options = { parents = true, perm = true }
 local remove_options = { recursive = true, force = true }
 local PLACE = core.flags.PATH + core.flags.DIRECTORY
+local PATH_MAX = 4096 -- bytes, with the NUL behind
 local TRIES_MAX = 100 -- while others remove what has been made
 
 ---@class halo.fs
@@ -99,29 +100,34 @@ local function make_names(names)
   return ok, message, code, taken
 end
 
----Opens the deepest directory on a path that exists. The names below it are put into the list.
+---Opens the deepest directory on a path that exists. Returns its file and the names below it.
 ---@async
-local function open_deepest(base, path, names)
-  local at = path
-  repeat
-    local above = paths.parent(at) or (at:sub(1, 1) == "/" and "/" or ".")
-    table.insert(names, 1, select(2, paths.split(at)))
-    at = above
-    local file, message, code = dir_cache.pin(core.open, base, at, PLACE)
-    if file or code ~= "ENOENT" and code ~= "ENAMETOOLONG" or at == "/" or at == "." then
-      return file, message, code
+local function open_deepest(base, path)
+  local names, stops = {}, { [0] = 1 }
+  for name, stop in path:gmatch "([^/]+)()" do
+    names[#names + 1], stops[#stops + 1] = name, stop
+  end
+  local file, message, code
+  for i = #names - 1, 0, -1 do
+    local at = path:sub(1, stops[i] - 1)
+    if #at < PATH_MAX then
+      local above = i > 0 and at or path:sub(1, 1) == "/" and "/" or "."
+      file, message, code = dir_cache.pin(core.open, base, above, PLACE)
+      if file or code ~= "ENOENT" then
+        return file, message, code, { unpack(names, i + 1) }
+      end
     end
-  until false
+  end
+  return nil, message or "ENOENT: no such file or directory: ", code or "ENOENT"
 end
 
 ---@async
 local function make_missing(base, path, perm)
-  local names = { perm = perm }
-  local file, message, code = open_deepest(base, path, names)
+  local file, message, code, names = open_deepest(base, path)
   if not file then
     return nil, message, code
   end
-  names.file = file
+  names.file, names.perm = file, perm
   local returned, ok, taken
   returned, ok, message, code, taken = wait.guard(make_names, names)
   pcall(core.close, names.file)

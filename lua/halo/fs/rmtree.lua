@@ -217,7 +217,6 @@ end
 
 ---@async
 local function remove_below(self, name)
-  self.dirs:begin()
   workers.run(self.workers, scan, self, new_node(self.top, name))
 end
 
@@ -225,20 +224,21 @@ end
 ---@async
 ---@param holder halo.File
 ---@param name string
----@param options { prefix: string?, unlock: boolean? }? what stands before the name in messages;
----whether permissions may be changed that are in the way
+---@param options { dirs: halo.fs.DirCache, prefix: string?, unlock: boolean? } what it may open;
+---what stands before the name in messages; whether permissions may be changed that are in the way
 ---@return true?
 ---@return string? message
 ---@return string? code
 local function remove_tree(holder, name, options)
   local self = {
     workers = workers.new(),
-    dirs = dir_cache.new(),
-    top = { name = options and options.prefix or "", users = 1, pending = 2, file = holder },
-    unlock = options and options.unlock,
+    dirs = options.dirs,
+    top = { name = options.prefix or "", users = 1, pending = 2, file = holder },
+    unlock = options.unlock,
   }
+  self.dirs:reset()
   local ok, err = guard(remove_below, self, name)
-  self.dirs:close_all()
+  self.dirs:reset()
   if not ok then
     error(err, 0)
   elseif self.failure then
@@ -255,8 +255,7 @@ local function remove_all(holder, name, options)
   for _ = 1, TRIES_MAX do
     ok, message, code = checked(core.remove(holder, name))
     if ok or code ~= "EISDIR" then
-      local prefix = options and options.prefix or ""
-      return ok, message and errors.with_path(message, name, prefix .. name), code
+      return ok, message and errors.with_path(message, name, (options.prefix or "") .. name), code
     end
     ok, message, code = remove_tree(holder, name, options)
     if ok or code ~= "ENOTDIR" then
@@ -266,21 +265,34 @@ local function remove_all(holder, name, options)
   return ok, message, code
 end
 
----Calls fn(holder, name, options) for the directory that holds what a path leads to.
 ---@async
-local function in_holder(base, path, fn)
+local function open_and_call(dirs, base, path, fn)
   local prefix, name = paths.split(path)
-  if name == "." or name == ".." or name ~= path and name == "" then
-    return errors.refuse("EINVAL", "invalid argument", path)
-  end
   local open = prefix == "" and "." or prefix
+  dirs:begin()
   local holder, message, code = dir_cache.pin(core.open, base, open, flags.PATH + flags.DIRECTORY)
   if not holder then
     return nil, errors.with_path(message, open, path), code
   end
   local ok, done
-  ok, done, message, code = guard(fn, core.as_base(holder), name, { prefix = prefix })
+  ok, done, message, code = guard(fn, core.as_base(holder), name, { dirs = dirs, prefix = prefix })
   pcall(core.close, holder) -- it raises in a task that was cancelled, once it has closed
+  if not ok then
+    error(done, 0)
+  end
+  return checked(done, message, code)
+end
+
+---Calls fn(holder, name, options) for the directory that holds what a path leads to.
+---@async
+local function in_holder(base, path, fn)
+  local _, name = paths.split(path)
+  if name == "." or name == ".." or name ~= path and name == "" then
+    return errors.refuse("EINVAL", "invalid argument", path)
+  end
+  local dirs = dir_cache.new()
+  local ok, done, message, code = guard(open_and_call, dirs, base, path, fn)
+  dirs:close_all()
   if not ok then
     error(done, 0)
   end
