@@ -182,12 +182,16 @@ int halo_files_enter(struct halo_files *files, struct halo_op *op)
 
     if (halo_op_is(op, HALO_OP_CLOSE))
         return enter_close(files, op);
-    if (op->base && op->row->no_base)
+    if ((op->base && op->row->no_base) || (op->base2 && op->row->lookup != HALO_LOOKUP_BOTH))
         return -EINVAL;
     if (op->row->on_file)
         error = enter(files, op->file, &op->slot, &op->fd);
     if (!error && op->base)
         error = enter(files, op->base, &op->base_slot, &op->base_fd);
+    if (!error && op->base)
+        op->base2_fd = op->base_fd;
+    if (!error && op->base2)
+        error = enter(files, op->base2, &op->base2_slot, &op->base2_fd);
     return error;
 }
 
@@ -340,9 +344,9 @@ static void leave(struct halo_file *file, struct halo_list *ready)
 
 void halo_files_leave(struct halo_op *op, struct halo_list *ready)
 {
-    struct halo_file *file = op->slot, *base = op->base_slot;
+    struct halo_file *file = op->slot, *base = op->base_slot, *base2 = op->base2_slot;
 
-    op->base_slot = NULL;
+    op->base_slot = op->base2_slot = NULL;
     if (file && op->row->on_file) {
         pass_turn(op, ready);
         end_straying(op, ready);
@@ -350,6 +354,8 @@ void halo_files_leave(struct halo_op *op, struct halo_list *ready)
     }
     if (base)
         leave(base, ready);
+    if (base2)
+        leave(base2, ready);
 }
 
 /* ---- what nobody has taken ----------------------------------------------------------------- */

@@ -115,15 +115,21 @@ enum halo_op_code {
     HALO_OP_GETDENTS, /* file (a directory) -> the count of the next entries; 0 at the end */
     /* Extended attributes; path2 is the attribute's name. */
     HALO_OP_GETXATTR,     /* path, path2 -> data: the value */
+    HALO_OP_LGETXATTR,    /* path, path2 -> data; of a symbolic link itself, as those below */
     HALO_OP_FGETXATTR,    /* file, path2 -> data */
     HALO_OP_SETXATTR,     /* path, path2, data, length, flags (XATTR_CREATE, XATTR_REPLACE) */
+    HALO_OP_LSETXATTR,    /* path, path2, data, length, flags */
     HALO_OP_FSETXATTR,    /* file, path2, data, length, flags */
     HALO_OP_LISTXATTR,    /* path -> data: names, each with a NUL */
+    HALO_OP_LLISTXATTR,   /* path -> data */
     HALO_OP_FLISTXATTR,   /* file -> data */
     HALO_OP_REMOVEXATTR,  /* path, path2 */
+    HALO_OP_LREMOVEXATTR, /* path, path2 */
     HALO_OP_FREMOVEXATTR, /* file, path2 */
     /* More than one system call. */
     HALO_OP_COPYFILE, /* path, path2, flags (HALO_COPY_*) -> bytes of the file */
+    HALO_OP_KEEP,     /* file, base: the File to take xattrs from, or 0; flags (HALO_COPY_*), mode,
+                         uid, gid, times: what the file is to have */
     HALO_OP_READFILE, /* path, length: the most -> bytes; or -EFBIG. data as for a read, then 0: any
                        */
     HALO_OP_WATCH,    /* file (of inotify), path, flags (IN_*) -> the watch's number */
@@ -142,7 +148,12 @@ enum halo_op_code {
 #define HALO_COPY_NO_LINK   4u /* never share them */
 #define HALO_COPY_MODE      8u /* the permission bits too, those beyond the umask included */
 #define HALO_COPY_TIMES     16u
-#define HALO_COPY_NO_FOLLOW 32u /* ELOOP where path is a symbolic link */
+#define HALO_COPY_NO_FOLLOW 32u  /* ELOOP where path is a symbolic link */
+#define HALO_COPY_OWNER     64u  /* as far as that is permitted */
+#define HALO_COPY_XATTRS    128u /* ACLs too, as far as the file system has them */
+#define HALO_COPY_ANY       256u /* also what is no file; a directory is EISDIR */
+#define HALO_COPY_SINGLE    512u /* EMLINK where the file has several names */
+#define HALO_COPY_KEEP      (HALO_COPY_MODE | HALO_COPY_TIMES | HALO_COPY_OWNER | HALO_COPY_XATTRS)
 
 #define HALO_READDIR_STAT        1u /* also what stat says of each entry; without the vanished */
 #define HALO_READDIR_FOLLOW      2u /* links are what they lead to; statx is the directory's own */
@@ -204,12 +215,15 @@ struct halo_op {
     const bool *interrupt;         /* the loop's, while the operation runs on its thread */
 
     /* What operations with paths have besides. */
-    struct halo_file *base_slot; /* the directory it is counted on */
-    int base_fd;                 /* or AT_FDCWD */
-    int watched_fd;              /* the poller's duplicate of fd */
-    const char *path;            /* set by halo_op_set_paths() */
+    struct halo_file *base_slot; /* the directories it is counted on */
+    struct halo_file *base2_slot;
+    int base_fd; /* or AT_FDCWD */
+    int base2_fd;
+    int watched_fd;   /* the poller's duplicate of fd */
+    const char *path; /* set by halo_op_set_paths() */
     const char *path2;
-    uint64_t base; /* the directory that relative paths start from; 0: the working directory */
+    uint64_t base;  /* the directory that relative paths start from; 0: the working directory */
+    uint64_t base2; /* the one that path2 starts from, where the operation has two; 0: as path */
     struct statx *statx;      /* a result */
     uint32_t mode;            /* permission bits of what is created, less the umask */
     uint32_t uid, gid;        /* not reset from use to use, as the two above and below */

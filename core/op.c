@@ -295,7 +295,8 @@ static void cancel_all_on(struct halo_loop *loop, const struct halo_op *close)
     for (size_t i = 0; i <= loop->slab.mask; i++) {
         struct halo_op *op = loop->slab.table[i];
         if (halo_op_is_under_way(op) && op != close &&
-            (op->slot == close->slot || op->base_slot == close->slot))
+            (op->slot == close->slot || op->base_slot == close->slot ||
+             op->base2_slot == close->slot))
             halo_op_cancel(loop, op);
     }
 }

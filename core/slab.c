@@ -42,10 +42,10 @@ void halo_slab_free(struct halo_slab *slab)
 
 static void reset_paths(struct halo_op *op)
 {
-    op->base_slot = NULL;
-    op->base_fd = AT_FDCWD;
+    op->base_slot = op->base2_slot = NULL;
+    op->base_fd = op->base2_fd = AT_FDCWD;
     op->path = op->path2 = NULL;
-    op->base = 0;
+    op->base = op->base2 = 0;
 }
 
 static bool grow_records(struct halo_slab *slab)
@@ -113,7 +113,7 @@ void halo_slab_release(struct halo_slab *slab, struct halo_op *op)
         op->storage = NULL;
         op->stored = 0;
     }
-    if (op->path || op->base)
+    if (op->path || op->base || op->base2)
         reset_paths(op);
     op->state = HALO_OP_FREE;
     op->next = slab->free;

@@ -405,8 +405,9 @@ describe("fs.move", function()
       end
       command.run(command.quote("umount", full))
       local problem, to = "ENOSPC: no space left on device: ", full .. "/to"
-      assert.same({ problem .. dir:path "file" .. " -> " .. to, problem .. "file -> " .. to,
-        problem .. to, problem .. to }, messages)
+      assert.same({ problem .. dir:path "file" .. " -> " .. to,
+        problem .. dir:path "link" .. " -> " .. to, problem .. dir:path "pipe" .. " -> " .. to,
+        problem .. to }, messages)
     end)
 
     it("removes nothing where not all has been copied", function()

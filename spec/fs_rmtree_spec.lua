@@ -65,7 +65,7 @@ describe("fs.rmtree", function()
     done = true
     watcher:join()
     assert.is_true(ok, message)
-    assert.is_true(most > 0 and most < 200, most)
+    assert.is_true(most > 0 and most < 300, most)
     assert.same({}, tree.list(dir.root))
   end)
 

@@ -400,12 +400,33 @@ static int fs_readfile_into(lua_State *L)
     return halo_await(L, lua, op);
 }
 
-/* copyfile(from, to, flags) */
+/* copyfile(from, to, flags): each path may have a base before it. */
 static int fs_copyfile(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     struct halo_op *op = halo_new_paths_op(L, lua, HALO_OP_COPYFILE, "copy");
     op->flags = (uint32_t)lua_tointeger(L, 3);
+    return halo_await(L, lua, op);
+}
+
+/*
+ * keep(to, from, flags, mode, uid, gid, atime, nsec, mtime, nsec): what a directory that was copied
+ * keeps, both Files; from is nil where there is none to take extended attributes from.
+ */
+static int fs_keep(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *from = halo_to_type(L, 2, halo_file_type);
+    struct halo_op *op = halo_new_file_op(L, lua, HALO_OP_KEEP, "copytree");
+    op->base = from ? from->handle : 0;
+    op->flags = (uint32_t)lua_tointeger(L, 3);
+    op->mode = (uint32_t)lua_tointeger(L, 4);
+    op->uid = (uint32_t)lua_tonumber(L, 5);
+    op->gid = (uint32_t)lua_tonumber(L, 6);
+    for (int i = 0; i < 2; i++) {
+        op->times[i].tv_sec = (time_t)lua_tonumber(L, 7 + 2 * i);
+        op->times[i].tv_nsec = (long)lua_tonumber(L, 8 + 2 * i);
+    }
     return halo_await(L, lua, op);
 }
 
@@ -508,6 +529,7 @@ static const luaL_Reg functions[] = {
     {"readfile", fs_readfile},
     {"readfile_into", fs_readfile_into},
     {"copyfile", fs_copyfile},
+    {"keep", fs_keep},
     {"watcher", fs_watcher},
     {"watch", fs_watch},
     {"unwatch", fs_unwatch},

@@ -2,22 +2,34 @@
 #include "fs/fs.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "fs/listing.h"
 
-uint64_t halo_take_base(lua_State *L)
+static uint64_t take_base(lua_State *L, int arg)
 {
-    const struct halo_lua_file *directory = halo_to_type(L, 1, halo_file_type);
+    const struct halo_lua_file *directory = halo_to_type(L, arg, halo_file_type);
     if (!directory || !directory->is_base)
         return 0; /* the check of the path will say that a File is none */
     uint64_t handle = directory->handle;
-    lua_remove(L, 1);
+    lua_remove(L, arg);
     return handle;
+}
+
+uint64_t halo_take_base(lua_State *L)
+{
+    return take_base(L, 1);
+}
+
+uint64_t halo_take_base2(lua_State *L)
+{
+    return take_base(L, 2);
 }
 
 struct halo_op *halo_new_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code)
@@ -63,11 +75,12 @@ struct halo_op *halo_new_paths_op(lua_State *L, struct halo_lua *lua, enum halo_
                                   const char *name)
 {
     size_t length, length2;
-    uint64_t base = halo_take_base(L);
+    uint64_t base = halo_take_base(L), base2 = halo_take_base2(L);
     const char *path = halo_check_path(L, 1, name, &length);
     const char *path2 = halo_check_path(L, 2, name, &length2);
     struct halo_op *op = halo_new_op(L, lua, code);
     op->base = base;
+    op->base2 = base2;
     return halo_set_paths(L, lua, op, path, length, path2, length2);
 }
 
@@ -188,6 +201,10 @@ static const struct number copy_flags[] = {
     {"times", HALO_COPY_TIMES},
     {"no_link", HALO_COPY_NO_LINK},
     {"no_follow", HALO_COPY_NO_FOLLOW},
+    {"owner", HALO_COPY_OWNER},
+    {"xattrs", HALO_COPY_XATTRS},
+    {"any", HALO_COPY_ANY},
+    {"single", HALO_COPY_SINGLE},
     {NULL, 0},
 };
 
@@ -259,10 +276,20 @@ static int fs_umask(lua_State *L)
     return 1;
 }
 
+/* file_limit(): how many descriptors the process may have. */
+static int fs_file_limit(lua_State *L)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    lua_pushnumber(L, limit.rlim_cur == RLIM_INFINITY ? HUGE_VAL : (double)limit.rlim_cur);
+    return 1;
+}
+
 /* ---- registration -------------------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {
     {"umask", fs_umask},
+    {"file_limit", fs_file_limit},
     {NULL, NULL},
 };
 

@@ -22,6 +22,8 @@
  * keeps the directory open meanwhile.
  */
 uint64_t halo_take_base(lua_State *L);
+/* The same of a File that stands before the second path, which starts from there then. */
+uint64_t halo_take_base2(lua_State *L);
 
 /* A new operation. */
 struct halo_op *halo_new_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code);

@@ -239,6 +239,47 @@ static int fs_setxattr(lua_State *L)
     return halo_await(L, lua, op);
 }
 
+/* The same of a symbolic link itself: of a path alone, since a File is never of one. */
+static struct halo_op *new_lxattr_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
+                                     bool named, const char *name)
+{
+    size_t length;
+    halo_check_path(L, 1, name, &length);
+    return new_xattr_op(L, lua, code, code, named, name);
+}
+
+static int fs_lgetxattr(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    return halo_await(L, lua, new_lxattr_op(L, lua, HALO_OP_LGETXATTR, true, "lgetxattr"));
+}
+
+static int fs_lsetxattr(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    size_t length;
+    if (lua_type(L, 3) != LUA_TSTRING)
+        return halo_arg_type_error(L, 3, "lsetxattr", "string");
+    const char *value = lua_tolstring(L, 3, &length);
+    struct halo_op *op = new_lxattr_op(L, lua, HALO_OP_LSETXATTR, true, "lsetxattr");
+    op->data = (uint8_t *)(uintptr_t)value; /* it is only read from */
+    op->length = length;
+    op->flags = (uint32_t)lua_tointeger(L, 4);
+    return halo_await(L, lua, op);
+}
+
+static int fs_llistxattr(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    return halo_await(L, lua, new_lxattr_op(L, lua, HALO_OP_LLISTXATTR, false, "llistxattr"));
+}
+
+static int fs_lremovexattr(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    return halo_await(L, lua, new_lxattr_op(L, lua, HALO_OP_LREMOVEXATTR, true, "lremovexattr"));
+}
+
 static int fs_listxattr(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -271,9 +312,13 @@ static const luaL_Reg functions[] = {
     {"lutime", fs_lutime},
     {"futime", fs_futime},
     {"getxattr", fs_getxattr},
+    {"lgetxattr", fs_lgetxattr},
     {"setxattr", fs_setxattr},
+    {"lsetxattr", fs_lsetxattr},
     {"listxattr", fs_listxattr},
+    {"llistxattr", fs_llistxattr},
     {"removexattr", fs_removexattr},
+    {"lremovexattr", fs_lremovexattr},
     {NULL, NULL},
 };
 

@@ -160,6 +160,7 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
     case HALO_OP_READLINK:
     case HALO_OP_REALPATH:
     case HALO_OP_GETXATTR:
+    case HALO_OP_LGETXATTR:
     case HALO_OP_FGETXATTR:
         lua_pushlstring(L, data, size);
         return 1;
@@ -180,6 +181,7 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
     case HALO_OP_GETDENTS:
         return op->flags & HALO_ROW ? halo_push_row(L, op, from) : halo_push_entries(L, op);
     case HALO_OP_LISTXATTR:
+    case HALO_OP_LLISTXATTR:
     case HALO_OP_FLISTXATTR:
         return push_names(L, data, size);
     default:
@@ -199,8 +201,10 @@ bool halo_result_is_plain(const struct halo_op *op)
     case HALO_OP_READLINK:
     case HALO_OP_REALPATH:
     case HALO_OP_GETXATTR:
+    case HALO_OP_LGETXATTR:
     case HALO_OP_FGETXATTR:
     case HALO_OP_LISTXATTR:
+    case HALO_OP_LLISTXATTR:
     case HALO_OP_FLISTXATTR:
     case HALO_OP_STAT:
     case HALO_OP_LSTAT:

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -16,13 +17,16 @@
 #include <linux/magic.h>
 
 #include "loop.h"
+#include "ops/attributes.h"
 #include "ops/shared.h"
 
 #define PIECE_BYTES     (16u << 20)  /* between two looks */
 #define BUFFER_BYTES    (256u << 10) /* for what the kernel does not copy by itself */
 #define SMALL_BYTES     (64u << 10)  /* quicker by a buffer, and soon done */
-#define IDLE_MAX        8            /* times that a write may say that it has written nothing */
-#define BLOCK_BYTES_MAX (64u << 10)  /* of a file system that shares data: a page, at the most */
+#define PRIVATE_MODE    0600
+#define TRIES_MAX       64          /* for a name that others give to another kind meanwhile */
+#define IDLE_MAX        8           /* times that a write may say that it has written nothing */
+#define BLOCK_BYTES_MAX (64u << 10) /* of a file system that shares data: a page, at the most */
 
 /* ---- copying data -------------------------------------------------------------------------- */
 
@@ -181,29 +185,22 @@ static int64_t copy_contents(const struct halo_op *op, int from, int to, off_t s
     return size > 0 ? copy_data(op, from, to, size) : copy_unsized(op, from, to);
 }
 
-static int64_t copy_attributes(const struct halo_op *op, int to, const struct stat *status)
+/* A copy that is given another owner or mode is for nobody else until then. */
+static mode_t first_mode(const struct halo_op *op, mode_t mode)
 {
-    const struct timespec times[2] = {status->st_atim, status->st_mtim};
-    if ((op->flags & HALO_COPY_MODE) && fchmod(to, status->st_mode & 07777) < 0)
-        return -errno;
-    if ((op->flags & HALO_COPY_TIMES) && futimens(to, times) < 0)
-        return -errno;
-    return 0;
+    bool changes = op->flags & (HALO_COPY_MODE | HALO_COPY_OWNER | HALO_COPY_XATTRS);
+    return changes ? PRIVATE_MODE : mode & 0777;
 }
 
-/* Opens the new file, or -errno. Whether it is made by this only matters where it may be taken
- * away. */
+/* Opens the new file, or -errno; says whether it is made by this. */
 static int open_target(const struct halo_op *op, mode_t mode, bool *created)
 {
     int flags = O_WRONLY | O_CREAT;
-    *created = false;
-    if (op->flags & (HALO_COPY_EXCLUSIVE | HALO_COPY_REFLINK)) {
-        int fd = halo_op_open_at(op, op->path2, flags | O_EXCL, mode, false);
-        *created = fd >= 0;
-        if (fd != -EEXIST || (op->flags & HALO_COPY_EXCLUSIVE))
-            return fd;
-    }
-    return halo_op_open_at(op, op->path2, flags, mode, false);
+    int fd = halo_op_open_from(op, op->base2_fd, op->path2, flags | O_EXCL, mode, false);
+    *created = fd >= 0;
+    if (fd != -EEXIST || (op->flags & HALO_COPY_EXCLUSIVE))
+        return fd;
+    return halo_op_open_from(op, op->base2_fd, op->path2, flags, mode, false);
 }
 
 struct copy {
@@ -221,24 +218,33 @@ static int64_t check_source(const struct stat *source)
     return S_ISDIR(source->st_mode) ? -EISDIR : -EINVAL;
 }
 
+/* Opening what cannot be copied, such as a device, could have an effect: it is looked at first. */
+static int64_t look_at_source(struct copy *copy)
+{
+    const struct halo_op *op = copy->op;
+    int look = op->flags & HALO_COPY_NO_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
+
+    if (fstatat(op->base_fd, op->path, &copy->source, look) < 0)
+        return -errno;
+    bool linked = copy->source.st_nlink > 1 && !S_ISDIR(copy->source.st_mode);
+    return linked && (op->flags & HALO_COPY_SINGLE) ? -EMLINK : 0;
+}
+
 static int64_t open_source(struct copy *copy, bool at_once)
 {
     const struct halo_op *op = copy->op;
     int flags = O_RDONLY | (op->flags & HALO_COPY_NO_FOLLOW ? O_NOFOLLOW : 0);
-    int look = op->flags & HALO_COPY_NO_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
-
-    /* Opening what cannot be copied, such as a device, could have an effect. */
-    if (fstatat(op->base_fd, op->path, &copy->source, look) < 0)
-        return -errno;
     int64_t error = check_source(&copy->source);
+
     if (error && !S_ISLNK(copy->source.st_mode))
         return error;
     copy->from = halo_op_open_at(op, op->path, flags, 0, at_once);
-    if (copy->from < 0)
-        return copy->from;
-    if (fstat(copy->from, &copy->source) < 0)
+    if (copy->from >= 0 && fstat(copy->from, &copy->source) < 0)
         return -errno;
-    return check_source(&copy->source);
+    error = copy->from < 0 ? copy->from : check_source(&copy->source);
+    /* What was a file at the look is another thing now. */
+    bool changed = error == -ELOOP || error == -ENXIO || error == -EINVAL;
+    return changed && (op->flags & HALO_COPY_ANY) ? -ESTALE : error;
 }
 
 static bool cannot_share(int error)
@@ -267,7 +273,7 @@ static int empty_target(const struct copy *copy)
 /* Opens the new file; one that exists is emptied only once it is known not to be the old one. */
 static int64_t open_copy(struct copy *copy)
 {
-    copy->to = open_target(copy->op, copy->source.st_mode & 0777, &copy->created);
+    copy->to = open_target(copy->op, first_mode(copy->op, copy->source.st_mode), &copy->created);
     if (copy->to < 0)
         return copy->to;
     if (fstat(copy->to, &copy->target) < 0)
@@ -283,9 +289,9 @@ static void remove_copy(const struct copy *copy)
 {
     const struct halo_op *op = copy->op;
     struct stat named;
-    if (fstatat(op->base_fd, op->path2, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (fstatat(op->base2_fd, op->path2, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
         copy->target.st_dev == named.st_dev && copy->target.st_ino == named.st_ino)
-        unlinkat(op->base_fd, op->path2, 0);
+        unlinkat(op->base2_fd, op->path2, 0);
 }
 
 /* Where data can be shared, the old file is written to the disk before. */
@@ -309,7 +315,8 @@ static bool is_short(const struct copy *copy)
 static bool leads_to_file(const struct halo_op *op)
 {
     struct stat status;
-    return fstatat(op->base_fd, op->path2, &status, 0) < 0 || S_ISREG(status.st_mode);
+    return (op->flags & HALO_COPY_EXCLUSIVE) || fstatat(op->base2_fd, op->path2, &status, 0) < 0 ||
+           S_ISREG(status.st_mode);
 }
 
 /* What there is now: files of /proc and /sys do not know how long they are. */
@@ -323,29 +330,124 @@ static int64_t count_bytes(const struct copy *copy)
 
 static int64_t copy_all(const struct copy *copy)
 {
+    struct halo_ends ends = {.from = copy->from, .to = copy->to};
     int64_t error = copy_contents(copy->op, copy->from, copy->to, copy->source.st_size);
-    if (error && copy->created && (copy->op->flags & HALO_COPY_REFLINK))
-        remove_copy(copy); /* nothing has been copied to it */
     if (!error)
-        error = copy_attributes(copy->op, copy->to, &copy->source);
+        error = halo_attributes_keep(ends, halo_attributes_of(&copy->source), copy->op->flags);
     return error ? error : count_bytes(copy);
 }
 
-static int64_t copy_file(struct halo_op *op, bool at_once)
+static int64_t copy_regular(struct copy *copy, bool at_once)
 {
-    struct copy copy = {.op = op, .from = -1, .to = -1};
-    int64_t result = open_source(&copy, at_once);
+    int64_t result = open_source(copy, at_once);
 
-    if (!result && at_once && !(is_short(&copy) && leads_to_file(op)))
+    if (!result && at_once && !(is_short(copy) && leads_to_file(copy->op)))
         result = -EAGAIN;
     if (!result)
-        result = open_copy(&copy);
+        result = open_copy(copy);
     if (!result)
-        result = copy_all(&copy);
-    if (copy.to >= 0 && close(copy.to) < 0 && result >= 0 && errno != EINTR)
+        result = copy_all(copy);
+    if (copy->to >= 0 && close(copy->to) < 0 && result >= 0 && errno != EINTR)
         result = -errno;
-    if (copy.from >= 0)
-        close(copy.from);
+    if (result < 0 && copy->created)
+        remove_copy(copy);
+    if (copy->from >= 0)
+        close(copy->from);
+    return result;
+}
+
+/* ---- what is no file ----------------------------------------------------------------------- */
+
+/* Opens the source as a place only, which does nothing to a device. */
+static int64_t open_place(struct copy *copy)
+{
+    const struct halo_op *op = copy->op;
+    int flags = O_PATH | (op->flags & HALO_COPY_NO_FOLLOW ? O_NOFOLLOW : 0);
+
+    copy->from = halo_op_open_at(op, op->path, flags, 0, false);
+    if (copy->from < 0)
+        return copy->from;
+    if (fstat(copy->from, &copy->source) < 0)
+        return -errno;
+    return S_ISREG(copy->source.st_mode) || S_ISDIR(copy->source.st_mode) ? -ESTALE : 0;
+}
+
+static int64_t make_special(const struct copy *copy)
+{
+    const struct halo_op *op = copy->op;
+    mode_t mode = copy->source.st_mode;
+    char target[PATH_MAX];
+
+    if (!S_ISLNK(mode))
+        return halo_result_of(mknodat(
+            op->base2_fd, op->path2, (mode & S_IFMT) | first_mode(op, mode), copy->source.st_rdev));
+    ssize_t length = readlinkat(copy->from, "", target, sizeof(target) - 1);
+    if (length < 0)
+        return -errno;
+    target[length] = '\0';
+    return halo_result_of(symlinkat(target, op->base2_fd, op->path2));
+}
+
+/* Somebody may have given the name to another thing, which must not be given away. */
+static int64_t keep_special(struct copy *copy)
+{
+    const struct halo_op *op = copy->op;
+    struct halo_ends ends = {.from = copy->from, .places = true};
+
+    ends.to = copy->to =
+        halo_op_open_from(op, op->base2_fd, op->path2, O_PATH | O_NOFOLLOW, 0, false);
+    if (copy->to < 0)
+        return copy->to;
+    if (fstat(copy->to, &copy->target) < 0)
+        return -errno;
+    if ((copy->target.st_mode ^ copy->source.st_mode) & S_IFMT || copy->target.st_nlink != 1)
+        return -ESTALE;
+    copy->created = true;
+    return halo_attributes_keep(ends, halo_attributes_of(&copy->source), op->flags);
+}
+
+static int64_t copy_special(struct copy *copy)
+{
+    int64_t result = open_place(copy);
+
+    if (!result)
+        result = make_special(copy);
+    if (!result && (copy->op->flags & HALO_COPY_KEEP)) {
+        result = keep_special(copy);
+        result = result == -ESTALE ? -EEXIST : result; /* not to be tried again */
+    }
+    if (result < 0 && copy->created)
+        remove_copy(copy);
+    if (copy->to >= 0)
+        close(copy->to);
+    if (copy->from >= 0)
+        close(copy->from);
+    return result;
+}
+
+/* ---- the operation ------------------------------------------------------------------------- */
+
+static int64_t copy_once(struct halo_op *op, bool at_once)
+{
+    struct copy copy = {.op = op, .from = -1, .to = -1};
+    int64_t result = look_at_source(&copy);
+
+    if (result < 0)
+        return result;
+    mode_t mode = copy.source.st_mode;
+    bool special = (op->flags & HALO_COPY_ANY) && !S_ISREG(mode) && !S_ISDIR(mode);
+    return special ? copy_special(&copy) : copy_regular(&copy, at_once);
+}
+
+/* Who copies whatever there is goes by another look where others have changed what there is. */
+static int64_t copy_file(struct halo_op *op, bool at_once)
+{
+    int64_t result;
+    unsigned tries = 0;
+
+    do
+        result = copy_once(op, at_once);
+    while (result == -ESTALE && (op->flags & HALO_COPY_ANY) && ++tries < TRIES_MAX);
     return result;
 }
 

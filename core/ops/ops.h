@@ -104,14 +104,19 @@ struct halo_op_row {
     X(HALO_OP_READDIR, halo_readdir_row)                                                           \
     X(HALO_OP_GETDENTS, halo_getdents_row)                                                         \
     X(HALO_OP_GETXATTR, halo_getxattr_row)                                                         \
+    X(HALO_OP_LGETXATTR, halo_lgetxattr_row)                                                       \
     X(HALO_OP_FGETXATTR, halo_fgetxattr_row)                                                       \
     X(HALO_OP_SETXATTR, halo_setxattr_row)                                                         \
+    X(HALO_OP_LSETXATTR, halo_lsetxattr_row)                                                       \
     X(HALO_OP_FSETXATTR, halo_fsetxattr_row)                                                       \
     X(HALO_OP_LISTXATTR, halo_listxattr_row)                                                       \
+    X(HALO_OP_LLISTXATTR, halo_llistxattr_row)                                                     \
     X(HALO_OP_FLISTXATTR, halo_flistxattr_row)                                                     \
     X(HALO_OP_REMOVEXATTR, halo_removexattr_row)                                                   \
+    X(HALO_OP_LREMOVEXATTR, halo_lremovexattr_row)                                                 \
     X(HALO_OP_FREMOVEXATTR, halo_fremovexattr_row)                                                 \
     X(HALO_OP_COPYFILE, halo_copyfile_row)                                                         \
+    X(HALO_OP_KEEP, halo_keep_row)                                                                 \
     X(HALO_OP_READFILE, halo_readfile_row)                                                         \
     X(HALO_OP_WATCH, halo_watch_row)                                                               \
     X(HALO_OP_UNWATCH, halo_unwatch_row)                                                           \

@@ -68,17 +68,24 @@ static inline bool halo_op_retries(const struct halo_op *op, unsigned *tries)
     return true;
 }
 
-/* As halo_open_at() below the operation's base; one that is interrupted is made again. */
-static inline int halo_op_open_at(const struct halo_op *op, const char *path, int flags,
-                                  mode_t mode, bool at_once)
+/* As halo_open_at() for an operation; one that is interrupted is made again. */
+static inline int halo_op_open_from(const struct halo_op *op, int base_fd, const char *path,
+                                    int flags, mode_t mode, bool at_once)
 {
     unsigned tries = 0;
     int fd;
 
     do
-        fd = halo_open_at(op->base_fd, path, flags, mode, at_once);
+        fd = halo_open_at(base_fd, path, flags, mode, at_once);
     while (fd == -EINTR && halo_op_retries(op, &tries));
     return fd;
+}
+
+/* The same below the operation's base. */
+static inline int halo_op_open_at(const struct halo_op *op, const char *path, int flags,
+                                  mode_t mode, bool at_once)
+{
+    return halo_op_open_from(op, op->base_fd, path, flags, mode, at_once);
 }
 
 #endif

@@ -35,6 +35,11 @@ static int64_t getxattr_block(struct halo_op *op)
     return halo_result_of(getxattr(op->path, op->path2, op->data, VALUE_MAX));
 }
 
+static int64_t lgetxattr_block(struct halo_op *op)
+{
+    return halo_result_of(lgetxattr(op->path, op->path2, op->data, VALUE_MAX));
+}
+
 static void fgetxattr_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_fgetxattr(sqe, op->fd, op->path2, (char *)op->data, VALUE_MAX);
@@ -54,6 +59,11 @@ static void setxattr_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 static int64_t setxattr_block(struct halo_op *op)
 {
     return halo_result_of(setxattr(op->path, op->path2, op->data, op->length, (int)op->flags));
+}
+
+static int64_t lsetxattr_block(struct halo_op *op)
+{
+    return halo_result_of(lsetxattr(op->path, op->path2, op->data, op->length, (int)op->flags));
 }
 
 static void fsetxattr_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
@@ -82,6 +92,11 @@ static int64_t listxattr_block(struct halo_op *op)
     return halo_result_of(listxattr(op->path, (char *)op->data, VALUE_MAX));
 }
 
+static int64_t llistxattr_block(struct halo_op *op)
+{
+    return halo_result_of(llistxattr(op->path, (char *)op->data, VALUE_MAX));
+}
+
 static int64_t flistxattr_block(struct halo_op *op)
 {
     return halo_result_of(flistxattr(op->fd, (char *)op->data, VALUE_MAX));
@@ -90,6 +105,11 @@ static int64_t flistxattr_block(struct halo_op *op)
 static int64_t removexattr_block(struct halo_op *op)
 {
     return halo_result_of(removexattr(op->path, op->path2));
+}
+
+static int64_t lremovexattr_block(struct halo_op *op)
+{
+    return halo_result_of(lremovexattr(op->path, op->path2));
 }
 
 static int64_t fremovexattr_block(struct halo_op *op)
@@ -108,6 +128,17 @@ const struct halo_op_row halo_getxattr_row = {
     .begin = getxattr_begin,
     .prepare = getxattr_prepare,
     .block = getxattr_block,
+};
+
+const struct halo_op_row halo_lgetxattr_row = {
+    .code = HALO_OP_LGETXATTR,
+    .name = "lgetxattr",
+    .opcode = HALO_NO_OPCODE,
+    .no_base = true,
+    .no_follow = true,
+    .quick = true,
+    .begin = getxattr_begin,
+    .block = lgetxattr_block,
 };
 
 const struct halo_op_row halo_fgetxattr_row = {
@@ -131,6 +162,16 @@ const struct halo_op_row halo_setxattr_row = {
     .block = setxattr_block,
 };
 
+const struct halo_op_row halo_lsetxattr_row = {
+    .code = HALO_OP_LSETXATTR,
+    .name = "lsetxattr",
+    .opcode = HALO_NO_OPCODE,
+    .no_base = true,
+    .no_follow = true,
+    .quick = true,
+    .block = lsetxattr_block,
+};
+
 const struct halo_op_row halo_fsetxattr_row = {
     .code = HALO_OP_FSETXATTR,
     .name = "fsetxattr",
@@ -151,6 +192,17 @@ const struct halo_op_row halo_listxattr_row = {
     .block = listxattr_block,
 };
 
+const struct halo_op_row halo_llistxattr_row = {
+    .code = HALO_OP_LLISTXATTR,
+    .name = "llistxattr",
+    .opcode = HALO_NO_OPCODE,
+    .no_base = true,
+    .no_follow = true,
+    .quick = true,
+    .begin = listxattr_begin,
+    .block = llistxattr_block,
+};
+
 const struct halo_op_row halo_flistxattr_row = {
     .code = HALO_OP_FLISTXATTR,
     .name = "flistxattr",
@@ -168,6 +220,16 @@ const struct halo_op_row halo_removexattr_row = {
     .no_base = true,
     .quick = true,
     .block = removexattr_block,
+};
+
+const struct halo_op_row halo_lremovexattr_row = {
+    .code = HALO_OP_LREMOVEXATTR,
+    .name = "lremovexattr",
+    .opcode = HALO_NO_OPCODE,
+    .no_base = true,
+    .no_follow = true,
+    .quick = true,
+    .block = lremovexattr_block,
 };
 
 const struct halo_op_row halo_fremovexattr_row = {

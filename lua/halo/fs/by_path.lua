@@ -35,10 +35,6 @@ function by_path.create(base, path, bits)
   return checked(core.open(base, path, "w", perm.of_new(bits, perm.FILE, 2, "create")))
 end
 
-function by_path.mkdir(base, path, bits)
-  return checked(core.mkdir(base, path, perm.of_new(bits, perm.DIR, 2, "mkdir")))
-end
-
 function by_path.mkfifo(base, path, bits)
   return checked(core.mkfifo(base, path, perm.of_new(bits, perm.FILE, 2, "mkfifo")))
 end

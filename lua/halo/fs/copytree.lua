@@ -1,193 +1,374 @@
--- Copying trees, file by file and many at a time. fs.copytree and fs.move are built on this.
+-- Copying trees, many names at a time, below open directories on both sides: whoever swaps a name
+-- while halo works can lead it nowhere else, neither to read nor to write. fs.copytree and fs.move
+-- are built on this.
+--
+-- What is no directory is copied by one operation, with all that it keeps. A directory is made for
+-- nobody else, filled, and given what it keeps when all in it is done.
 
 local bit = require "bit"
-local calls = require "halo.fs.calls"
 local core = require "halo.core"
-local errors = require "halo.fs.errors"
-local checked = require("halo.wait").checked
+local dir_cache = require "halo.fs.dir_cache"
+local meta = require "halo.fs.meta"
+local paths = require "halo.fs.paths"
+local stat_of = require "halo.fs.stat"
+local wait = require "halo.wait"
 local workers = require "halo.fs.workers"
 
-local band, bor, bnot, rshift = bit.band, bit.bor, bit.bnot, bit.rshift
+local checked, guard = wait.checked, wait.guard
+local band, bor, bnot = bit.band, bit.bor, bit.bnot
+local copy_flags, flags = core.copy_flags, core.flags
 
 local NAMES_MAX = 8 -- copied one after the other by one task
 local QUEUED_MAX = 256 -- jobs; a worker that finds more copies them itself
+local TRIES_MAX = 8 -- for a name that is given to another kind of thing each time
 local OWNER_BITS, PERM_BITS, SAFE_BITS = tonumber("700", 8), tonumber("7777", 8), tonumber("777", 8)
+local LISTABLE = flags.RDONLY + flags.DIRECTORY
+local PINS, SLOT = 6, 5 -- descriptors: the holders of both roots, the roots; of a job
 
 ---@class halo.fs.CopyWork
+---@field base halo.File? that paths start from, where links are followed from there
 ---@field flags integer for core.copyfile
----@field mode boolean? the permission bits too
----@field times boolean?
----@field owner boolean? where that is permitted, and then the mode after it
----@field xattrs boolean? where the file system has them
+---@field keep integer those of them that say what is kept
+---@field private_dirs boolean directories are for nobody else until they are done
 ---@field merge boolean? into directories that exist, replacing what is no directory
+---@field follow boolean? symbolic links
+---@field filter (fun(path: string, entry: halo.WalkEntry): any)?
+---@field dirs halo.fs.DirCache
 ---@field workers halo.fs.Workers
 ---@field linked table<string, halo.fs.CopyLinked> by a stat's id
----@field root string? the id of the copy, which must not be copied
+---@field root_id string? of the copy, which must not be copied
 ---@field failure { [1]: string, [2]: string }? message and code of the first one
 
 ---@class halo.fs.CopyLinked a file that has several names
----@field to string? its copy, once that is made
----@field waiting { to: string, node: halo.fs.CopyNode }[] names found before that
+---@field node halo.fs.CopyNode the directory of its first one
+---@field name string
+---@field left integer names that may yet be found
+---@field done boolean whether it is copied
+---@field waiting { [1]: halo.fs.CopyNode, [2]: halo.Entry }[] names found before that
 
-local Work = {}
-Work.__index = Work
+---@class halo.fs.CopyNode a directory being copied; pending as long as anything in it is
+---@field parent halo.fs.CopyNode?
+---@field from halo.fs.Node
+---@field to halo.fs.Node
+---@field depth integer of what is in it
+---@field pending integer
+---@field tries integer
+---@field stat halo.Stat? of the original
+---@field made boolean? whether its copy is new
+---@field exists boolean? whether it has a copy
+---@field prefix string? of the paths of what is in it
 
-function Work:fail(message, code)
-  self.failure = self.failure or { message, code }
+-- ---- failures ----------------------------------------------------------------------------------
+
+---The path of a name in a directory; of the directory itself without one.
+local function path_of(node, name)
+  local names = { name }
+  while node.parent do
+    table.insert(names, 1, node.name)
+    node = node.parent
+  end
+  local below = table.concat(names, "/")
+  return below == "" and node.name or paths.prefix(node.name) .. below
 end
 
--- ---- attributes --------------------------------------------------------------------------------
-
----What is refused to attributes by another file system, or to somebody without privileges.
-local ignored_codes = { EOPNOTSUPP = true, EPERM = true, EACCES = true, ENODATA = true }
-
----@async
-local function copy_xattrs(self, from, to)
-  local names, message, code = calls.listxattr(from)
-  for _, name in ipairs(names or {}) do
-    local ok
-    ok, message, code = calls.getxattr(from, name)
-    if ok then
-      ok, message, code = calls.setxattr(to, name, ok)
-    end
-    if not ok and not ignored_codes[code] then
-      self:fail(message, code)
-    end
-  end
-  if not names and not ignored_codes[code] then
-    self:fail(message, code)
+---Remembers the first failure, its message about whole paths instead of names.
+local function fail(self, message, code, path, other)
+  if not self.failure then
+    local text = message:match "^%w+: [^:]*" or message
+    self.failure = { text .. ": " .. path .. (other and " -> " .. other or ""), code }
   end
 end
 
----Without the owner, the bits that lend the owner's rights would lend somebody else's.
----@async
-local function copy_mode(self, to, stat)
-  local bits = band(stat.mode, PERM_BITS)
-  if self.owner and not calls.lchown(to, stat.uid, stat.gid) then
-    bits = band(bits, SAFE_BITS)
-  end
-  if stat.is_symlink then
-    return true
-  end
-  return calls.chmod(to, ("%o"):format(bits))
+---Of an original and its copy.
+local function fail_both(self, node, name, message, code)
+  fail(self, message, code, path_of(node.from, name), path_of(node.to, name))
 end
 
----@async
-local function copy_times(to, stat)
-  return calls.lutime(to, { stat.atime, stat.atime_nsec }, { stat.mtime, stat.mtime_nsec })
-end
-
----What core.copyfile has not kept. Times come last, as they change with the rest.
----@async
-local function copy_attributes(self, from, to, stat, is_file)
-  local ok, message, code = true, nil, nil
-  if self.xattrs and (is_file or stat.is_dir) then
-    copy_xattrs(self, from, to)
-  end
-  if self.owner or self.mode and not is_file then
-    ok, message, code = copy_mode(self, to, stat)
-  end
-  if ok and self.times and (self.owner or not is_file) then
-    ok, message, code = copy_times(to, stat)
-  end
-  if not ok then
-    self:fail(message, code)
+---Of a directory that could not be opened: from is one that is gone.
+local function fail_open(self, node, message, code, refused)
+  local is_copy = refused == node.to or node.parent and refused == node.parent.to
+  if is_copy then
+    fail(self, message, code, path_of(refused))
+  elseif code ~= "ENOENT" then
+    fail(self, message, code, path_of(node.from))
   end
 end
 
 -- ---- what is no directory ----------------------------------------------------------------------
 
----Makes something that must be new, in the place of what is there where that is wanted.
+---Where a name in a directory is looked up: links are followed from the start of all.
+local function place_of(self, node, from, entry)
+  if entry.followed and self.base then
+    return self.base, path_of(node.from, entry.name)
+  end
+  return from, entry.name
+end
+
+local function follows(entry)
+  return entry.followed and copy_flags.no_follow or 0
+end
+
+---Makes something that must be new, in the place of what is there where that is wanted. Where that
+---cannot be removed the fourth result is true.
 ---@async
-local function make(self, to, call, a, b, c, d, e)
-  local ok, message, code = checked(call(a, b, c, d, e))
+local function make(self, to, name, call, ...)
+  local ok, message, code = checked(call(...))
   if code == "EEXIST" and self.merge then
-    ok, message, code = calls.remove(to)
-    if ok or code == "ENOENT" then
-      ok, message, code = checked(call(a, b, c, d, e))
+    ok, message, code = checked(core.remove(to, name))
+    if not ok and code ~= "ENOENT" then
+      return nil, message, code, true
+    end
+    ok, message, code = checked(call(...))
+  end
+  return ok, message, code
+end
+
+---@async
+local function copy_file(self, node, from, to, entry, more)
+  local file, path = place_of(self, node, from, entry)
+  return make(self, to, entry.name, core.copyfile, file, path, to, entry.name,
+    self.flags - follows(entry) + more)
+end
+
+---Whether the original has vanished: the copy's directory may have as well, and that is a failure.
+---@async
+local function is_gone(self, node, from, entry)
+  local file, path = place_of(self, node, from, entry)
+  return not stat_of.ask(core.lstat, "lstat", path, file, "mode")
+end
+
+local add_dir, copy_linked, dispatch
+
+---What came of the copying of a name. Returns false where it has to be tried again.
+---@async
+local function settle(self, node, from, to, entry, message, code, taken)
+  if taken then
+    fail(self, message, code, path_of(node.to, entry.name))
+  elseif code == "EMLINK" then
+    return copy_linked(self, node, from, to, entry)
+  elseif code == "EISDIR" and (entry.tries or 0) < TRIES_MAX then
+    entry.tries = (entry.tries or 0) + 1
+    add_dir(self, node, entry)
+  elseif dir_cache.is_scarce(code) then
+    return false
+  elseif code ~= "ENOENT" or not is_gone(self, node, from, entry) then
+    fail_both(self, node, entry.name, message, code)
+  end
+  return true
+end
+
+---@async
+local function copy_plain(self, node, from, to, entry)
+  local ok, message, code, taken = copy_file(self, node, from, to, entry, copy_flags.single)
+  return ok and true or settle(self, node, from, to, entry, message, code, taken)
+end
+
+---Gives a copy another name.
+---@async
+local function link_name(self, node, entry, linked)
+  local first = linked.node.to
+  local to, source, code, refused = self.dirs:acquire(node.to, first ~= node.to and first or nil)
+  if not to then
+    fail(self, source, code, path_of(refused))
+  else
+    local name = entry.name
+    local ok, message
+    ok, message, code = make(self, to, name, core.link, source or to, linked.name, to, name)
+    if not ok then
+      fail(self, message, code, path_of(first, linked.name), path_of(node.to, name))
+    end
+    self.dirs:release(node.to, first ~= node.to and first or nil)
+  end
+end
+
+local complete
+
+---@async
+local function link_job(self, item)
+  link_name(self, item[1], item[2], item[3])
+  complete(self, item[1])
+end
+
+local function add_link(self, node, entry, linked)
+  node.pending = node.pending + 1
+  self.workers:add(link_job, self, { node, entry, linked })
+end
+
+---Copies a file by the first of its names; for the others it waits.
+---@async
+local function copy_first(self, node, from, to, entry, id, linked)
+  self.linked[id] = linked
+  local ok, message, code, taken = copy_file(self, node, from, to, entry, 0)
+  local waiting = linked.waiting
+  linked.waiting, linked.done = {}, true
+  if ok then
+    for i = 1, #waiting do
+      self.workers:add(link_job, self, { waiting[i][1], waiting[i][2], linked })
+    end
+    return true
+  end
+  self.linked[id] = nil
+  for i = 1, #waiting do -- each has to see for itself
+    dispatch(self, waiting[i][1], { waiting[i][2] }, true)
+    waiting[i][1].pending = waiting[i][1].pending - 1
+  end
+  return settle(self, node, from, to, entry, message, code, taken)
+end
+
+---@async
+function copy_linked(self, node, from, to, entry)
+  local file, path = place_of(self, node, from, entry)
+  local look = entry.followed and core.stat or core.lstat
+  local stat, message, code = stat_of.ask(look, "lstat", path, file)
+  if not stat then
+    if code ~= "ENOENT" then
+      fail(self, message, code, path_of(node.from, entry.name))
+    end
+    return true
+  end
+  local id = stat.id
+  local linked = self.linked[id]
+  if not linked then
+    linked = { node = node, name = entry.name, left = stat.nlink - 1, done = false, waiting = {} }
+    return copy_first(self, node, from, to, entry, id, linked)
+  end
+  linked.left = linked.left - 1
+  if linked.left == 0 then
+    self.linked[id] = nil
+  end
+  if linked.done then
+    add_link(self, node, entry, linked)
+  else
+    node.pending = node.pending + 1
+    table.insert(linked.waiting, { node, entry })
+  end
+  return true
+end
+
+---A symbolic link as what it leads to; one that leads nowhere is just a link.
+---@async
+local function copy_followed(self, node, from, to, entry)
+  entry.followed = true
+  local file, path = place_of(self, node, from, entry)
+  local mode, message, code = stat_of.ask(core.stat, "stat", path, file, "type")
+  if mode == "dir" then
+    add_dir(self, node, entry)
+    return true
+  elseif not mode and (code == "ENOENT" or code == "ELOOP") then
+    entry.followed = false
+  elseif not mode then
+    fail(self, message, code, path_of(node.from, entry.name))
+    return true
+  end
+  return copy_plain(self, node, from, to, entry)
+end
+
+---Copies names in directories that are open. Returns how far it came without being out of
+---descriptors.
+---@async
+local function copy_batch(self, node, from, to, entries, first)
+  for i = first, #entries do
+    local entry = entries[i]
+    local copy = self.follow and entry.type == "symlink" and copy_followed or copy_plain
+    if not copy(self, node, from, to, entry) then
+      return i
     end
   end
-  if not ok then
-    self:fail(message, code)
-  end
-  return ok
-end
-
----A device's number as its major and its minor one.
-local function device(rdev)
-  return band(rshift(rdev, 8), 0xfff), bor(band(rdev, 0xff), band(rshift(rdev, 12), 0xfff00))
+  return #entries + 1
 end
 
 ---@async
-local function copy_symlink(self, from, to)
-  local target, message, code = calls.readlink(from)
-  if not target then
-    return self:fail(message, code)
+local function copy_names(self, node, entries)
+  local dirs, at = self.dirs, 1
+  local from, to, code, refused = dirs:acquire(node.from, node.to)
+  if not from then
+    fail_open(self, node, to, code, refused)
   end
-  return make(self, to, core.symlink, target, to)
+  while from do
+    at = copy_batch(self, node, from, to, entries, at)
+    if at > #entries then
+      dirs:release(node.from, node.to)
+      break
+    end
+    from, to = dirs:again(node.from, node.to)
+    if not from then
+      fail_both(self, node, entries[at].name, "EMFILE: too many open files", "EMFILE")
+    end
+  end
+  complete(self, node)
 end
 
+---Has names copied by some task, in any case by another one than this with later.
 ---@async
-local function copy_special(self, stat, to)
-  local major, minor = device(stat.rdev)
-  return make(self, to, core.mknod, to, stat.type, band(stat.mode, SAFE_BITS), major, minor)
-end
-
----@async
-local function copy_plain(self, from, to, stat)
-  local ok
-  if stat.is_file then
-    ok = make(self, to, core.copyfile, from, to, self.flags)
-  elseif stat.is_symlink then
-    ok = copy_symlink(self, from, to)
-  else
-    ok = copy_special(self, stat, to)
+function dispatch(self, node, entries, later, from, to)
+  local at = 1
+  if not later and self.workers:queued() > QUEUED_MAX then
+    at = copy_batch(self, node, from, to, entries, 1)
   end
-  if ok then
-    copy_attributes(self, from, to, stat, stat.is_file)
+  if at <= #entries then
+    local rest = at == 1 and entries or { unpack(entries, at) }
+    node.pending = node.pending + 1
+    self.workers:add(copy_names, self, node, rest)
   end
-  return ok
 end
 
 -- ---- directories -------------------------------------------------------------------------------
 
----@class halo.fs.CopyNode a directory being copied; pending as long as anything in it is
----@field parent halo.fs.CopyNode?
----@field from string
----@field to string
----@field stat halo.Stat
----@field pending integer
----@field made boolean whether its copy is new
----@field exists boolean whether it has a copy
-
-local function new_node(parent, from, to, stat)
-  return { parent = parent, from = from, to = to, stat = stat, pending = 1 }
-end
-
 ---The owner's bits that the directory has only to be filled are taken off again.
 ---@async
-local function finish_dir(self, node)
-  local from, to, stat = node.from, node.to, node.stat
-  local extra = band(bnot(stat.mode), OWNER_BITS)
-  if node.made and extra ~= 0 and not self.mode and not self.owner then
-    local bits, message, code = calls.lstat(to, "mode")
-    if bits then
-      bits, message, code = calls.chmod(to, ("%o"):format(band(bits, PERM_BITS, bnot(extra))))
-    end
-    if not bits then
-      self:fail(message, code)
-    end
+local function restrict(to, extra)
+  local mode, message, code = meta.fstat(to, "mode")
+  if mode then
+    mode, message, code = checked(core.fchmod(to, band(mode, PERM_BITS, bnot(extra))))
   end
-  copy_attributes(self, from, to, stat, false)
+  return mode, message, code
 end
 
 ---@async
-local function complete(self, node)
+local function keep(self, to, from, stat)
+  return checked(core.keep(to, from, self.keep, band(stat.mode, PERM_BITS), stat.uid, stat.gid,
+    stat.atime, stat.atime_nsec, stat.mtime, stat.mtime_nsec))
+end
+
+---Gives a directory that has been filled what it keeps.
+---@async
+local function finish_dir(self, node)
+  local stat = node.stat
+  local extra = node.made and not self.private_dirs and band(bnot(stat.mode), OWNER_BITS) or 0
+  if self.keep == 0 and extra == 0 then
+    return
+  end
+  local xattrs = band(self.keep, copy_flags.xattrs) ~= 0 and node.from or nil
+  local to, from, code, refused = self.dirs:acquire(node.to, xattrs)
+  if not to and refused == xattrs then -- the original is gone by now
+    xattrs = nil
+    to, from, code = self.dirs:acquire(node.to)
+  end
+  if not to then
+    return fail(self, from, code, path_of(node.to))
+  end
+  local ok, message = true, nil
+  if extra ~= 0 then
+    ok, message, code = restrict(to, extra)
+  end
+  if ok and self.keep ~= 0 then
+    ok, message, code = keep(self, to, from, stat)
+  end
+  if not ok then
+    fail(self, message, code, path_of(node.to))
+  end
+  self.dirs:release(node.to, xattrs)
+end
+
+---@async
+function complete(self, node)
   node.pending = node.pending - 1
   while node and node.pending == 0 do
     if node.exists then
       finish_dir(self, node)
     end
+    self.dirs:close(node.from)
+    self.dirs:close(node.to)
     node = node.parent
     if node then
       node.pending = node.pending - 1
@@ -195,139 +376,273 @@ local function complete(self, node)
   end
 end
 
+---Whether the user wants an entry.
 ---@async
-local function make_dir(self, node)
-  local to = node.to
-  local ok, message, code = calls.mkdir(to, bor(band(node.stat.mode, SAFE_BITS), OWNER_BITS))
-  if ok then
-    node.made = true
-  elseif code == "EEXIST" and self.merge then
-    local look = node.parent and calls.lstat or calls.stat
-    ok = look(to, "is_dir")
-  end
-  if ok and not self.root then
-    self.root, message, code = calls.stat(to, "id")
-    ok = self.root
-  end
-  if not ok then
-    self:fail(message, code)
-  end
-  node.exists = ok
-  return ok
+local function is_wanted(self, node, entry)
+  node.prefix = node.prefix or paths.prefix(path_of(node.from))
+  local path = node.prefix .. entry.name
+  local shown = { name = entry.name, type = entry.type, path = path, depth = node.depth }
+  return dir_cache.call_user(self.filter, path, shown)
 end
 
-local copy_names
-
----Copies names that were found, or lets another task do so.
+---Goes through a directory that is open.
 ---@async
-local function dispatch(self, node, names)
-  node.pending = node.pending + 1
-  if self.workers:queued() > QUEUED_MAX then
-    copy_names(self, node, names)
-  else
-    self.workers:add(copy_names, self, node, names)
+local function scan(self, node, from, to)
+  local batch, filter = {}, self.filter
+  local entries, message, code = checked(core.getdents(from))
+  while entries and #entries > 0 do
+    for i = 1, #entries do
+      local entry = entries[i]
+      local wanted = not filter or is_wanted(self, node, entry)
+      if wanted and entry.type == "dir" then
+        add_dir(self, node, entry)
+      elseif wanted then
+        batch[#batch + 1] = entry
+      end
+      if #batch == NAMES_MAX then
+        dispatch(self, node, batch, false, from, to)
+        batch = {}
+      end
+    end
+    entries, message, code = checked(core.getdents(from))
+  end
+  if #batch > 0 then
+    dispatch(self, node, batch, false, from, to)
+  end
+  if not entries and code ~= "ENOENT" then -- that one was removed meanwhile
+    fail(self, message, code, path_of(node.from))
   end
 end
 
 ---@async
 local function fill_dir(self, node)
-  local entries, message, code = calls.readdir(node.from)
-  if not entries then
-    return self:fail(message, code)
+  local from, to, code, refused = self.dirs:acquire(node.from, node.to)
+  if not from then
+    return fail_open(self, node, to, code, refused)
   end
-  local names = {}
-  for i = 1, #entries do
-    names[#names + 1] = entries[i].name
-    if #names == NAMES_MAX or i == #entries then
-      dispatch(self, node, names)
-      names = {}
+  node.to.id = node.to.id or meta.fstat(to, "id")
+  scan(self, node, from, to)
+  self.dirs:release(node.from, node.to)
+end
+
+---Whether a directory is one of those it lies in.
+local function is_loop(node)
+  local above = node.parent
+  while above and above.stat.id ~= node.stat.id do
+    above = above.parent
+  end
+  return above
+end
+
+---The permissions that a directory is made with.
+local function first_bits(self, mode)
+  return self.private_dirs and OWNER_BITS or bor(band(mode, SAFE_BITS), OWNER_BITS)
+end
+
+---@async
+local function make_dir(self, node, up, bits)
+  local name = node.to.name
+  local ok, message, code = checked(core.mkdir(up, name, bits))
+  node.made = ok
+  if not ok and code == "EEXIST" and self.merge then
+    ok = stat_of.ask(core.lstat, "lstat", name, up, "type") == "dir"
+  end
+  if not ok then
+    fail(self, message, code, path_of(node.to))
+  end
+  return ok
+end
+
+---Looks at a directory that is open, and makes its copy.
+---@async
+local function begin_dir(self, node, from, up)
+  local stat, message, code = meta.fstat(from)
+  if not stat then
+    return fail(self, message, code, path_of(node.from))
+  end
+  node.stat, node.from.id = stat, stat.id
+  if stat.id == self.root_id then
+    return fail_both(self, node, nil, "EINVAL: a directory cannot be copied into itself", "EINVAL")
+  elseif self.follow and is_loop(node) then
+    return fail(self, "ELOOP: too many levels of symbolic links", "ELOOP", path_of(node.from))
+  end
+  node.exists = make_dir(self, node, up, first_bits(self, stat.mode))
+  return node.exists
+end
+
+---One that must not be read has an empty copy.
+---@async
+local function make_empty(self, node)
+  local parent = node.parent
+  local from, up = self.dirs:acquire(parent.from, parent.to)
+  if from then
+    local mode = stat_of.ask(core.lstat, "lstat", node.from.name, from, "mode")
+    if mode then
+      make_dir(self, node, up, band(mode, self.private_dirs and OWNER_BITS or SAFE_BITS))
     end
+    self.dirs:release(parent.from, parent.to)
+  end
+end
+
+---What cannot be opened as a directory is none by now, or gone.
+---@async
+local function give_up_dir(self, node, message, code, refused)
+  local entry = node.entry
+  local is_other = (code == "ENOTDIR" or code == "ELOOP") and refused == node.from
+  if is_other and (entry.tries or 0) < TRIES_MAX then
+    entry.tries, entry.type = (entry.tries or 0) + 1, "unknown"
+    return dispatch(self, node.parent, { entry }, true)
+  end
+  fail_open(self, node, message, code, refused)
+  if code == "EACCES" and refused == node.from then
+    make_empty(self, node)
   end
 end
 
 ---@async
 local function copy_dir(self, node)
-  if self.root == node.stat.id then
-    self:fail(select(2, errors.refuse("EINVAL", "a directory cannot be copied into itself",
-      node.from .. " -> " .. node.to)))
-  elseif make_dir(self, node) then
-    fill_dir(self, node)
-  end
-  complete(self, node)
-end
-
----Copies a file by the first of its names that is found; the others become links to the copy.
----@async
-local function copy_linked(self, node, from, to, stat)
-  local linked = self.linked[stat.id]
-  if linked and linked.to then
-    return make(self, to, core.link, linked.to, to)
-  elseif linked then
-    node.pending = node.pending + 1
-    return table.insert(linked.waiting, { to = to, node = node })
-  end
-  linked = { waiting = {} }
-  self.linked[stat.id] = linked
-  copy_plain(self, from, to, stat)
-  linked.to = to
-  for _, other in ipairs(linked.waiting) do
-    make(self, other.to, core.link, to, other.to)
-    complete(self, other.node)
-  end
-end
-
----@async
-local function copy_name(self, node, name)
-  local from, to = node.from .. "/" .. name, node.to .. "/" .. name
-  local stat, message, code = calls.lstat(from)
-  if not stat then
-    if code ~= "ENOENT" then
-      self:fail(message, code)
-    end
-  elseif stat.is_dir then
-    node.pending = node.pending + 1
-    self.workers:add(copy_dir, self, new_node(node, from, to, stat))
-  elseif stat.nlink > 1 then
-    copy_linked(self, node, from, to, stat)
+  local above = node.parent.to
+  local from, up, code, refused = self.dirs:acquire(node.from, above)
+  if not from then
+    give_up_dir(self, node, up, code, refused)
   else
-    copy_plain(self, from, to, stat)
-  end
-end
-
----@async
-function copy_names(self, node, names)
-  for i = 1, #names do
-    copy_name(self, node, names[i])
+    local ok = begin_dir(self, node, from, up)
+    self.dirs:release(node.from, above)
+    if ok then
+      fill_dir(self, node)
+    end
   end
   complete(self, node)
+end
+
+function add_dir(self, parent, entry)
+  local name = entry.name
+  local from = { parent = parent.from, name = name, users = 0, follow = entry.followed }
+  if entry.followed and self.base then
+    from.base, from.path = self.base, path_of(parent.from, name)
+  end
+  local node = {
+    parent = parent,
+    entry = entry,
+    from = from,
+    to = { parent = parent.to, name = name, users = 0 },
+    depth = parent.depth + 1,
+    pending = 1,
+  }
+  parent.pending = parent.pending + 1
+  self.workers:add(copy_dir, self, node)
+end
+
+-- ---- the root ----------------------------------------------------------------------------------
+
+---Makes the copy's root, by a path that may lead through a symbolic link to one that is there.
+---@async
+local function open_root(self, base, path, text, mode)
+  local made, message, code = checked(core.mkdir(base, path, first_bits(self, mode)))
+  local file = nil
+  if made then
+    file, message, code = dir_cache.pin(core.open, base, path, LISTABLE + flags.NOFOLLOW)
+  elseif code == "EEXIST" and self.merge then
+    file, message, code = dir_cache.pin(core.open, base, path, LISTABLE)
+    if code == "ENOTDIR" then
+      message, code = "EEXIST: file exists", "EEXIST"
+    end
+  end
+  if not file then
+    return fail(self, message, code, text)
+  end
+  return core.as_base(file), made
 end
 
 ---@async
 local function copy_root(self, node)
-  if node.stat.is_dir then
-    copy_dir(self, node)
-  else
-    copy_plain(self, node.from, node.to, node.stat)
-  end
+  fill_dir(self, node)
+  complete(self, node)
 end
 
----Copies what is at a path, goes on after a failure, and returns the first one.
 ---@async
----@param from string
----@param to string
----@param stat halo.Stat of from
----@param options table flags, mode, times, owner, xattrs and merge of halo.fs.CopyWork
+local function copy_opened(self, from, to, made, stat)
+  local root = {
+    from = { name = from.text, users = 1, file = core.as_base(from.file) },
+    to = { name = to.text, users = 1, file = to.file },
+    depth = 1,
+    pending = 1,
+    stat = stat,
+    made = made,
+    exists = true,
+  }
+  self.root_id = meta.fstat(to.file, "id")
+  root.to.id = self.root_id
+  if self.root_id == stat.id then
+    return fail_both(self, root, nil, "EINVAL: a directory cannot be copied into itself", "EINVAL")
+  end
+  workers.run(self.workers, copy_root, self, root)
+end
+
+local copytree = {}
+
+---What holds the open directories of a copy: new_room():begin() comes before anything is opened.
+---@return halo.fs.DirCache
+function copytree.new_room()
+  return dir_cache.new { pins = PINS, each = SLOT }
+end
+
+---The flags for core.copyfile that options stand for, of what is always made anew.
+---@param options { reflink: boolean?, mode: boolean?, times: boolean?, owner: boolean?,
+---xattrs: boolean? }
+---@return integer flags
+---@return integer keep those that say what is kept
+function copytree.flags(options)
+  local kept = 0
+  for _, name in ipairs { "mode", "times", "owner", "xattrs" } do
+    kept = kept + (options[name] and copy_flags[name] or 0)
+  end
+  if options.owner and not options.mode then
+    kept = kept + copy_flags.mode
+  end
+  local how = options.reflink and copy_flags.reflink
+    or options.reflink == false and copy_flags.no_link or 0
+  return kept + how + copy_flags.exclusive + copy_flags.no_follow + copy_flags.any, kept
+end
+
+---Copies what is in an open directory, goes on after a failure, and returns the first one.
+---@async
+---@param room halo.fs.DirCache
+---@param from { file: halo.File, text: string } the original, and its path in messages
+---@param to { base: halo.File, path: string, text: string } where its copy is made
+---@param options table reflink, mode, times, owner, xattrs, merge, filter, follow, base
 ---@return true?
 ---@return string? message
 ---@return string? code
-return function(from, to, stat, options)
-  local self = setmetatable({ workers = workers.new(), linked = {} }, Work)
-  for name, value in pairs(options) do
-    self[name] = value
+function copytree.copy(room, from, to, options)
+  local self = {
+    dirs = room,
+    workers = workers.new(),
+    linked = {},
+    merge = options.merge,
+    filter = options.filter,
+    follow = options.follow,
+    base = options.base,
+  }
+  self.flags, self.keep = copytree.flags(options)
+  self.private_dirs = self.keep - band(self.keep, copy_flags.times) ~= 0
+  local stat, message, code = meta.fstat(from.file)
+  if not stat then
+    return nil, message, code
   end
-  workers.run(self.workers, copy_root, self, new_node(nil, from, to, stat))
+  local file, made = open_root(self, to.base, to.path, to.text, stat.mode)
+  if file then
+    local ok, err = guard(copy_opened, self, from,
+      { file = file, text = to.text }, made, stat)
+    pcall(core.close, file)
+    if not ok then
+      error(err, 0)
+    end
+  end
   if self.failure then
     return nil, self.failure[1], self.failure[2]
   end
   return true
 end
+
+return copytree

@@ -322,4 +322,50 @@ function fs.removexattr(path, name)
   return checked(core.removexattr(path, name))
 end
 
+---As fs.getxattr, of a symbolic link itself.
+---@async
+---@param path string
+---@param name string
+---@return string? value
+---@return string? message
+---@return string? code
+function fs.lgetxattr(path, name)
+  return checked(core.lgetxattr(path, name))
+end
+
+---As fs.setxattr, of a symbolic link itself.
+---@async
+---@param path string
+---@param name string
+---@param value string
+---@param options { create: boolean?, replace: boolean? }? it must not, or must, be there
+---@return true?
+---@return string? message
+---@return string? code
+function fs.lsetxattr(path, name, value, options)
+  local flags = check.flags(options, 4, "lsetxattr", core.setxattr_flags)
+  return checked(core.lsetxattr(path, name, value, flags))
+end
+
+---As fs.listxattr, of a symbolic link itself.
+---@async
+---@param path string
+---@return string[]? names
+---@return string? message
+---@return string? code
+function fs.llistxattr(path)
+  return checked(core.llistxattr(path))
+end
+
+---As fs.removexattr, of a symbolic link itself.
+---@async
+---@param path string
+---@param name string
+---@return true?
+---@return string? message
+---@return string? code
+function fs.lremovexattr(path, name)
+  return checked(core.lremovexattr(path, name))
+end
+
 return fs

@@ -3,13 +3,19 @@
 local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local meta = require "halo.fs.meta"
+local dir_cache = require "halo.fs.dir_cache"
 local paths = require "halo.fs.paths"
 local perms = require "halo.fs.perm"
-local checked = require("halo.wait").checked
+local stat = require "halo.fs.stat"
+local wait = require "halo.wait"
 
+local checked = wait.checked
 local AT_FDCWD = core.AT_FDCWD
 local mkdir_options = { parents = true, perm = true }
+local remove_options = { recursive = true, force = true }
+local PLACE = core.flags.PATH + core.flags.DIRECTORY
+local PATH_MAX = 4096 -- bytes, with the NUL behind
+local TRIES_MAX = 100 -- while others remove what has been made
 
 ---@class halo.fs
 local fs = {}
@@ -27,42 +33,160 @@ function fs.rename(from, to, options)
   return by_path.rename(AT_FDCWD, from, to, options)
 end
 
----Removes a file (not a directory: see fs.rmdir).
----@async
----@param path string
----@return true?
----@return string? message
----@return string? code
-function fs.remove(path)
-  return by_path.remove(AT_FDCWD, path)
-end
+---@class halo.RemoveOptions
+---@field recursive boolean? a directory too, with all that is in it, as fs.rmtree does
+---@field force boolean? it is no failure that there is nothing
 
----Makes one directory, or finds that it is there.
+---As fs.remove, with the directory in which the path begins before it.
 ---@async
-local function ensure(path, perm)
-  local ok, message, code = by_path.mkdir(AT_FDCWD, path, perm)
-  if not ok and code == "EEXIST" and meta.stat(path, "is_dir") then
+function by_path.remove(base, path, options)
+  if options == nil then
+    return checked(core.remove(base, path))
+  end
+  check.path(path, 1, "remove")
+  check.options(options, 2, "remove", remove_options)
+  local ok, message, code = checked(core.remove(base, path))
+  if code == "EISDIR" and options.recursive then
+    ok, message, code = require("halo.fs.rmtree").remove_any(base, path)
+  end
+  if code == "ENOENT" and options.force then
     return true
   end
   return checked(ok, message, code)
 end
 
+---Removes a file, or with the option whatever there is. (An empty directory alone: fs.rmdir.)
 ---@async
-local function make_with_parents(path, perm)
-  local missing, at = {}, path
-  local ok, message, code = ensure(at, perm)
-  while not ok and code == "ENOENT" and paths.parent(at) do
-    missing[#missing + 1] = at
-    at = paths.parent(at)
-    ok, message, code = ensure(at)
+---@param path string a symbolic link is removed itself
+---@param options halo.RemoveOptions?
+---@return true?
+---@return string? message
+---@return string? code
+function fs.remove(path, options)
+  return by_path.remove(AT_FDCWD, path, options)
+end
+
+-- ---- making directories with those above them --------------------------------------------------
+
+---A name in the directory that is open, which the next one is opened in.
+---@async
+local function make_one(names, i)
+  local base, last = core.as_base(names.file), i == #names
+  local ok, message, code = checked(core.mkdir(base, names[i], last and names.perm or nil))
+  if last and ok or not ok and code ~= "EEXIST" then
+    return ok, message, code
   end
-  for i = #missing, 1, -1 do
+  local file, problem, why = checked(core.open(base, names[i], PLACE))
+  local is_other = why == "ENOTDIR" and last
+    or why == "ENOENT" and stat.ask(core.lstat, "lstat", names[i], base, "is_symlink")
+  if is_other then -- there is something, which is no directory and leads to none
+    return nil, message, code, i
+  elseif not file then
+    return nil, problem, why
+  end
+  pcall(core.close, names.file) -- it raises in a task that was cancelled, once it has closed
+  names.file = file
+  return true
+end
+
+---@async
+local function make_names(names)
+  local ok, message, code, taken = true, nil, nil, nil
+  for i = 1, #names do
+    ok, message, code, taken = make_one(names, i)
     if not ok then
-      return nil, message, code
+      break
     end
-    ok, message, code = ensure(missing[i], i == 1 and perm or nil)
   end
-  return checked(ok, message, code)
+  return ok, message, code, taken
+end
+
+---Opens the deepest directory on a path that exists. Returns its file and the names below it.
+---@async
+local function open_deepest(base, path)
+  local names, stops = {}, { [0] = 1 }
+  for name, stop in path:gmatch "([^/]+)()" do
+    names[#names + 1], stops[#stops + 1] = name, stop
+  end
+  local file, message, code
+  for i = #names - 1, 0, -1 do
+    local at = path:sub(1, stops[i] - 1)
+    if #at < PATH_MAX then
+      local above = i > 0 and at or path:sub(1, 1) == "/" and "/" or "."
+      file, message, code = dir_cache.pin(core.open, base, above, PLACE)
+      if file or code ~= "ENOENT" then
+        return file, message, code, { unpack(names, i + 1) }
+      end
+    end
+  end
+  return nil, message or "ENOENT: no such file or directory: ", code or "ENOENT"
+end
+
+---@async
+local function make_missing(base, path, perm)
+  local file, message, code, names = open_deepest(base, path)
+  if not file then
+    return nil, message, code
+  end
+  names.file, names.perm = file, perm
+  local returned, ok, taken
+  returned, ok, message, code, taken = wait.guard(make_names, names)
+  pcall(core.close, names.file)
+  if not returned then
+    error(ok, 0)
+  end
+  for _ = taken or #names, #names - 1 do
+    path = paths.parent(path)
+  end
+  return ok, message, code, taken and path
+end
+
+---@async
+local function make_once(base, path, perm)
+  local ok, message, code = checked(core.mkdir(base, path, perm))
+  if code == "ENOENT" or code == "ENAMETOOLONG" then
+    return make_missing(base, path, perm)
+  elseif code ~= "EEXIST" then
+    return ok, message, code
+  end
+  local is_dir, problem, why = stat.ask(core.stat, "stat", path, base, "is_dir")
+  local leads_nowhere = why == "ENOENT"
+    and stat.ask(core.lstat, "lstat", path, base, "is_symlink")
+  if is_dir ~= nil or leads_nowhere then
+    return is_dir or nil, message, code
+  end
+  return nil, problem, why
+end
+
+---Others may remove what was there or has just been made: then it is looked again.
+---@async
+local function make_with_parents(base, path, perm)
+  local ok, message, code, taken
+  for _ = 1, TRIES_MAX do
+    ok, message, code, taken = make_once(base, path, perm)
+    if code ~= "ENOENT" then
+      break
+    end
+  end
+  if ok then
+    return true
+  end
+  return nil, (message:match "^%w+: [^:]*" or message) .. ": " .. (taken or path), code
+end
+
+---As fs.mkdir, with the directory in which the path begins before it.
+---@async
+function by_path.mkdir(base, path, perm)
+  if type(perm) ~= "table" then
+    return checked(core.mkdir(base, path, perms.of_new(perm, perms.DIR, 2, "mkdir")))
+  end
+  check.path(path, 1, "mkdir")
+  check.options(perm, 2, "mkdir", mkdir_options)
+  local bits = perms.of_new(perm.perm, perms.DIR, 2, "mkdir")
+  if not perm.parents then
+    return checked(core.mkdir(base, path, bits))
+  end
+  return make_with_parents(base, path, bits)
 end
 
 ---@class halo.MkdirOptions
@@ -78,15 +202,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.mkdir(path, perm)
-  if type(perm) ~= "table" then
-    return by_path.mkdir(AT_FDCWD, path, perm)
-  end
-  check.options(perm, 2, "mkdir", mkdir_options)
-  local bits = perms.of_new(perm.perm, perms.DIR, 2, "mkdir")
-  if not perm.parents then
-    return by_path.mkdir(AT_FDCWD, path, bits)
-  end
-  return make_with_parents(check.path(path, 1, "mkdir"), bits)
+  return by_path.mkdir(AT_FDCWD, path, perm)
 end
 
 ---Removes an empty directory.

@@ -1,5 +1,6 @@
 -- Removing trees, directory by directory and many names at a time.
 
+local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
 local dir_cache = require "halo.fs.dir_cache"
@@ -16,6 +17,8 @@ local NAMES_MAX = 32 -- removed one after the other by one task
 local QUEUED_MAX = 256 -- jobs; a worker that finds more removes them itself
 local TRIES_MAX = 8 -- for a directory that others change meanwhile
 
+local OWNER_BITS = tonumber("700", 8)
+
 ---@class halo.fs
 local fs = {}
 
@@ -23,6 +26,7 @@ local fs = {}
 ---@field workers halo.fs.Workers
 ---@field dirs halo.fs.DirCache
 ---@field top halo.fs.Node the directory that holds the root
+---@field unlock boolean? permissions are changed where they are in the way: it is halo's own copy
 ---@field failure { [1]: string, [2]: string }? message and code of the first one
 
 ---A directory to be removed. It is pending as long as anything in it is.
@@ -128,6 +132,9 @@ local function scan_file(self, node, file)
   for i = 1, #names do
     remove_name(self, node, file, names[i])
   end
+  if code == "ENOENT" then -- somebody else has removed the directory
+    return true
+  end
   return checked(entries, message, code)
 end
 
@@ -157,6 +164,9 @@ function scan(self, node)
   if not file then
     remove_unopened(self, node, message, code)
     return complete(self, node)
+  end
+  if self.unlock then
+    checked(core.fchmod(file, OWNER_BITS))
   end
   local ok
   ok, message, code = scan_file(self, node, file)
@@ -206,10 +216,29 @@ function complete(self, node)
 end
 
 ---@async
-local function remove_below(top, name)
-  local self = { workers = workers.new(), dirs = dir_cache.new(), top = top }
-  local ok, err = guard(workers.run, self.workers, scan, self, new_node(top, name))
-  self.dirs:close_all()
+local function remove_below(self, name)
+  workers.run(self.workers, scan, self, new_node(self.top, name))
+end
+
+---Removes a directory, by its name in one that is open.
+---@async
+---@param holder halo.File
+---@param name string
+---@param options { dirs: halo.fs.DirCache, prefix: string?, unlock: boolean? } what it may open;
+---what stands before the name in messages; whether permissions may be changed that are in the way
+---@return true?
+---@return string? message
+---@return string? code
+local function remove_tree(holder, name, options)
+  local self = {
+    workers = workers.new(),
+    dirs = options.dirs,
+    top = { name = options.prefix or "", users = 1, pending = 2, file = holder },
+    unlock = options.unlock,
+  }
+  self.dirs:reset()
+  local ok, err = guard(remove_below, self, name)
+  self.dirs:reset()
   if not ok then
     error(err, 0)
   elseif self.failure then
@@ -218,16 +247,68 @@ local function remove_below(top, name)
   return true
 end
 
----Removes name in a directory, which is closed then.
+---Removes what has a name in a directory that is open, whatever it is. Others may give the name to
+---a directory or to something else meanwhile.
 ---@async
-local function remove_in(holder, prefix, name)
-  local top = { name = prefix, users = 1, pending = 2, file = holder }
-  local ok, done, message, code = guard(remove_below, top, name)
+local function remove_all(holder, name, options)
+  local ok, message, code
+  for _ = 1, TRIES_MAX do
+    ok, message, code = checked(core.remove(holder, name))
+    if ok or code ~= "EISDIR" then
+      return ok, message and errors.with_path(message, name, (options.prefix or "") .. name), code
+    end
+    ok, message, code = remove_tree(holder, name, options)
+    if ok or code ~= "ENOTDIR" then
+      break
+    end
+  end
+  return ok, message, code
+end
+
+---@async
+local function open_and_call(dirs, base, path, fn)
+  local prefix, name = paths.split(path)
+  local open = prefix == "" and "." or prefix
+  dirs:begin()
+  local holder, message, code = dir_cache.pin(core.open, base, open, flags.PATH + flags.DIRECTORY)
+  if not holder then
+    return nil, errors.with_path(message, open, path), code
+  end
+  local ok, done
+  ok, done, message, code = guard(fn, core.as_base(holder), name, { dirs = dirs, prefix = prefix })
   pcall(core.close, holder) -- it raises in a task that was cancelled, once it has closed
   if not ok then
     error(done, 0)
   end
   return checked(done, message, code)
+end
+
+---Calls fn(holder, name, options) for the directory that holds what a path leads to.
+---@async
+local function in_holder(base, path, fn)
+  local _, name = paths.split(path)
+  if name == "." or name == ".." or name ~= path and name == "" then
+    return errors.refuse("EINVAL", "invalid argument", path)
+  end
+  local dirs = dir_cache.new()
+  local ok, done, message, code = guard(open_and_call, dirs, base, path, fn)
+  dirs:close_all()
+  if not ok then
+    error(done, 0)
+  end
+  return checked(done, message, code)
+end
+
+---As fs.rmtree, with the directory in which the path begins before it.
+---@async
+function by_path.rmtree(base, path, options)
+  check.path(path, 1, "rmtree")
+  options = check.options(options, 2, "rmtree", { force = true })
+  local ok, message, code = in_holder(base, path, remove_tree)
+  if code == "ENOENT" and options.force then
+    return true
+  end
+  return ok, message, code
 end
 
 ---Removes a directory with all that is in it. No symbolic link is followed in it, not even one
@@ -239,23 +320,13 @@ end
 ---@return string? message about the first failure
 ---@return string? code
 function fs.rmtree(path, options)
-  check.path(path, 1, "rmtree")
-  options = check.options(options, 2, "rmtree", { force = true })
-  local prefix, name = paths.split(path)
-  if name == "." or name == ".." or name ~= path and name == "" then
-    return errors.refuse("EINVAL", "invalid argument", path)
-  end
-  local open = prefix == "" and "." or prefix
-  local holder, message, code = checked(core.open(open, flags.PATH + flags.DIRECTORY))
-  if not holder then
-    message = errors.with_path(message, open, path)
-  else
-    holder, message, code = remove_in(core.as_base(holder), prefix, name)
-  end
-  if code == "ENOENT" and options.force then
-    return true
-  end
-  return checked(holder, message, code)
+  return by_path.rmtree(core.AT_FDCWD, path, options)
 end
 
-return fs
+---Removes what a path leads to, whatever it is.
+---@async
+local function remove_any(base, path)
+  return in_holder(base, path, remove_all)
+end
+
+return { rmtree = fs.rmtree, remove_all = remove_all, remove_any = remove_any }
