@@ -299,7 +299,7 @@ describe("a stat without the FFI", function()
         local size, kind, id = fs.stat("/etc/passwd", "size", "type", "id")
         assert(size == all[1].size and kind == "file" and id == all[1].id)
         for _, entry in fs.walk("/etc", { stat = "is_dir", depth = 1 }) do
-          assert(entry.stat == (entry.type == "dir"))
+          assert(entry.is_dir == (entry.type == "dir"))
         end
         print(pcall(require, "ffi"), id)
       end)

@@ -131,7 +131,9 @@ describe("fs.walk", function()
       local count = 0
       for path, entry in fs.walk(dir.root, options) do
         local field = options.stat ~= true and options.stat or nil
-        assert.same(without_atime(call(path, field)), without_atime(entry.stat))
+        local value = entry[field or "stat"]
+        assert.same(without_atime(call(path, field)), without_atime(value))
+        assert.is_true(field == nil or entry.stat == nil)
         assert.equal(call(path, "type"), entry.type)
         count = count + 1
       end
@@ -148,12 +150,31 @@ describe("fs.walk", function()
       for _, field in ipairs(stat_fields) do
         assert.equal(8, check({ stat = field, order = true }, fs.lstat), field)
       end
-      assert.is_number(select(2, fs.walk("/dev", { stat = "atime_nsec" })()).stat)
+      assert.is_number(select(2, fs.walk("/dev", { stat = "atime_nsec" })()).atime_nsec)
     end)
 
     it("gives what stat says with follow", function()
       assert.equal(11, check({ stat = true, follow = true }, fs.stat))
       assert.equal(11, check({ stat = "ino", follow = true }, fs.stat))
+    end)
+
+    it("gives several fields, each by its name", function()
+      for _, order in ipairs { false, true } do
+        local count = 0
+        for path, entry in fs.walk(dir.root, { stat = stat_fields, order = order }) do
+          local expected = fs.lstat(path)
+          for _, field in ipairs(stat_fields) do
+            assert.equal(expected[field], entry[field], field)
+          end
+          assert.is_nil(entry.stat)
+          count = count + 1
+        end
+        assert.equal(8, count)
+      end
+      for _, entry in fs.walk(dir.root, { stat = { "mtime", "size" } }) do
+        assert.is_number(entry.size + entry.mtime)
+        assert.is_nil(entry.blocks)
+      end
     end)
 
     it("gives what a link itself is with follow, where it leads nowhere", function()
@@ -200,7 +221,7 @@ describe("fs.walk", function()
       end)
       local names = {}
       for _, entry in fs.walk(dir:path "a", { stat = "size", order = true }) do
-        size = size + (entry.type == "file" and entry.stat or 0)
+        size = size + (entry.type == "file" and entry.size or 0)
         names[#names + 1] = entry.depth == 1 and entry.name or nil
       end
       going = false
@@ -224,11 +245,12 @@ describe("fs.walk", function()
           local function walk(stat)
             local options = { stat = stat, order = true, on_error = function() end }
             for _, entry in require("halo").fs.walk("%s/a", options) do
-              print(entry.name, entry.type, entry.stat)
+              print(entry.name, entry.type, entry.stat, entry.size, entry.is_dir, entry.id)
             end
           end
-          walk(true) walk "size" walk "is_dir"]]):format(dir.root)))
-      assert.equal(("b\tdir\tnil\nempty\tdir\tnil\n"):rep(3), stdout)
+          walk(true) walk "size" walk { "is_dir", "id" }]]):format(dir.root)))
+      assert.equal(("b\tdir\tnil\tnil\tnil\tnil\nempty\tdir\tnil\tnil\tnil\tnil\n"):rep(3),
+        stdout)
     end)
   end)
 
@@ -254,7 +276,7 @@ describe("fs.walk", function()
   it("goes deeper than a path can say", function()
     command.run(("cd '%s' && i=0; while [ $i -lt 1000 ]; do mkdir directory; cd -P directory; "
       .. "i=$((i + 1)); done; : >file"):format(dir.root))
-    for _, options in ipairs { {}, { follow = true }, { stat = "type" } } do
+    for _, options in ipairs { {}, { follow = true }, { stat = "size" } } do
       local count, last, files_open = 0, nil, halo.stats().files_open
       for _, entry in fs.walk(dir.root, options) do
         count, last = count + 1, entry
@@ -263,7 +285,7 @@ describe("fs.walk", function()
       assert.equal(1001, count)
       assert.equal("file", last.name)
       assert.equal(1001, last.depth)
-      assert.equal(options.stat and "file", last.stat)
+      assert.equal(options.stat and 0, last.size)
     end
   end)
 
@@ -569,10 +591,14 @@ describe("fs.walk", function()
       function() fs.walk("a", 1) end)
     assert.misuse("bad argument #2 to 'walk' (prune: function expected, got string)",
       function() fs.walk("a", { prune = "x" }) end)
-    assert.misuse("bad argument #2 to 'walk' (stat: true or the name of a field expected, "
-      .. "got number)", function() fs.walk("a", { stat = 1 }) end)
+    assert.misuse("bad argument #2 to 'walk' (stat: true, a field or a list of fields "
+      .. "expected, got number)", function() fs.walk("a", { stat = 1 }) end)
     assert.misuse("bad argument #2 to 'walk' (stat: no field 'block')",
       function() fs.walk("a", { stat = "block" }) end)
+    assert.misuse("bad argument #2 to 'walk' (stat: no field 'sice')",
+      function() fs.walk("a", { stat = { "blocks", "sice" } }) end)
+    assert.misuse("bad argument #2 to 'walk' (stat: a list of fields expected, got size =)",
+      function() fs.walk("a", { stat = { size = true } }) end)
     for _, depth in ipairs { 0, 0 / 0, "1" } do
       assert.misuse("bad argument #2 to 'walk' (depth: a number of at least 1 expected)",
         function() fs.walk("a", { depth = depth }) end)

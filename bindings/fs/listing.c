@@ -63,6 +63,19 @@ static int by_name(const void *a, const void *b)
     return strcmp(first->name, second->name);
 }
 
+/* The fields that are wanted of each stat. */
+struct places {
+    const uint8_t *at;
+    int count;
+};
+
+static struct places to_places(lua_State *L, int index)
+{
+    size_t count = 0;
+    const char *bytes = lua_tolstring(L, index, &count);
+    return (struct places){.at = (const uint8_t *)bytes, .count = (int)count};
+}
+
 /* Leaves the entries in their order in memory on top of the stack. */
 static const struct halo_entry *sort(lua_State *L, const struct halo_op *op)
 {
@@ -78,16 +91,31 @@ static const struct halo_entry *sort(lua_State *L, const struct halo_op *op)
     return entries;
 }
 
-/* Puts the number of a stat that is wanted into the row. */
-static void set_number(lua_State *L, int row, int at, const struct statx *statx, int place)
+/* Pushes what is at a place of the stat: a number, the id behind them, or nil. */
+static void push_field(lua_State *L, const struct halo_stat *stat, int place)
+{
+    char id[HALO_STAT_ID_SIZE];
+    double number = halo_stat_number(stat, place);
+
+    if (place == halo_stat_id_place)
+        lua_pushlstring(L, id, (size_t)halo_stat_id(stat, id));
+    else if (isnan(number))
+        lua_pushnil(L);
+    else
+        lua_pushnumber(L, number);
+}
+
+/* Puts the fields that are wanted into the row, from the index at + 1 on. */
+static void set_fields(lua_State *L, int row, int at, const struct statx *statx,
+                       const struct places *places)
 {
     struct halo_stat stat;
+
     halo_stat_fill(&stat, statx);
-    double number = halo_stat_number(&stat, place);
-    if (isnan(number))
-        return;
-    lua_pushnumber(L, number);
-    lua_rawseti(L, row, at);
+    for (int i = 0; i < places->count; i++) {
+        push_field(L, &stat, places->at[i]);
+        lua_rawseti(L, row, at + i + 1);
+    }
 }
 
 /* Puts room for as many stats into the row, and returns it. */
@@ -110,15 +138,15 @@ static void push_id(lua_State *L, const struct statx *statx)
 
 int halo_push_row(lua_State *L, const struct halo_op *op, lua_State *from)
 {
-    bool all = lua_isnoneornil(from, HALO_ROW_FIELD_INDEX), asks = op->flags & HALO_READDIR_STAT;
-    int place = (int)lua_tointeger(from, HALO_ROW_FIELD_INDEX);
-    int width = asks && !all ? 3 : 2, count = (int)op->result;
+    const struct places places = to_places(from, HALO_ROW_FIELDS_INDEX);
+    bool whole = (op->flags & HALO_READDIR_STAT) && places.count == 0;
+    int width = 2 + places.count, count = (int)op->result;
     struct halo_entry entry = {0};
     const struct halo_entry *sorted = op->flags & HALO_ROW_SORTED ? sort(L, op) : NULL;
 
     lua_createtable(L, count * width, 0);
     int row = lua_gettop(L);
-    struct halo_stat *stats = asks && all ? set_stats(L, row, count) : NULL;
+    struct halo_stat *stats = whole ? set_stats(L, row, count) : NULL;
     for (int i = 0; i < count; i++) {
         if (sorted)
             entry = sorted[i];
@@ -131,7 +159,7 @@ int halo_push_row(lua_State *L, const struct halo_op *op, lua_State *from)
         if (entry.statx && stats)
             halo_stat_fill(&stats[i], entry.statx);
         else if (entry.statx)
-            set_number(L, row, i * width + 3, entry.statx, place);
+            set_fields(L, row, i * width + 2, entry.statx, &places);
     }
     lua_pushinteger(L, count);
     if (!(op->flags & HALO_READDIR_FOLLOW))
