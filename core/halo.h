@@ -275,6 +275,7 @@ HALO_API const char *halo_op_name(const struct halo_op *op);
 /* An entry of a directory. */
 struct halo_entry {
     const char *name;
+    size_t length;             /* of the name */
     const struct statx *statx; /* where it was asked for and could be had, or NULL */
     uint32_t mode;             /* its type alone, as in st_mode; 0 where that is unknown */
     const char *next;          /* private: zeroed before the first one */

@@ -1,5 +1,6 @@
 local halo = require "halo"
 local fs = halo.fs
+local core = require "halo.core"
 local command = require "spec.support.command"
 local denial = require "spec.support.denial"
 local posix = require "spec.support.posix"
@@ -24,6 +25,20 @@ end
 local function sorted(items)
   table.sort(items)
   return items
+end
+
+---Has directories come as if from a slow disk, until the function that it returns is called.
+local function slow_down()
+  local list = core.list
+  core.list = function(...)
+    local start = halo.now()
+    while halo.now() - start < 0.0005 do
+    end
+    return list(...)
+  end
+  return function()
+    core.list = list
+  end
 end
 
 describe("fs.walk", function()
@@ -443,18 +458,10 @@ describe("fs.walk", function()
   end)
 
   it("goes on in a place that cannot wait, though it has begun to read ahead", function()
-    local core = require "halo.core"
-    local now, late = core.now, 0
     for i = 1, 30 do
       tree.make(dir.root, { ("slow/d%d/a/"):format(i), ("slow/d%d/b/"):format(i) })
     end
-    core.now = function() -- as if each directory came from a slow disk
-      late = late + 0.001
-      return now() + late
-    end
-    finally(function()
-      core.now = now
-    end)
+    finally(slow_down())
     local step, walk = fs.walk(dir:path "slow")
     local count = 0
     for _ = 1, 20 do
@@ -472,23 +479,37 @@ describe("fs.walk", function()
   end)
 
   describe("that reads ahead", function()
-    local core = require "halo.core"
-    local now = core.now
-    local late
+    local speed_up
 
     before_each(function()
       for i = 1, 30 do
         tree.make(dir.root, { ("slow/d%d/e/f/"):format(i) })
       end
-      late = 0
-      core.now = function() -- as if each directory came from a slow disk
-        late = late + 0.01
-        return now() + late
-      end
+      speed_up = slow_down()
     end)
 
     after_each(function()
-      core.now = now
+      speed_up()
+    end)
+
+    it("waits where it lacks descriptors for that", function()
+      local list, listing, refused = core.list, 0, 0
+      core.list = function(...)
+        if listing >= 2 then
+          refused = refused + 1
+          return nil, "EMFILE: too many open files", "EMFILE"
+        end
+        listing = listing + 1
+        halo.yield()
+        listing = listing - 1
+        return list(...)
+      end
+      local count = 0
+      for _ in fs.walk(dir:path "slow") do
+        count = count + 1
+      end
+      assert.equal(90, count)
+      assert.is_true(refused > 0)
     end)
 
     local function walk_slowly(calls)
@@ -603,5 +624,33 @@ describe("fs.walk", function()
       assert.misuse("bad argument #2 to 'walk' (depth: a number of at least 1 expected)",
         function() fs.walk("a", { depth = depth }) end)
     end
+  end)
+
+  describe("by a path from an open directory", function()
+    local by_path = require "halo.fs.by_path"
+
+    it("goes through what is there", function()
+      tree.make(dir.root, { "top/a/b", "top/link -> ../other", "other/c" })
+      local file = assert(fs.open(dir.root, core.flags.PATH + core.flags.DIRECTORY))
+      local base = core.as_base(file)
+      for root, follow in pairs { top = false, ["top/"] = true } do
+        local items = {}
+        for path, entry in by_path.walk(base, root, { follow = follow, order = true }) do
+          items[#items + 1] = path .. " " .. entry.name
+        end
+        assert.same({ "top/a a", "top/a/b b", "top/link link", follow and "top/link/c c" or nil },
+          items)
+      end
+      file:close()
+    end)
+
+    it("raises and names the root where that is refused", function()
+      local base = core.as_base(assert(fs.open(dir.root, core.flags.PATH + core.flags.DIRECTORY)))
+      assert.error_matches(function()
+        for _ in by_path.walk(base, "none") do
+        end
+      end, "ENOENT: no such file or directory: none$")
+      core.close(base)
+    end)
   end)
 end)

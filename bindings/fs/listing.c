@@ -1,4 +1,6 @@
 /* The entries of directories, as Lua values. */
+#include <lauxlib.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,14 +138,54 @@ static void push_id(lua_State *L, const struct statx *statx)
     lua_pushlstring(L, id, (size_t)halo_stat_id(&stat, id));
 }
 
+/* What stands before each name; most paths are made in the room behind it. */
+struct prefix {
+    const char *path;
+    size_t length; /* with the slash, where path does not end in one */
+    char room[PATH_MAX + NAME_MAX];
+};
+
+static void set_prefix(struct prefix *prefix, lua_State *from, const struct halo_op *op)
+{
+    prefix->length = 0;
+    if (!(op->flags & HALO_ROW_PATHS))
+        return;
+    prefix->path = lua_tolstring(from, HALO_ROW_PATH_INDEX, &prefix->length);
+    prefix->length += prefix->path[prefix->length - 1] != '/';
+    if (prefix->length <= PATH_MAX) {
+        memcpy(prefix->room, prefix->path, prefix->length);
+        prefix->room[prefix->length - 1] = '/';
+    }
+}
+
+static void push_name(lua_State *L, struct prefix *prefix, const struct halo_entry *entry)
+{
+    luaL_Buffer text;
+
+    if (prefix->length == 0) {
+        lua_pushlstring(L, entry->name, entry->length);
+    } else if (prefix->length <= PATH_MAX && entry->length <= NAME_MAX) {
+        memcpy(prefix->room + prefix->length, entry->name, entry->length);
+        lua_pushlstring(L, prefix->room, prefix->length + entry->length);
+    } else {
+        luaL_buffinit(L, &text);
+        luaL_addlstring(&text, prefix->path, prefix->length - 1);
+        luaL_addchar(&text, '/');
+        luaL_addlstring(&text, entry->name, entry->length);
+        luaL_pushresult(&text);
+    }
+}
+
 int halo_push_row(lua_State *L, const struct halo_op *op, lua_State *from)
 {
     const struct places places = to_places(from, HALO_ROW_FIELDS_INDEX);
     bool whole = (op->flags & HALO_READDIR_STAT) && places.count == 0;
     int width = 2 + places.count, count = (int)op->result;
+    struct prefix prefix;
     struct halo_entry entry = {0};
     const struct halo_entry *sorted = op->flags & HALO_ROW_SORTED ? sort(L, op) : NULL;
 
+    set_prefix(&prefix, from, op);
     lua_createtable(L, count * width, 0);
     int row = lua_gettop(L);
     struct halo_stat *stats = whole ? set_stats(L, row, count) : NULL;
@@ -152,7 +194,7 @@ int halo_push_row(lua_State *L, const struct halo_op *op, lua_State *from)
             entry = sorted[i];
         else
             halo_op_entry(op, &entry);
-        lua_pushstring(L, entry.name);
+        push_name(L, &prefix, &entry);
         lua_rawseti(L, row, i * width + 1);
         lua_pushinteger(L, (lua_Integer)entry.mode);
         lua_rawseti(L, row, i * width + 2);

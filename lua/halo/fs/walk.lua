@@ -6,16 +6,20 @@
 local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
+local fast = require "halo.fs.fast"
 local stat = require "halo.fs.stat"
 local wait = require "halo.wait"
+local has_ffi, ffi = pcall(require, "ffi")
 
 local refused, settle = wait.refused, wait.settle
+local now = fast.now
 local kind, of_mode = stat.kind, stat.of_mode
 
 local LISTABLE = core.flags.RDONLY + core.flags.DIRECTORY
 local DIR_MODE = core.file_types.dir
 local list_flags = core.list_flags
 
+local SLASH = ("/"):byte()
 local AHEAD_MAX = 64 -- directories read, or being read, before their turn
 local AHEAD_TURNS = 256 -- directories until it is looked again whether reading is slow
 local QUICK_S = 0.00003 -- for a directory that is in memory
@@ -28,7 +32,7 @@ local LAG_MAX_S = 0.0002 -- the sum that says that the disk is waited for
 local fs = {}
 
 ---@class halo.WalkEntry with the fields of a stat that the options ask for, such as blocks
----@field name string
+---@field name string the end of the path; it is made when it is asked for, which pairs() does not
 ---@field type "file"|"dir"|"symlink"|"fifo"|"socket"|"char"|"block"|"unknown"
 ---@field path string the root and the names that lead from there
 ---@field depth integer 1 in the root
@@ -61,13 +65,15 @@ local fs = {}
 ---@field options halo.WalkOptions
 ---@field depth integer
 ---@field flags integer what is to be read of a directory
+---@field no_symlinks integer of them: no link on the way from the root
 ---@field whole true? each entry gets a stat
 ---@field fields string[]? or these fields of one
 ---@field places string? the same for the core
 ---@field width integer values in a row for each entry
 ---@field base halo.File|integer where the root's path begins
 ---@field root string its path
----@field file halo.File? what all is opened from
+---@field file halo.File? the root, while it is open
+---@field from halo.File? what all is opened from: the root, or a Dir, which confines links
 ---@field skip integer bytes of a path that lead to it
 ---@field node halo.fs.WalkNode|false the directory that the walk is in
 ---@field first halo.fs.WalkNode|false the directory that will be entered next
@@ -79,6 +85,26 @@ local Walk = {}
 Walk.__index = Walk
 
 -- ---- entries ---------------------------------------------------------------------------------
+
+---Where the name begins. LuaJIT compiles no search from the end.
+local function last_slash(path)
+  return #path:match "^.*/"
+end
+
+if has_ffi then
+  ffi.cdef "const void *memrchr(const void *, int, size_t);"
+  local Bytes = ffi.typeof "const char *"
+
+  function last_slash(path)
+    return ffi.cast(Bytes, ffi.C.memrchr(path, SLASH, #path)) - ffi.cast(Bytes, path) + 1
+  end
+end
+
+local Entry = {}
+
+function Entry.__index(self, key)
+  return key == "name" and self.path:sub(last_slash(self.path) + 1) or nil
+end
 
 ---What an entry is told of its stat where that is more than one number.
 local function add_fields(self, entry, row, at)
@@ -93,27 +119,22 @@ local function add_fields(self, entry, row, at)
 end
 
 ---An entry is made when its turn comes: most of them are forgotten soon after. LuaJIT takes as long
----for the memory as for all else, and a fifth field would double it.
+---for the memory as for all else: the name is made when it is asked for, and a fifth field would
+---double the table.
 ---@return halo.WalkEntry
 local function new_entry(self, node, i)
-  local row, at, fields = node.row, (i - 1) * self.width, self.fields
-  local name, above = row[at + 1], node.entry
-  if not fields and not self.whole then
-    return {
-      name = name,
-      type = kind(row[at + 2]),
-      path = above.path .. "/" .. name,
-      depth = above.depth + 1,
-    }
+  local row, at, depth = node.row, (i - 1) * self.width, node.entry.depth + 1
+  local path, type_now = row[at + 1], kind(row[at + 2])
+  if self.whole then
+    return setmetatable({
+      type = type_now,
+      path = path,
+      depth = depth,
+      stat = stat.at(row[0], i - 1),
+    }, Entry)
   end
-  local entry = {
-    name = name,
-    type = kind(row[at + 2]),
-    path = above.path .. "/" .. name,
-    depth = above.depth + 1,
-    stat = self.whole and stat.at(row[0], i - 1),
-  }
-  if fields then
+  local entry = setmetatable({ type = type_now, path = path, depth = depth }, Entry)
+  if self.fields then
     add_fields(self, entry, row, at)
   end
   return entry
@@ -169,15 +190,17 @@ end
 ---@async
 local function list(self, node)
   if node.parent then
-    local flags = self.flags + (self.options.follow and 0 or list_flags.no_symlinks)
-    return core.list(self.file, node.entry.path, self.skip, flags, self.places)
+    return core.list(self.from, node.entry.path, self.skip, self.flags, self.places)
   end
-  local file, message, code = core.open(self.base, self.root, LISTABLE)
-  if not file then
-    return nil, message, code
+  if self.from == nil then
+    local file, message, code = core.open(self.base, self.root, LISTABLE)
+    if not file then
+      return nil, message, code
+    end
+    self.file = core.as_base(file)
+    self.from = self.file
   end
-  self.file = core.as_base(file)
-  return core.list(self.base, self.root, 0, self.flags, self.places)
+  return core.list(self.base, self.root, 0, self.flags - self.no_symlinks, self.places)
 end
 
 ---Reads a directory and finds out what of it will be entered.
@@ -233,9 +256,9 @@ end
 ---the latest ones took long. A single one may have other causes than the disk.
 ---@async
 local function read_now(self, node)
-  local start = core.now()
+  local start = now()
   local ok, message, code = read(self, node)
-  local lag = math.max(core.now() - start - QUICK_S - QUICK_ENTRY_S * node.count, 0)
+  local lag = math.max(now() - start - QUICK_S - QUICK_ENTRY_S * node.count, 0)
   self.lag = self.lag * LAG_KEPT + math.min(lag, LAG_COUNTED_S)
   if self.lag > LAG_MAX_S then
     self.lag = 0
@@ -249,6 +272,38 @@ end
 local function is_over(task)
   local state = core.status(task)
   return state == "ended" or state == "failed" or state == "cancelled"
+end
+
+local function lacks_descriptors(code)
+  return code == "EMFILE" or code == "ENFILE"
+end
+
+---Waits for what is being read ahead, and has descriptors that the directory in turn needs.
+---@async
+---@return boolean # whether there was any
+local function await_one_ahead(self)
+  local node = core.can_wait() and self.first
+  while node do
+    if node.task and node.state == "waiting" and not is_over(node.task) then
+      local joined, failure = core.join(node.task)
+      if joined == nil then
+        error(failure, 0) -- this task was cancelled
+      end
+      return true
+    end
+    node = node.after
+  end
+  return false
+end
+
+---Reads a directory in its turn, while there are descriptors.
+---@async
+local function read_patiently(self, node)
+  local ok, message, code
+  repeat
+    ok, message, code = read_now(self, node)
+  until ok or not lacks_descriptors(code) or not await_one_ahead(self)
+  return ok, message, code
 end
 
 ---Reads the directory whose turn it is, unless that has been done ahead.
@@ -266,8 +321,8 @@ local function read_in_turn(self, node)
     end
     node.count = joined and node.count or -1 -- it may have got halfway before a cancellation
   end
-  if not joined then
-    ok, message, code = read_now(self, node)
+  if not joined or lacks_descriptors(code) then
+    ok, message, code = read_patiently(self, node)
   end
   self.first, node.after = node.after, false -- which would keep all that comes next in memory
   read_ahead(self)
@@ -429,23 +484,28 @@ function by_path.walk(base, root, options)
   local fields
   options, fields = check_options(options)
   local whole = options.stat == true or nil
+  local no_symlinks = options.follow and 0 or list_flags.no_symlinks
+  local follows_in_dir = options.follow and base ~= core.AT_FDCWD
   local before = root:match "^(.*)/$" or root
   local first = new_node(false, { path = before, depth = 0 }, true)
   local self = setmetatable({
     options = options,
     depth = options.depth or math.huge,
-    flags = check.bits({
+    flags = no_symlinks + check.bits({
       stat = fields or whole,
       follow = options.follow,
       order = options.order,
+      paths = true,
     }, list_flags),
+    no_symlinks = no_symlinks,
     fields = fields,
     places = fields and stat.places_of(fields),
     width = 2 + #(fields or {}),
     whole = whole,
     base = base,
     root = root,
-    skip = #before + 1,
+    from = follows_in_dir and base or nil,
+    skip = follows_in_dir and 0 or #before + 1,
     node = false,
     first = first,
     here = first,
