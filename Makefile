@@ -167,7 +167,7 @@ $(BENCHES): $(B)/bench/%: spec/bench/%.c $(B)/flags
 
 demo: deps ## install what is missing, build, and measure /usr with examples/du.lua
 	+@$(SUBMAKE) all
-	$(B)/halo examples/du.lua /usr
+	$(B)/halo examples/du.lua -h /usr
 
 # SPEC=file, ENGINES="pool", SANITIZE=address,undefined and GC=stress narrow or sharpen the run.
 test: deps ## install what is missing, build, and run all specs on each engine

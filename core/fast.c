@@ -58,7 +58,7 @@ static bool find_place(const struct halo_file *file, uint64_t *offset)
 
 static void count_one(struct halo_loop *loop, unsigned kind, uint64_t ns)
 {
-    loop->stats.submitted++;
+    halo_loop_count_submitted(loop);
     loop->stats.retired++;
     loop->stats.direct++;
     halo_policy_took(&loop->policy, kind, ns);

@@ -55,17 +55,18 @@ struct halo_config {
 
 /* Counters since the loop was created; "now" where it says so. */
 struct halo_stats {
-    uint64_t submitted;  /* operations handed to halo_op_submit() */
-    uint64_t retired;    /* of those, the ones that have ended */
-    uint64_t in_flight;  /* now: submitted and not retired */
-    uint64_t queued;     /* now: of those, the ones waiting for room in the engine */
-    uint64_t files_open; /* now; without those that were only borrowed */
-    uint64_t timers;     /* now */
-    uint64_t direct;     /* operations carried out at once on the loop's thread */
-    uint64_t ring;       /* submissions to io_uring */
-    uint64_t pool;       /* submissions to the worker threads */
-    uint64_t turns;      /* turns of the loop */
-    uint64_t unknown;    /* completions whose sequence number nobody knew: always 0 */
+    uint64_t submitted;      /* operations handed to halo_op_submit() */
+    uint64_t retired;        /* of those, the ones that have ended */
+    uint64_t in_flight;      /* now: submitted and not retired */
+    uint64_t in_flight_most; /* at once, so far */
+    uint64_t queued;         /* now: of those, the ones waiting for room in the engine */
+    uint64_t files_open;     /* now; without those that were only borrowed */
+    uint64_t timers;         /* now */
+    uint64_t direct;         /* operations carried out at once on the loop's thread */
+    uint64_t ring;           /* submissions to io_uring */
+    uint64_t pool;           /* submissions to the worker threads */
+    uint64_t turns;          /* turns of the loop */
+    uint64_t unknown;        /* completions whose sequence number nobody knew: always 0 */
 };
 
 /* ---- operations ---------------------------------------------------------------------------- */
@@ -292,6 +293,7 @@ HALO_API const char *halo_op_name(const struct halo_op *op);
 /* An entry of a directory. */
 struct halo_entry {
     const char *name;
+    size_t length;             /* of the name */
     const struct statx *statx; /* where it was asked for and could be had, or NULL */
     uint32_t mode;             /* its type alone, as in st_mode; 0 where that is unknown */
     const char *next;          /* private: zeroed before the first one */

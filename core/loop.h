@@ -58,6 +58,14 @@ static inline bool halo_loop_has_forked(const struct halo_loop *loop)
     return !*loop->unforked;
 }
 
+static inline void halo_loop_count_submitted(struct halo_loop *loop)
+{
+    struct halo_stats *stats = &loop->stats;
+    uint64_t in_flight = ++stats->submitted - stats->retired;
+    if (in_flight > stats->in_flight_most)
+        stats->in_flight_most = in_flight;
+}
+
 static inline bool halo_loop_is_interrupted(const struct halo_loop *loop)
 {
     return __atomic_load_n(&loop->interrupted, __ATOMIC_SEQ_CST);

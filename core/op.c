@@ -316,7 +316,7 @@ static int begin(struct halo_loop *loop, struct halo_op *op)
 bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
 {
     HALO_CHECK(op->state == HALO_OP_FILLING, "an operation was submitted twice");
-    loop->stats.submitted++;
+    halo_loop_count_submitted(loop);
     op->alone = halo_loop_is_alone(loop, flags, 1);
 
     int error = begin(loop, op);

@@ -1,59 +1,59 @@
--- du.lua [directory]: the room a directory tree takes and its ten largest directories, in KiB, as
--- `du directory | sort -rn | head -n 11` prints them. Exit status 1 if something was unreadable.
+-- du.lua [-h] [directory]: disk usage as du -s tells it, in kilobytes, then that of the ten largest
+-- directories in it; with -h in units, and what it took. Exit status 1 if something was unreadable.
 local halo = require "halo"
 local fs = require "halo.fs"
-local ffi = require "ffi"
-ffi.cdef "int isatty(int fd);"
-local on_terminal = ffi.C.isatty(1) == 1 and ffi.C.isatty(2) == 1
-local clear_line = on_terminal and "\r\27[K" or ""
-local visited, failed = 0, false
+local human = arg[1] == "-h" and table.remove(arg, 1)
+local root, started, visited, failed = arg[1] or ".", halo.now(), 0, false
 
-local function visit(node)
-  visited = visited + 1
-  local stat, refusal = fs.lstat(node.path)
-  if stat then
-    node.blocks = stat.blocks
-    node.link = stat.nlink > 1 and ("%d:%d"):format(stat.dev, stat.ino)
-    if stat.is_dir then node.entries, refusal = fs.readdir(node.path) end
-  end
-  failed = failed or refusal
-  if refusal then io.stderr:write(clear_line, "du: ", refusal, "\n") end
+local function report(_, refusal)
+  failed = true
+  io.stderr:write("du: ", refusal or "its size is refused", "\n")
+  return 0
 end
 
-local progress = on_terminal and halo.spawn(function()
-  while true do
-    halo.sleep(0.1)
-    io.stderr:write(clear_line, visited, " files")
+local largest, open, links = {}, {}, {} -- open: the root at 0, and the directories around an entry
+local function close_to(depth)
+  for level = #open, depth, -1 do
+    local closed, place = table.remove(open), math.min(#largest, 10)
+    open[level - 1].blocks = open[level - 1].blocks + closed.blocks
+    while place > 0 and largest[place].blocks < closed.blocks do place = place - 1 end
+    table.insert(largest, place + 1, closed)
+    largest[11] = nil
   end
-end)
-
-local function charge_parent(node) node.parent.blocks = node.parent.blocks + node.blocks end
-local root = { path = arg[1] or ".", parent = { blocks = 0 } }
-local directories, links, level = {}, {}, { root }
--- Level by level: each is one flat list, so one halo.map bounds what is under way at any time.
-while #level > 0 do
-  halo.map(level, visit)
-  local below = {}
-  for _, node in ipairs(level) do
-    if node.entries then
-      if node ~= root then directories[#directories + 1] = node end
-      local prefix = node.path:match("^(.-)/*$") .. "/"
-      for _, entry in ipairs(node.entries) do
-        below[#below + 1] = { path = prefix .. entry.name, parent = node }
-      end
-      node.entries = nil -- listed in the next level, and many
-    elseif node.blocks and not links[node.link] then -- a file of several names counts once
-      charge_parent(node)
-      links[node.link] = node.link
-    end
-  end
-  level = below
 end
-for i = #directories, 1, -1 do charge_parent(directories[i]) end -- from the deepest upwards
-table.sort(directories, function(a, b) return a.blocks > b.blocks end)
-if progress then progress:cancel() end
-io.stderr:write(clear_line)
-local function show(node) print(("%d\t%s"):format(math.ceil(node.blocks / 2), node.path)) end
-if root.blocks then show(root) end
-for i = 1, math.min(#directories, 10) do show(directories[i]) end
+local function count(path, entry)
+  local blocks = entry.blocks or report(path, select(2, fs.lstat(path)))
+  if entry.type == "dir" then open[entry.depth] = { path = path, blocks = blocks } return end
+  if entry.blocks and entry.nlink > 1 then -- a file of several names counts once
+    local id = fs.lstat(path, "id") or path
+    if links[id] then return end
+    links[id] = true
+  end
+  open[entry.depth - 1].blocks = open[entry.depth - 1].blocks + blocks
+end
+local blocks, is_dir = fs.lstat(root, "blocks", "is_dir")
+open[0] = { path = root, blocks = blocks or report(root, is_dir) }
+if blocks and is_dir then
+  for path, entry in fs.walk(root, { stat = { "blocks", "nlink" }, on_error = report }) do
+    visited = visited + 1
+    close_to(entry.depth)
+    count(path, entry)
+  end
+end
+close_to(1)
+local function show(directory)
+  local size, unit = directory.blocks / 2, 1
+  if not human then return print(("%d\t%s"):format(math.ceil(size), directory.path)) end
+  while size >= 1024 and unit < 4 do size, unit = size / 1024, unit + 1 end
+  print(("%7.1f %s  %s"):format(size, ({ "KiB", "MiB", "GiB", "TiB" })[unit], directory.path))
+end
+if human then print "       size  directory" end
+if blocks then show(open[0]) end
+for _, directory in ipairs(largest) do show(directory) end
+if human then
+  local stats, text = halo.stats(), "%d entries in %.2f s: %d operations, "
+    .. "at most %d at once; %d were done directly, %d by the ring, %d by workers"
+  print(text:format(visited, halo.now() - started, stats.submitted, stats.in_flight_most,
+    stats.direct, stats.ring, stats.pool))
+end
 os.exit(failed and 1 or 0)

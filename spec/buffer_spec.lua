@@ -27,6 +27,7 @@ describe("a buffer that is lent to an operation", function()
     string = function() buffer:string() end,
     ptr = function() buffer:ptr() end,
     set = function() buffer:set("text") end,
+    search = function() buffer:search("text") end,
     read_into = function() fifo:read_into(buffer) end,
     readfile_into = function() fs.readfile_into("/etc/passwd", buffer) end,
     write = function() fifo:write(buffer) end,
@@ -91,5 +92,33 @@ describe("a buffer that is lent to an operation", function()
       buffer:set("text")
     end
     file:close()
+  end)
+end)
+
+describe("a buffer's search", function()
+  local buffer = halo.buffer(32):set("a needle, a.b, a needle\0z")
+
+  it("gives the offset of a text, which is no pattern", function()
+    assert.equal(2, buffer:search "needle")
+    assert.equal(10, buffer:search "a.b")
+    assert.equal(23, buffer:search "\0z")
+    assert.equal(0, buffer:search "")
+    assert.is_nil(buffer:search "n.edle")
+  end)
+
+  it("looks only at the bytes that are named", function()
+    assert.equal(17, buffer:search("needle", 3))
+    assert.is_nil(buffer:search("needle", 3, 19))
+    assert.equal(17, buffer:search("needle", 3, 20))
+    assert.is_nil(buffer:search("needle", 32))
+    assert.is_nil(buffer:search("a", 5, 0))
+  end)
+
+  it("takes a string and places in the buffer", function()
+    assert.misuse("bad argument #2 to 'search' (string expected, got number)",
+      function() buffer:search(5) end)
+    assert.has_error(function() buffer:search("a", 33) end)
+    assert.has_error(function() buffer:search("a", 30, 3) end)
+    assert.has_error(function() buffer:search("a", 0, true) end)
   end)
 end)

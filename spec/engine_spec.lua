@@ -251,3 +251,15 @@ describe("a limit", function()
     end
   end)
 end)
+
+describe("halo.stats", function()
+  it("tells how many operations were in flight at once", function()
+    local program = [[
+      local halo = require "halo"
+      halo.map({ 1, 2, 3, 4, 5 }, function() assert(halo.fs.stat "/") end)
+      print(halo.stats().in_flight_most)]]
+    assert.equal("5\n", (run(command.halo("--engine=pool", "-e", program))))
+    assert.equal("1\n", (run(command.halo("--engine=auto", "-e",
+      program:gsub("1, 2, 3, 4, 5", "1")))))
+  end)
+end)

@@ -64,6 +64,17 @@ describe("examples/du.lua", function()
     assert.equal(expected(dir.root), (run(example("du", dir.root))))
   end)
 
+  it("shows units with -h, and what it took", function()
+    make_tree(dir)
+    local stdout, stderr, status = run(example("du", "-h", dir.root))
+    local size, unit = stdout:match "^ +size  directory\n +([%d.]+) (%a+)  /"
+    local bytes = size * ({ KiB = 1024, MiB = 1048576 })[unit]
+    local expected_bytes = run("du -s " .. quote(dir.root)):match "%d+" * 1024
+    assert.is_true(math.abs(bytes - expected_bytes) <= expected_bytes * 0.05, stdout)
+    assert.matches("\n13 entries in %d+%.%d+ s: %d+ operations, at most %d+ at once; ", stdout)
+    assert.same({ "", 0 }, { stderr, status })
+  end)
+
   it("takes the directory it is in when it is given none", function()
     make_tree(dir)
     local here = ("cd %s && "):format(quote(dir.root))

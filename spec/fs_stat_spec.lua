@@ -298,8 +298,9 @@ describe("a stat without the FFI", function()
         end
         local size, kind, id = fs.stat("/etc/passwd", "size", "type", "id")
         assert(size == all[1].size and kind == "file" and id == all[1].id)
-        for _, entry in fs.walk("/etc", { stat = "is_dir", depth = 1 }) do
-          assert(entry.stat == (entry.type == "dir"))
+        for path, entry in fs.walk("/etc", { stat = "is_dir", depth = 1 }) do
+          assert(path == "/etc/" .. entry.name and entry.nothing == nil)
+          assert(entry.is_dir == (entry.type == "dir"))
         end
         print(pcall(require, "ffi"), id)
       end)

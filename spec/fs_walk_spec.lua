@@ -1,5 +1,6 @@
 local halo = require "halo"
 local fs = halo.fs
+local core = require "halo.core"
 local command = require "spec.support.command"
 local denial = require "spec.support.denial"
 local posix = require "spec.support.posix"
@@ -24,6 +25,20 @@ end
 local function sorted(items)
   table.sort(items)
   return items
+end
+
+---Has directories come as if from a slow disk, until the function that it returns is called.
+local function slow_down()
+  local list = core.list
+  core.list = function(...)
+    local start = halo.now()
+    while halo.now() - start < 0.0005 do
+    end
+    return list(...)
+  end
+  return function()
+    core.list = list
+  end
 end
 
 describe("fs.walk", function()
@@ -131,7 +146,9 @@ describe("fs.walk", function()
       local count = 0
       for path, entry in fs.walk(dir.root, options) do
         local field = options.stat ~= true and options.stat or nil
-        assert.same(without_atime(call(path, field)), without_atime(entry.stat))
+        local value = entry[field or "stat"]
+        assert.same(without_atime(call(path, field)), without_atime(value))
+        assert.is_true(field == nil or entry.stat == nil)
         assert.equal(call(path, "type"), entry.type)
         count = count + 1
       end
@@ -148,12 +165,31 @@ describe("fs.walk", function()
       for _, field in ipairs(stat_fields) do
         assert.equal(8, check({ stat = field, order = true }, fs.lstat), field)
       end
-      assert.is_number(select(2, fs.walk("/dev", { stat = "atime_nsec" })()).stat)
+      assert.is_number(select(2, fs.walk("/dev", { stat = "atime_nsec" })()).atime_nsec)
     end)
 
     it("gives what stat says with follow", function()
       assert.equal(11, check({ stat = true, follow = true }, fs.stat))
       assert.equal(11, check({ stat = "ino", follow = true }, fs.stat))
+    end)
+
+    it("gives several fields, each by its name", function()
+      for _, order in ipairs { false, true } do
+        local count = 0
+        for path, entry in fs.walk(dir.root, { stat = stat_fields, order = order }) do
+          local expected = fs.lstat(path)
+          for _, field in ipairs(stat_fields) do
+            assert.equal(expected[field], entry[field], field)
+          end
+          assert.is_nil(entry.stat)
+          count = count + 1
+        end
+        assert.equal(8, count)
+      end
+      for _, entry in fs.walk(dir.root, { stat = { "mtime", "size" } }) do
+        assert.is_number(entry.size + entry.mtime)
+        assert.is_nil(entry.blocks)
+      end
     end)
 
     it("gives what a link itself is with follow, where it leads nowhere", function()
@@ -200,7 +236,7 @@ describe("fs.walk", function()
       end)
       local names = {}
       for _, entry in fs.walk(dir:path "a", { stat = "size", order = true }) do
-        size = size + (entry.type == "file" and entry.stat or 0)
+        size = size + (entry.type == "file" and entry.size or 0)
         names[#names + 1] = entry.depth == 1 and entry.name or nil
       end
       going = false
@@ -224,11 +260,12 @@ describe("fs.walk", function()
           local function walk(stat)
             local options = { stat = stat, order = true, on_error = function() end }
             for _, entry in require("halo").fs.walk("%s/a", options) do
-              print(entry.name, entry.type, entry.stat)
+              print(entry.name, entry.type, entry.stat, entry.size, entry.is_dir, entry.id)
             end
           end
-          walk(true) walk "size" walk "is_dir"]]):format(dir.root)))
-      assert.equal(("b\tdir\tnil\nempty\tdir\tnil\n"):rep(3), stdout)
+          walk(true) walk "size" walk { "is_dir", "id" }]]):format(dir.root)))
+      assert.equal(("b\tdir\tnil\tnil\tnil\tnil\nempty\tdir\tnil\tnil\tnil\tnil\n"):rep(3),
+        stdout)
     end)
   end)
 
@@ -254,7 +291,7 @@ describe("fs.walk", function()
   it("goes deeper than a path can say", function()
     command.run(("cd '%s' && i=0; while [ $i -lt 1000 ]; do mkdir directory; cd -P directory; "
       .. "i=$((i + 1)); done; : >file"):format(dir.root))
-    for _, options in ipairs { {}, { follow = true }, { stat = "type" } } do
+    for _, options in ipairs { {}, { follow = true }, { stat = "size" } } do
       local count, last, files_open = 0, nil, halo.stats().files_open
       for _, entry in fs.walk(dir.root, options) do
         count, last = count + 1, entry
@@ -263,7 +300,7 @@ describe("fs.walk", function()
       assert.equal(1001, count)
       assert.equal("file", last.name)
       assert.equal(1001, last.depth)
-      assert.equal(options.stat and "file", last.stat)
+      assert.equal(options.stat and 0, last.size)
     end
   end)
 
@@ -421,18 +458,10 @@ describe("fs.walk", function()
   end)
 
   it("goes on in a place that cannot wait, though it has begun to read ahead", function()
-    local core = require "halo.core"
-    local now, late = core.now, 0
     for i = 1, 30 do
       tree.make(dir.root, { ("slow/d%d/a/"):format(i), ("slow/d%d/b/"):format(i) })
     end
-    core.now = function() -- as if each directory came from a slow disk
-      late = late + 0.001
-      return now() + late
-    end
-    finally(function()
-      core.now = now
-    end)
+    finally(slow_down())
     local step, walk = fs.walk(dir:path "slow")
     local count = 0
     for _ = 1, 20 do
@@ -450,23 +479,37 @@ describe("fs.walk", function()
   end)
 
   describe("that reads ahead", function()
-    local core = require "halo.core"
-    local now = core.now
-    local late
+    local speed_up
 
     before_each(function()
       for i = 1, 30 do
         tree.make(dir.root, { ("slow/d%d/e/f/"):format(i) })
       end
-      late = 0
-      core.now = function() -- as if each directory came from a slow disk
-        late = late + 0.01
-        return now() + late
-      end
+      speed_up = slow_down()
     end)
 
     after_each(function()
-      core.now = now
+      speed_up()
+    end)
+
+    it("waits where it lacks descriptors for that", function()
+      local list, listing, refused = core.list, 0, 0
+      core.list = function(...)
+        if listing >= 2 then
+          refused = refused + 1
+          return nil, "EMFILE: too many open files", "EMFILE"
+        end
+        listing = listing + 1
+        halo.yield()
+        listing = listing - 1
+        return list(...)
+      end
+      local count = 0
+      for _ in fs.walk(dir:path "slow") do
+        count = count + 1
+      end
+      assert.equal(90, count)
+      assert.is_true(refused > 0)
     end)
 
     local function walk_slowly(calls)
@@ -569,13 +612,45 @@ describe("fs.walk", function()
       function() fs.walk("a", 1) end)
     assert.misuse("bad argument #2 to 'walk' (prune: function expected, got string)",
       function() fs.walk("a", { prune = "x" }) end)
-    assert.misuse("bad argument #2 to 'walk' (stat: true or the name of a field expected, "
-      .. "got number)", function() fs.walk("a", { stat = 1 }) end)
+    assert.misuse("bad argument #2 to 'walk' (stat: true, a field or a list of fields "
+      .. "expected, got number)", function() fs.walk("a", { stat = 1 }) end)
     assert.misuse("bad argument #2 to 'walk' (stat: no field 'block')",
       function() fs.walk("a", { stat = "block" }) end)
+    assert.misuse("bad argument #2 to 'walk' (stat: no field 'sice')",
+      function() fs.walk("a", { stat = { "blocks", "sice" } }) end)
+    assert.misuse("bad argument #2 to 'walk' (stat: a list of fields expected, got size =)",
+      function() fs.walk("a", { stat = { size = true } }) end)
     for _, depth in ipairs { 0, 0 / 0, "1" } do
       assert.misuse("bad argument #2 to 'walk' (depth: a number of at least 1 expected)",
         function() fs.walk("a", { depth = depth }) end)
     end
+  end)
+
+  describe("by a path from an open directory", function()
+    local by_path = require "halo.fs.by_path"
+
+    it("goes through what is there", function()
+      tree.make(dir.root, { "top/a/b", "top/link -> ../other", "other/c" })
+      local file = assert(fs.open(dir.root, core.flags.PATH + core.flags.DIRECTORY))
+      local base = core.as_base(file)
+      for root, follow in pairs { top = false, ["top/"] = true } do
+        local items = {}
+        for path, entry in by_path.walk(base, root, { follow = follow, order = true }) do
+          items[#items + 1] = path .. " " .. entry.name
+        end
+        assert.same({ "top/a a", "top/a/b b", "top/link link", follow and "top/link/c c" or nil },
+          items)
+      end
+      file:close()
+    end)
+
+    it("raises and names the root where that is refused", function()
+      local base = core.as_base(assert(fs.open(dir.root, core.flags.PATH + core.flags.DIRECTORY)))
+      assert.error_matches(function()
+        for _ in by_path.walk(base, "none") do
+        end
+      end, "ENOENT: no such file or directory: none$")
+      core.close(base)
+    end)
   end)
 end)

@@ -35,7 +35,6 @@ describe("examples/grep.lua", function()
 
   before_each(function()
     tree.make(dir.root, items)
-    dir:file("a/binary", "two\nthen\0a zero byte\n")
   end)
 
   for _, pattern in ipairs { "two", "o", "^", "^$", "no newline", "[oe]$", "^  " } do
@@ -64,7 +63,21 @@ describe("examples/grep.lua", function()
   end)
 
   it("has status 1 where nothing is found", function()
-    assert.same({ "", "", 1 }, { run(example("grep", "zero byte", dir.root)) })
+    assert.same({ "", "", 1 }, { run(example("grep", "no such words", dir.root)) })
+  end)
+
+  it("says of a binary file that it matches, as grep does", function()
+    local path = dir:file("z.o", "six\nthen\0a zero byte\n")
+    for _, pattern in ipairs { "zero byte", "^six$" } do
+      assert.same({ ("grep: %s: binary file matches\n"):format(path), "", 0 },
+        { run(example("grep", pattern, dir.root)) })
+    end
+  end)
+
+  it("finds a text in a file that is larger than its buffer", function()
+    dir:file("large", ("x"):rep(300000) .. "\nthe needle (1.5*)\n")
+    assert.same({ dir:path "large" .. ":2:the needle (1.5*)\n", "", 0 },
+      { run(example("grep", "needle", dir.root)) })
   end)
 
   it("tells a path that is missing, with status 2 as grep", function()

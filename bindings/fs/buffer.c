@@ -61,6 +61,25 @@ static int buffer_set(lua_State *L)
     return 1;
 }
 
+/* search(buffer, text [, i [, n]]): the offset of the text in n bytes from offset i, or nil. */
+static int buffer_search(lua_State *L)
+{
+    const struct halo_lua_buffer *self = check_buffer(L, 1, "search");
+    size_t length;
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return halo_arg_type_error(L, 2, "search", "string");
+    const char *text = lua_tolstring(L, 2, &length);
+    size_t from = (size_t)halo_opt_size(L, 3, "search", self->size, 0);
+    size_t count = (size_t)halo_opt_size(L, 4, "search", self->size - from, self->size - from);
+    halo_buffer_check(L, self, false);
+    const uint8_t *found = memmem(self->data + from, count, text, length);
+    if (found)
+        lua_pushnumber(L, (double)(found - self->data));
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
 static int buffer_address(lua_State *L)
 {
     const struct halo_lua_buffer *self = check_buffer(L, 1, "ptr");
@@ -87,8 +106,8 @@ static const luaL_Reg functions[] = {
 };
 
 static const luaL_Reg methods[] = {
-    {"string", buffer_string}, {"set", buffer_set}, {"address", buffer_address},
-    {"size", buffer_size},     {NULL, NULL},
+    {"string", buffer_string}, {"set", buffer_set},   {"address", buffer_address},
+    {"search", buffer_search}, {"size", buffer_size}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

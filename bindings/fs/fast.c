@@ -47,6 +47,7 @@ struct halo_fast_calls {
                     struct halo_fast_room *room);
     int (*readfile_into)(struct halo_lua *lua, const char *path, double length,
                          const struct halo_lua_buffer *buffer, struct halo_fast_room *room);
+    double (*now)(void);
 };
 
 /* ---- arguments ----------------------------------------------------------------------------- */
@@ -263,6 +264,11 @@ static double fast_fstat_number(struct halo_lua *lua, const struct halo_lua_file
     return number_of(stat_file(lua, file, &stat), &stat, place);
 }
 
+static double fast_now(void)
+{
+    return (double)halo_now_ns() / 1e9;
+}
+
 /* ---- registration -------------------------------------------------------------------------- */
 
 static const struct halo_fast_calls calls = {
@@ -275,6 +281,7 @@ static const struct halo_fast_calls calls = {
     .fstat_number = fast_fstat_number,
     .readfile = fast_readfile,
     .readfile_into = fast_readfile_into,
+    .now = fast_now,
 };
 
 /* fast(): the table of calls, what they take first, and the size of the room they write to. */

@@ -212,6 +212,7 @@ static const struct number list_flags[] = {
     {"stat", HALO_READDIR_STAT},
     {"follow", HALO_READDIR_FOLLOW},
     {"order", HALO_ROW_SORTED},
+    {"paths", HALO_ROW_PATHS},
     {"no_symlinks", HALO_READDIR_NO_SYMLINKS},
     {NULL, 0},
 };

@@ -1,4 +1,6 @@
 /* The entries of directories, as Lua values. */
+#include <lauxlib.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +65,19 @@ static int by_name(const void *a, const void *b)
     return strcmp(first->name, second->name);
 }
 
+/* The fields that are wanted of each stat. */
+struct places {
+    const uint8_t *at;
+    int count;
+};
+
+static struct places to_places(lua_State *L, int index)
+{
+    size_t count = 0;
+    const char *bytes = lua_tolstring(L, index, &count);
+    return (struct places){.at = (const uint8_t *)bytes, .count = (int)count};
+}
+
 /* Leaves the entries in their order in memory on top of the stack. */
 static const struct halo_entry *sort(lua_State *L, const struct halo_op *op)
 {
@@ -78,16 +93,31 @@ static const struct halo_entry *sort(lua_State *L, const struct halo_op *op)
     return entries;
 }
 
-/* Puts the number of a stat that is wanted into the row. */
-static void set_number(lua_State *L, int row, int at, const struct statx *statx, int place)
+/* Pushes what is at a place of the stat: a number, the id behind them, or nil. */
+static void push_field(lua_State *L, const struct halo_stat *stat, int place)
+{
+    char id[HALO_STAT_ID_SIZE];
+    double number = halo_stat_number(stat, place);
+
+    if (place == halo_stat_id_place)
+        lua_pushlstring(L, id, (size_t)halo_stat_id(stat, id));
+    else if (isnan(number))
+        lua_pushnil(L);
+    else
+        lua_pushnumber(L, number);
+}
+
+/* Puts the fields that are wanted into the row, from the index at + 1 on. */
+static void set_fields(lua_State *L, int row, int at, const struct statx *statx,
+                       const struct places *places)
 {
     struct halo_stat stat;
+
     halo_stat_fill(&stat, statx);
-    double number = halo_stat_number(&stat, place);
-    if (isnan(number))
-        return;
-    lua_pushnumber(L, number);
-    lua_rawseti(L, row, at);
+    for (int i = 0; i < places->count; i++) {
+        push_field(L, &stat, places->at[i]);
+        lua_rawseti(L, row, at + i + 1);
+    }
 }
 
 /* Puts room for as many stats into the row, and returns it. */
@@ -108,30 +138,70 @@ static void push_id(lua_State *L, const struct statx *statx)
     lua_pushlstring(L, id, (size_t)halo_stat_id(&stat, id));
 }
 
+/* What stands before each name; most paths are made in the room behind it. */
+struct prefix {
+    const char *path;
+    size_t length; /* with the slash, where path does not end in one */
+    char room[PATH_MAX + NAME_MAX];
+};
+
+static void set_prefix(struct prefix *prefix, lua_State *from, const struct halo_op *op)
+{
+    prefix->length = 0;
+    if (!(op->flags & HALO_ROW_PATHS))
+        return;
+    prefix->path = lua_tolstring(from, HALO_ROW_PATH_INDEX, &prefix->length);
+    prefix->length += prefix->path[prefix->length - 1] != '/';
+    if (prefix->length <= PATH_MAX) {
+        memcpy(prefix->room, prefix->path, prefix->length);
+        prefix->room[prefix->length - 1] = '/';
+    }
+}
+
+static void push_name(lua_State *L, struct prefix *prefix, const struct halo_entry *entry)
+{
+    luaL_Buffer text;
+
+    if (prefix->length == 0) {
+        lua_pushlstring(L, entry->name, entry->length);
+    } else if (prefix->length <= PATH_MAX && entry->length <= NAME_MAX) {
+        memcpy(prefix->room + prefix->length, entry->name, entry->length);
+        lua_pushlstring(L, prefix->room, prefix->length + entry->length);
+    } else {
+        luaL_buffinit(L, &text);
+        luaL_addlstring(&text, prefix->path, prefix->length - 1);
+        luaL_addchar(&text, '/');
+        luaL_addlstring(&text, entry->name, entry->length);
+        luaL_pushresult(&text);
+    }
+}
+
 int halo_push_row(lua_State *L, const struct halo_op *op, lua_State *from)
 {
-    bool all = lua_isnoneornil(from, HALO_ROW_FIELD_INDEX), asks = op->flags & HALO_READDIR_STAT;
-    int place = (int)lua_tointeger(from, HALO_ROW_FIELD_INDEX);
-    int width = asks && !all ? 3 : 2, count = (int)op->result;
+    const struct places places = to_places(from, HALO_ROW_FIELDS_INDEX);
+    bool whole = (op->flags & HALO_READDIR_STAT) && places.count == 0;
+    int width = 2 + places.count, count = (int)op->result;
+    struct prefix prefix;
     struct halo_entry entry = {0};
     const struct halo_entry *sorted = op->flags & HALO_ROW_SORTED ? sort(L, op) : NULL;
 
+    set_prefix(&prefix, from, op);
     lua_createtable(L, count * width, 0);
     int row = lua_gettop(L);
-    struct halo_stat *stats = asks && all ? set_stats(L, row, count) : NULL;
+    struct halo_stat *stats = whole ? set_stats(L, row, count) : NULL;
     for (int i = 0; i < count; i++) {
         if (sorted)
             entry = sorted[i];
         else
             halo_op_entry(op, &entry);
-        lua_pushstring(L, entry.name);
+        push_name(L, &prefix, &entry);
         lua_rawseti(L, row, i * width + 1);
         lua_pushinteger(L, (lua_Integer)entry.mode);
         lua_rawseti(L, row, i * width + 2);
         if (entry.statx && stats)
             halo_stat_fill(&stats[i], entry.statx);
         else if (entry.statx)
-            set_number(L, row, i * width + 3, entry.statx, place);
+            set_fields(L, row, i * width + 2, entry.statx, &places);
     }
     lua_pushinteger(L, count);
     if (!(op->flags & HALO_READDIR_FOLLOW))

@@ -117,8 +117,8 @@ static int fs_readdir(lua_State *L)
 }
 
 /*
- * list(file, path, skip, flags, field): a row of the entries of a directory. The way to it from the
- * File is the path without its first bytes.
+ * list(file, path, skip, flags, fields): a row of the entries of a directory. The way to it from
+ * the File is the path without its first bytes.
  */
 static int fs_list(lua_State *L)
 {

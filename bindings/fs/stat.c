@@ -63,6 +63,8 @@ enum place { NUMBERS(PLACE) PLACES };
 static const char *const names[] = {NUMBERS(NAME)};
 #undef NAME
 
+const int halo_stat_id_place = PLACES;
+
 double halo_stat_number(const struct halo_stat *s, int place)
 {
     switch ((enum place)place) {

@@ -49,6 +49,9 @@ void halo_stat_fill(struct halo_stat *stat, const struct statx *s);
 /* A field that is a number, by its place in the list of stat.c; NAN where the file has none. */
 double halo_stat_number(const struct halo_stat *stat, int place);
 
+/* The place after those of the numbers, which stands for the id. */
+extern const int halo_stat_id_place;
+
 /* Writes to text what is the same for the same file, and for no other. Returns its length. */
 int halo_stat_id(const struct halo_stat *stat, char *text);
 

@@ -114,10 +114,11 @@ static int stats(lua_State *L)
     struct halo_stats counted = {0};
     if (lua->loop)
         halo_loop_stats(lua->loop, &counted);
-    lua_createtable(L, 0, 12);
+    lua_createtable(L, 0, 13);
     set_count(L, "submitted", counted.submitted);
     set_count(L, "retired", counted.retired);
     set_count(L, "in_flight", counted.in_flight);
+    set_count(L, "in_flight_most", counted.in_flight_most);
     set_count(L, "queued", counted.queued);
     set_count(L, "files_open", counted.files_open);
     set_count(L, "timers", counted.timers);

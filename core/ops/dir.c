@@ -118,9 +118,10 @@ struct listing {
 
 /* In storage an entry is its statx, if that is asked for, then this; all at multiples of 8. */
 struct stored_entry {
-    uint16_t size; /* to the next one */
-    bool known;    /* the statx is filled in */
-    uint8_t type;  /* d_type */
+    uint16_t size;   /* to the next one */
+    uint16_t length; /* of the name */
+    bool known;      /* the statx is filled in */
+    uint8_t type;    /* d_type */
     char name[];
 };
 
@@ -139,6 +140,7 @@ void halo_op_entry(const struct halo_op *op, struct halo_entry *entry)
     const char *at = entry->next ? entry->next : (const char *)op->data;
     const struct stored_entry *stored = (const struct stored_entry *)(at + statx_size(op));
     entry->name = stored->name;
+    entry->length = stored->length;
     entry->statx = stored->known ? (const struct statx *)at : NULL;
     entry->mode = stored->type == DT_UNKNOWN ? 0 : DTTOIF(stored->type);
     entry->next = at + stored->size;
@@ -176,7 +178,11 @@ static int add_entry(struct listing *listing, const struct dirent64 *found)
     char *at = op->storage + listing->used;
     struct stored_entry *entry = (struct stored_entry *)(at + kept);
     struct statx *status = kept ? (struct statx *)at : &seen;
-    *entry = (struct stored_entry){.size = (uint16_t)size, .type = found->d_type};
+    *entry = (struct stored_entry){
+        .size = (uint16_t)size,
+        .length = (uint16_t)length,
+        .type = found->d_type,
+    };
     if (wants_look(listing, found->d_type)) {
         if (listing->looks_left-- == 0)
             return -EAGAIN;

@@ -92,8 +92,9 @@ function halo.configure(options)
   return true
 end
 
----Counters of the loop: submitted, retired, in_flight, queued, files_open, timers, tasks, turns,
----and direct, ring, pool for the three ways in which operations have run.
+---Counters of the loop: submitted, retired, in_flight, in_flight_most (at once, so far), queued,
+---files_open, timers, tasks, turns, and direct, ring, pool for the three ways in which operations
+---have run.
 ---@return table<string, number>
 function halo.stats()
   return core.stats()
@@ -146,6 +147,8 @@ end
 ---@class halo.Buffer
 ---@field string fun(self: halo.Buffer, i: integer?, n: integer?): string n bytes from offset i
 ---@field set fun(self: halo.Buffer, data: string, i: integer?): halo.Buffer copies data to offset i
+---@field search fun(self: halo.Buffer, text: string, i: integer?, n: integer?): integer? the offset
+---of the text, which is no pattern, in n bytes from offset i; nil where it is not there
 ---@field size fun(self: halo.Buffer): integer
 local Buffer = core.Buffer
 

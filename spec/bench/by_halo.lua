@@ -236,7 +236,7 @@ local wholes = {}
 function wholes.walk(path)
   local entries, blocks = 0, 0
   for _, entry in fs.walk(path, { stat = "blocks" }) do
-    entries, blocks = entries + 1, blocks + entry.stat
+    entries, blocks = entries + 1, blocks + entry.blocks
   end
   return entries, blocks
 end

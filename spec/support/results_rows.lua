@@ -277,6 +277,7 @@ rows.others = {
   { "Task:status", function() return waiting():status() end, count = 3, never = raises },
   { "Buffer:string", function() return buffer:string(0, 1) end, never = raises },
   { "Buffer:set", function() return buffer:set "x" end, never = raises },
+  { "Buffer:search", function() return buffer:search "x" end, never = "not to find is an answer" },
   { "Buffer:size", function() return buffer:size() end, never = raises },
   { "Buffer:ptr", function() return buffer:ptr() end, never = raises },
   { "Buffer:address", function() return buffer:address() end, never = raises },

@@ -11,7 +11,7 @@ local type = type
 local has_ffi, ffi = pcall(require, "ffi")
 if not has_ffi then
   local function decline() end
-  return setmetatable({}, { __index = function()
+  return setmetatable({ now = core.now }, { __index = function()
     return decline
   end })
 end
@@ -33,6 +33,7 @@ local Calls = ffi.typeof [[struct {
   double (*fstat_number)(void *, const void *, int);
   int (*readfile)(void *, const char *, double, void *);
   int (*readfile_into)(void *, const char *, double, const void *, void *);
+  double (*now)(void);
 } const *]]
 
 local calls, self, size = core.fast()
@@ -151,6 +152,11 @@ local function fstat_number(file, place)
   end
 end
 
+---@return number # as halo.now()
+local function now()
+  return calls.now()
+end
+
 ---@return string?
 ---@return integer? fd where it is a FIFO: open, and the caller's
 local function readfile(path)
@@ -188,4 +194,5 @@ return {
   fstat_number = fstat_number,
   readfile = readfile,
   readfile_into = readfile_into,
+  now = now,
 }

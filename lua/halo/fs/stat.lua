@@ -244,6 +244,17 @@ function stat.is_field(field)
   return known[field]
 end
 
+---Fields as core.list() takes them.
+---@param fields string[]
+---@return string # a byte for each
+function stat.places_of(fields)
+  local bytes = {}
+  for i, field in ipairs(fields) do
+    bytes[i] = string.char(places[field] or #numbers) -- after the numbers there is the id
+  end
+  return table.concat(bytes)
+end
+
 local function check_field(field, position, name)
   if not known[field] then
     core.raise_argument(position, name, ("no field '%s'"):format(tostring(field)))

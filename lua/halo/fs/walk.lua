@@ -3,18 +3,23 @@
 -- come next ahead of it: all directories that are known and not entered yet are in a row, in the
 -- order of the walk.
 
-local core = require "halo.core"
+local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
+local core = require "halo.core"
+local fast = require "halo.fs.fast"
 local stat = require "halo.fs.stat"
 local wait = require "halo.wait"
+local has_ffi, ffi = pcall(require, "ffi")
 
 local refused, settle = wait.refused, wait.settle
-local kind, places = stat.kind, stat.places
+local now = fast.now
+local kind, of_mode = stat.kind, stat.of_mode
 
 local LISTABLE = core.flags.RDONLY + core.flags.DIRECTORY
 local DIR_MODE = core.file_types.dir
 local list_flags = core.list_flags
 
+local SLASH = ("/"):byte()
 local AHEAD_MAX = 64 -- directories read, or being read, before their turn
 local AHEAD_TURNS = 256 -- directories until it is looked again whether reading is slow
 local QUICK_S = 0.00003 -- for a directory that is in memory
@@ -26,12 +31,12 @@ local LAG_MAX_S = 0.0002 -- the sum that says that the disk is waited for
 ---@class halo.fs
 local fs = {}
 
----@class halo.WalkEntry
----@field name string
+---@class halo.WalkEntry with the fields of a stat that the options ask for, such as blocks
+---@field name string the end of the path; it is made when it is asked for, which pairs() does not
 ---@field type "file"|"dir"|"symlink"|"fifo"|"socket"|"char"|"block"|"unknown"
 ---@field path string the root and the names that lead from there
 ---@field depth integer 1 in the root
----@field stat halo.Stat|any? with the option: the stat or its field; nil where it is refused
+---@field stat halo.Stat? with the option as true; nil where it is refused
 
 ---@class halo.WalkOptions
 ---@field depth integer? how deep it goes; 1 stays in the root
@@ -40,38 +45,36 @@ local fs = {}
 ---@field filter (fun(path: string, entry: halo.WalkEntry): any)? true for what is wanted
 ---@field follow boolean? enter directories through symbolic links too
 ---@field order boolean? by name in each directory
----@field stat boolean|string? what fs.lstat says of each entry, or fs.stat with follow; with a
----field's name that alone, which is quicker
+---@field stat string|string[]|boolean? the fields of fs.lstat, or of fs.stat with follow, that each
+---entry is to have, nil where they are refused; with true all of them, as entry.stat
 ---@field on_error (fun(path: string, message: string, code: string))? goes on without a directory
 
 ---@class halo.fs.WalkNode a directory
 ---@field parent halo.fs.WalkNode|false
----@field path string
----@field depth integer of what is in it
----@field entry halo.WalkEntry|false in the parent
----@field enter boolean the walk will
----@field entered boolean its turn has come
+---@field entry halo.WalkEntry in the parent
+---@field state "kept out"|"waiting"|"entered" whether the walk will enter it, or has
 ---@field after halo.fs.WalkNode|false the one that will be entered next, as far as is known
 ---@field task halo.Task|false that reads it ahead
----@field prefix string of what is in it
----@field known boolean it has been read
 ---@field row table|false what is in it, as the core gives it: some values for each entry, of which
 ---the second is the type, or the node of a directory; whole stats are at 0
----@field count integer of entries
+---@field count integer of entries; -1 until it has been read
 ---@field at integer the latest entry that was taken
----@field above halo.fs.WalkNode|false where the walk goes on after it
 ---@field id string? what tells it from others, with follow
 
 ---@class halo.fs.Walk
 ---@field options halo.WalkOptions
 ---@field depth integer
 ---@field flags integer what is to be read of a directory
----@field place integer? the number that is wanted of each stat
+---@field no_symlinks integer of them: no link on the way from the root
+---@field whole true? each entry gets a stat
+---@field fields string[]? or these fields of one
+---@field places string? the same for the core
 ---@field width integer values in a row for each entry
----@field stat_of (fun(self: halo.fs.Walk, row: table, i: integer): any)? makes an entry's stat
----@field file halo.File? the root, which all is opened from
----@field prefix string of what is in the root
----@field skip integer its bytes
+---@field base halo.File|integer where the root's path begins
+---@field root string its path
+---@field file halo.File? the root, while it is open
+---@field from halo.File? what all is opened from: the root, or a Dir, which confines links
+---@field skip integer bytes of a path that lead to it
 ---@field node halo.fs.WalkNode|false the directory that the walk is in
 ---@field first halo.fs.WalkNode|false the directory that will be entered next
 ---@field here halo.fs.WalkNode|false the same where it was the last entry
@@ -83,65 +86,71 @@ Walk.__index = Walk
 
 -- ---- entries ---------------------------------------------------------------------------------
 
-local function whole_stat(_, row, i)
-  return stat.at(row[0], i - 1)
+---Where the name begins. LuaJIT compiles no search from the end.
+local function last_slash(path)
+  return #path:match "^.*/"
 end
 
-local function one_number(_, row, i)
-  return row[3 * i]
-end
+if has_ffi then
+  ffi.cdef "const void *memrchr(const void *, int, size_t);"
+  local Bytes = ffi.typeof "const char *"
 
-local function one_of_mode(self, row, i)
-  local mode = row[3 * i]
-  return mode and stat.of_mode[self.options.stat](mode)
-end
-
-local function one_id(_, row, i)
-  local found = stat.at(row[0], i - 1)
-  return found and found.id
-end
-
----Says what is to be read of each entry for the option stat.
-local function choose_stat(self, wanted)
-  self.width, self.place = 2, places[wanted]
-  if self.place then
-    self.width, self.stat_of = 3, stat.of_mode[wanted] and one_of_mode or one_number
-  elseif wanted then
-    self.stat_of = wanted == true and whole_stat or one_id
+  function last_slash(path)
+    return ffi.cast(Bytes, ffi.C.memrchr(path, SLASH, #path)) - ffi.cast(Bytes, path) + 1
   end
 end
 
----An entry is made when its turn comes: most of them are forgotten soon after.
+local Entry = {}
+
+function Entry.__index(self, key)
+  return key == "name" and self.path:sub(last_slash(self.path) + 1) or nil
+end
+
+---What an entry is told of its stat where that is more than one number.
+local function add_fields(self, entry, row, at)
+  local fields = self.fields
+  for i = 1, #fields do
+    local field, value = fields[i], row[at + 2 + i]
+    if value ~= nil and of_mode[field] then
+      value = of_mode[field](value)
+    end
+    entry[field] = value
+  end
+end
+
+---An entry is made when its turn comes: most of them are forgotten soon after. LuaJIT takes as long
+---for the memory as for all else: the name is made when it is asked for, and a fifth field would
+---double the table.
 ---@return halo.WalkEntry
 local function new_entry(self, node, i)
-  local row, at, stat_of = node.row, (i - 1) * self.width, self.stat_of
-  local name = row[at + 1]
-  return {
-    name = name,
-    type = kind(row[at + 2]),
-    path = node.prefix .. name,
-    depth = node.depth,
-    stat = stat_of and stat_of(self, row, i),
-  }
+  local row, at, depth = node.row, (i - 1) * self.width, node.entry.depth + 1
+  local path, type_now = row[at + 1], kind(row[at + 2])
+  if self.whole then
+    return setmetatable({
+      type = type_now,
+      path = path,
+      depth = depth,
+      stat = stat.at(row[0], i - 1),
+    }, Entry)
+  end
+  local entry = setmetatable({ type = type_now, path = path, depth = depth }, Entry)
+  if self.fields then
+    add_fields(self, entry, row, at)
+  end
+  return entry
 end
 
 ---A directory's node has all its fields from the start: to add one takes longer.
-local function new_node(parent, path, depth, entry, enter)
+local function new_node(parent, entry, enter)
   return {
     parent = parent,
-    path = path,
-    depth = depth,
     entry = entry,
-    enter = enter,
-    entered = false,
+    state = enter and "waiting" or "kept out",
     after = false,
     task = false,
-    prefix = "",
-    known = false,
     row = false,
-    count = 0,
+    count = -1,
     at = 0,
-    above = false,
   }
 end
 
@@ -166,7 +175,7 @@ local function enqueue_dirs(self, node)
     if row[at] == DIR_MODE then
       local entry = new_entry(self, node, i)
       local enter = not (prune and prune(entry.path, entry))
-      local inner = new_node(node, entry.path, entry.depth + 1, entry, enter)
+      local inner = new_node(node, entry, enter)
       row[at] = inner
       if enter then
         inner.after, last.after = last.after, inner
@@ -181,14 +190,17 @@ end
 ---@async
 local function list(self, node)
   if node.parent then
-    return core.list(self.file, node.path, self.skip, self.flags, self.place)
+    return core.list(self.from, node.entry.path, self.skip, self.flags, self.places)
   end
-  local file, message, code = core.open(node.path, LISTABLE)
-  if not file then
-    return nil, message, code
+  if self.from == nil then
+    local file, message, code = core.open(self.base, self.root, LISTABLE)
+    if not file then
+      return nil, message, code
+    end
+    self.file = core.as_base(file)
+    self.from = self.file
   end
-  self.file = core.as_base(file)
-  return core.list(node.path, 0, self.flags, self.place)
+  return core.list(self.base, self.root, 0, self.flags - self.no_symlinks, self.places)
 end
 
 ---Reads a directory and finds out what of it will be entered.
@@ -201,16 +213,15 @@ local function read(self, node)
     return true -- with nothing in it: the walk is over
   end
   local row, count, id = list(self, node)
-  if node.known or self.closed then
+  if node.count >= 0 or self.closed then
     return true -- the walk could not wait for this task, and was faster
   elseif not row then
     return refused(count, id) -- they are the message and the code
   elseif id and is_loop(node, id) then
     count = 0
   end
-  node.known, node.row, node.count = true, row, count
-  node.prefix = node.parent and node.path .. "/" or self.prefix
-  if node.depth < self.depth then
+  node.row, node.count = row, count
+  if node.entry.depth + 1 < self.depth then
     enqueue_dirs(self, node)
   end
   return true
@@ -234,7 +245,7 @@ function read_ahead(self)
     if not node then
       return
     end
-    if not node.task and not node.entered then
+    if not node.task and node.state == "waiting" then
       node.task = core.spawn_helper(read_then_ahead, self, node)
     end
     node = node.after
@@ -245,9 +256,9 @@ end
 ---the latest ones took long. A single one may have other causes than the disk.
 ---@async
 local function read_now(self, node)
-  local start = core.now()
+  local start = now()
   local ok, message, code = read(self, node)
-  local lag = math.max(core.now() - start - QUICK_S - QUICK_ENTRY_S * node.count, 0)
+  local lag = math.max(now() - start - QUICK_S - QUICK_ENTRY_S * node.count, 0)
   self.lag = self.lag * LAG_KEPT + math.min(lag, LAG_COUNTED_S)
   if self.lag > LAG_MAX_S then
     self.lag = 0
@@ -263,12 +274,44 @@ local function is_over(task)
   return state == "ended" or state == "failed" or state == "cancelled"
 end
 
+local function lacks_descriptors(code)
+  return code == "EMFILE" or code == "ENFILE"
+end
+
+---Waits for what is being read ahead, and has descriptors that the directory in turn needs.
+---@async
+---@return boolean # whether there was any
+local function await_one_ahead(self)
+  local node = core.can_wait() and self.first
+  while node do
+    if node.task and node.state == "waiting" and not is_over(node.task) then
+      local joined, failure = core.join(node.task)
+      if joined == nil then
+        error(failure, 0) -- this task was cancelled
+      end
+      return true
+    end
+    node = node.after
+  end
+  return false
+end
+
+---Reads a directory in its turn, while there are descriptors.
+---@async
+local function read_patiently(self, node)
+  local ok, message, code
+  repeat
+    ok, message, code = read_now(self, node)
+  until ok or not lacks_descriptors(code) or not await_one_ahead(self)
+  return ok, message, code
+end
+
 ---Reads the directory whose turn it is, unless that has been done ahead.
 ---@async
 local function read_in_turn(self, node)
   local ok, message, code
   self.ahead = math.max(self.ahead - 1, 0)
-  node.entered = true
+  node.state = "entered"
   local helper, joined = node.task, false
   if helper and (is_over(helper) or core.can_wait()) then
     joined, ok, message, code = core.join(helper)
@@ -276,10 +319,10 @@ local function read_in_turn(self, node)
     if not joined and (joined == nil or core.status(helper) ~= "cancelled") then
       error(ok, 0) -- this task was cancelled, or prune has failed
     end
-    node.known = joined and node.known -- a helper that was cancelled may have got halfway
+    node.count = joined and node.count or -1 -- it may have got halfway before a cancellation
   end
-  if not joined then
-    ok, message, code = read_now(self, node)
+  if not joined or lacks_descriptors(code) then
+    ok, message, code = read_patiently(self, node)
   end
   self.first, node.after = node.after, false -- which would keep all that comes next in memory
   read_ahead(self)
@@ -292,7 +335,7 @@ local function fail(self, node, message, code)
   if node.parent and gone then
     return
   elseif self.options.on_error then
-    self.options.on_error(node.path, message, code)
+    self.options.on_error(node.parent and node.entry.path or self.root, message, code)
   else
     core.raise(message)
   end
@@ -304,7 +347,6 @@ local function descend(self, node)
   self.here = false
   local ok, message, code = read_in_turn(self, node)
   if ok then
-    node.above = self.node
     self.node = node
   else
     fail(self, node, message, code)
@@ -331,7 +373,7 @@ local function advance(self)
   local node = self.node
   while node and node.at == node.count do
     node.row = false
-    node = node.above
+    node = node.parent
   end
   self.node = node
   if not node then
@@ -358,8 +400,8 @@ local function step(self)
     local entry = new_entry(self, node, at)
     return entry.path, entry
   end
-  self.here = inner.enter and inner
-  return inner.path, inner.entry
+  self.here = inner.state == "waiting" and inner
+  return inner.entry.path, inner.entry
 end
 
 ---The same for those entries that the option filter wants.
@@ -403,6 +445,26 @@ local known_options = {
   on_error = true,
 }
 
+---@return string[]? fields that are wanted of each stat
+local function check_fields(wanted)
+  local fields = {}
+  if not wanted or wanted == true then
+    return nil
+  elseif type(wanted) ~= "string" and type(wanted) ~= "table" then
+    check.type_error("stat: true, a field or a list of fields", wanted, 2, "walk")
+  end
+  for key, field in pairs(type(wanted) == "table" and wanted or { wanted }) do
+    if type(key) ~= "number" then
+      check.fail(("stat: a list of fields expected, got %s ="):format(tostring(key)), 2, "walk")
+    elseif not stat.is_field(field) then
+      check.fail(("stat: no field '%s'"):format(tostring(field)), 2, "walk")
+    elseif field ~= "type" then -- which an entry has
+      fields[#fields + 1] = field
+    end
+  end
+  return fields[1] and fields
+end
+
 local function check_options(options)
   options = check.options(options, 2, "walk", known_options)
   for _, name in ipairs { "prune", "filter", "on_error" } do
@@ -414,13 +476,47 @@ local function check_options(options)
   if depth ~= nil and (type(depth) ~= "number" or depth < 1 or depth ~= depth) then
     check.fail("depth: a number of at least 1 expected", 2, "walk")
   end
-  local wanted = options.stat
-  if wanted and type(wanted) ~= "boolean" and type(wanted) ~= "string" then
-    check.type_error("stat: true or the name of a field", wanted, 2, "walk")
-  elseif type(wanted) == "string" and not stat.is_field(wanted) then
-    check.fail(("stat: no field '%s'"):format(wanted), 2, "walk")
-  end
-  return options
+  return options, check_fields(options.stat)
+end
+
+function by_path.walk(base, root, options)
+  check.path(root, 1, "walk")
+  local fields
+  options, fields = check_options(options)
+  local whole = options.stat == true or nil
+  local no_symlinks = options.follow and 0 or list_flags.no_symlinks
+  local follows_in_dir = options.follow and base ~= core.AT_FDCWD
+  local before = root:match "^(.*)/$" or root
+  local first = new_node(false, { path = before, depth = 0 }, true)
+  local self = setmetatable({
+    options = options,
+    depth = options.depth or math.huge,
+    flags = no_symlinks + check.bits({
+      stat = fields or whole,
+      follow = options.follow,
+      order = options.order,
+      paths = true,
+    }, list_flags),
+    no_symlinks = no_symlinks,
+    fields = fields,
+    places = fields and stat.places_of(fields),
+    width = 2 + #(fields or {}),
+    whole = whole,
+    base = base,
+    root = root,
+    from = follows_in_dir and base or nil,
+    skip = follows_in_dir and 0 or #before + 1,
+    node = false,
+    first = first,
+    here = first,
+    closed = false,
+    ahead = 0,
+    lag = 0,
+  }, Walk)
+  local next_entry = options.filter and filtered_step or step
+  return function()
+    return next_entry(self)
+  end, self
 end
 
 ---All that is in a directory and in those below it: each directory, then what is in it.
@@ -438,28 +534,7 @@ end
 ---@return fun(): string?, halo.WalkEntry? # a path and what is there
 ---@return halo.fs.Walk # whose close() ends the walk early
 function fs.walk(root, options)
-  check.path(root, 1, "walk")
-  options = check_options(options)
-  local prefix = root:match "/$" and root or root .. "/"
-  local node = new_node(false, root, 1, false, true)
-  local self = setmetatable({
-    options = options,
-    depth = options.depth or math.huge,
-    flags = check.bits(options, list_flags) + (options.follow and 0 or list_flags.no_symlinks),
-    prefix = prefix,
-    skip = #prefix,
-    node = false,
-    first = node,
-    here = node,
-    closed = false,
-    ahead = 0,
-    lag = 0,
-  }, Walk)
-  choose_stat(self, options.stat)
-  local next_entry = options.filter and filtered_step or step
-  return function()
-    return next_entry(self)
-  end, self
+  return by_path.walk(core.AT_FDCWD, root, options)
 end
 
 return fs
