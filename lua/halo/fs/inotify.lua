@@ -167,15 +167,20 @@ local function remove_all_unused(inotify)
 end
 
 ---Closes those that were forgotten.
+---@async
 local function bury(inotify)
-  if inotify.forgotten then
-    inotify.forgotten = nil
-    for subscriber in pairs(inotify.subscribers) do
-      if subscriber.forgotten then
-        subscriber:close()
-        return bury(inotify)
-      end
+  if not inotify.forgotten then
+    return
+  end
+  inotify.forgotten = nil
+  local forgotten = {}
+  for subscriber in pairs(inotify.subscribers) do
+    if subscriber.forgotten then
+      table.insert(forgotten, subscriber)
     end
+  end
+  for _, subscriber in ipairs(forgotten) do
+    subscriber:close()
   end
 end
 
