@@ -203,7 +203,7 @@ describe("many watches", function()
       end
     end
     assert.equal(rounds, seen)
-    local count, event = 0, nil
+    local count, event = 0
     repeat
       event = idle:next()
       count = count + 1

@@ -23,7 +23,7 @@ local IN = core.events
 
 local GRACE_S = 0.02 -- between the two halves of a move, which the kernel tells one after the other
 local REMOVED_MAX = 1000 -- between two reads, since the kernel reports each
-local ALWAYS = bor(IN.IGNORED, IN.UNMOUNT) -- is told, whatever was asked for
+local ALWAYS = bor(IN.IGNORED, IN.UNMOUNT, IN.Q_OVERFLOW) -- is told, whatever was asked for
 
 ---@class halo.Inotify
 ---@field file halo.File
@@ -42,7 +42,7 @@ local ALWAYS = bor(IN.IGNORED, IN.UNMOUNT) -- is told, whatever was asked for
 ---@field queue halo.WatchQueue
 ---@field private inotify halo.Inotify
 ---@field private numbers table<integer, true>
----@field private mask integer all that it has asked for
+---@field private mask integer all that it is told
 ---@field delivered integer counts what was put into the queue
 ---@field private entry table? among those that wait
 ---@field private closed boolean
@@ -56,7 +56,7 @@ local shared = setmetatable({}, { __mode = "v" })
 -- Handing events on -----------------------------------------------------------------------------
 
 local function deliver(self, event)
-  if band(event[2], bor(self.mask, ALWAYS, IN.Q_OVERFLOW)) == 0 or self.closed then
+  if band(event[2], self.mask) == 0 or self.closed then
     return
   end
   self.queue:push(event)
@@ -83,19 +83,26 @@ local function deliver_to_all(subscribers, event)
   end
 end
 
-local function hand_on(inotify, event)
+---What concerns all, or nobody who is known.
+local function hand_on_rest(inotify, event, whom)
   local number, mask = event[1], event[2]
-  local whom = inotify.by_number[number]
   if band(mask, IN.Q_OVERFLOW) ~= 0 then
-    return deliver_to_all(inotify.subscribers, event)
-  elseif whom then
-    deliver_to(whom, event)
-  end
-  if band(mask, IN.IGNORED) ~= 0 then
+    deliver_to_all(inotify.subscribers, event)
+  elseif band(mask, IN.IGNORED) ~= 0 then
     inotify.by_number[number] = nil
     deliver_to_all(inotify.adding, event) -- it may be what one of them is about to be given
   elseif not whom and number ~= inotify.bell_number and not next(inotify.adding) then
     core.unwatch(inotify.file, number) -- whoever asked for it was cancelled
+  end
+end
+
+local function hand_on(inotify, event)
+  local whom = inotify.by_number[event[1]]
+  if whom then
+    deliver_to(whom, event)
+  end
+  if not whom or band(event[2], IN.IGNORED) ~= 0 then
+    hand_on_rest(inotify, event, whom)
   end
 end
 
@@ -422,7 +429,7 @@ return function(path)
     inotify = inotify,
     queue = WatchQueue.new(),
     numbers = {},
-    mask = 0,
+    mask = ALWAYS,
     delivered = 0,
     closed = false,
   }, Subscriber)

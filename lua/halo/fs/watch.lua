@@ -241,7 +241,11 @@ local function take_event(self, event)
   if other then
     queue:remove(other)
   end
-  scope.shield(on_event, self, event, other)
+  if event[4] and not has(event[2], IN.ISDIR) then
+    on_event(self, event, other) -- which waits for nothing
+  else
+    scope.shield(on_event, self, event, other)
+  end
 end
 
 ---@async
@@ -261,7 +265,8 @@ local function step(self)
     return false
   elseif self.queue:size() > 0 then
     return true -- another task has found one
-  elseif scope.shield(self.tree.scan_next, self.tree) then
+  elseif self.tree:is_scanning() then
+    scope.shield(self.tree.scan_next, self.tree)
     return true
   end
   local seen, event = inotify.delivered, inotify.queue:first()
@@ -339,7 +344,9 @@ local function watch_below(self, file)
   self.tree.root.file = file
   self.root:settle(self.tree.root.number)
   self.tree:rescan()
-  while not self.limit and self.tree:scan_next() do end
+  while not self.limit and self.tree:is_scanning() do
+    self.tree:scan_next()
+  end
 end
 
 ---Watches the path and, where that is asked for, all directories below.

@@ -11,6 +11,7 @@ local band, bor = bit.band, bit.bor
 local IN = core.events
 
 local MAX = 16384 -- as many as the kernel keeps, unless it was told otherwise
+local BETWEEN_MAX = 1000 -- events from one half of a move to the other
 local RENAMES = bor(IN.DELETE, IN.MOVED_FROM, IN.MOVED_TO)
 
 ---@class halo.InotifyEvent
@@ -24,22 +25,14 @@ local RENAMES = bor(IN.DELETE, IN.MOVED_FROM, IN.MOVED_TO)
 ---@field private events halo.Queue
 ---@field private renamed table<integer, table<string, integer>> in the queue, by watch and name
 ---@field private overflow halo.InotifyEvent|false in the queue, for what was dropped
----@field private arrived table<integer, halo.InotifyEvent> second halves of moves, by cookie
----@field private taken table<halo.InotifyEvent, true> before their turn
 ---@field private marks integer counts those that were put
 local WatchQueue = {}
 WatchQueue.__index = WatchQueue
 
 ---@return halo.WatchQueue
 function WatchQueue.new()
-  return setmetatable({
-    events = Queue.new(),
-    renamed = {},
-    overflow = false,
-    arrived = {},
-    taken = {},
-    marks = 0,
-  }, WatchQueue)
+  local self = { events = Queue.new(), renamed = {}, overflow = false, marks = 0 }
+  return setmetatable(self, WatchQueue)
 end
 
 ---Counts the events after which a directory's name means something else.
@@ -65,13 +58,9 @@ end
 
 ---@param event halo.InotifyEvent shared by all watches that get it
 function WatchQueue:push(event)
-  local mask = event[2]
-  if self.events:size() < MAX or band(mask, IN.IGNORED) ~= 0 then
+  if self.events:size() < MAX or band(event[2], IN.IGNORED) ~= 0 then
     self.events:push(event)
     count_rename(self, event, 1)
-    if band(mask, IN.MOVED_TO) ~= 0 then
-      self.arrived[event[3]] = event
-    end
   elseif not self.overflow then
     self.overflow = { -1, IN.Q_OVERFLOW, 0, false, read_at = event.read_at }
     self.events:push(self.overflow)
@@ -90,37 +79,35 @@ end
 ---The first event, without taking it.
 ---@return halo.InotifyEvent?
 function WatchQueue:first()
-  local events, taken = self.events, self.taken
-  local event = events:at(1)
-  while event and taken[event] do
-    taken[event] = nil
-    events:pop()
-    event = events:at(1)
-  end
-  return event
+  return self.events:at(1)
 end
 
 ---Takes an event out of the queue.
 ---@param event halo.InotifyEvent
 function WatchQueue:remove(event)
-  if event == self:first() then
+  if event == self.events:at(1) then
     self.events:pop()
   else
-    self.taken[event] = true
+    self.events:remove(event)
   end
-  count_rename(self, event, -1)
   if event == self.overflow then
     self.overflow = false
-  elseif self.arrived[event[3]] == event then
-    self.arrived[event[3]] = nil
   end
+  count_rename(self, event, -1)
 end
 
----Where the file of a MOVED_FROM has gone to, if that is here.
----@param moved_from halo.InotifyEvent
+---Where the file of a MOVED_FROM has gone to, if that is here. What others did at the same time
+---comes between the two, and no more.
+---@param moved_from halo.InotifyEvent the first event
 ---@return halo.InotifyEvent?
 function WatchQueue:other_half(moved_from)
-  return self.arrived[moved_from[3]]
+  local cookie, events = moved_from[3], self.events
+  for i = 2, math.min(events:size(), BETWEEN_MAX) do
+    local event = events:at(i)
+    if event[3] == cookie and band(event[2], IN.MOVED_TO) ~= 0 then
+      return event
+    end
+  end
 end
 
 return WatchQueue

@@ -76,18 +76,12 @@ end
 ---@param name string? of an entry in it
 ---@return string
 local function path_of(node, name)
-  local names = { name }
+  local below = name
   while node.parent do
-    table.insert(names, node.name)
+    below = below and node.name .. "/" .. below or node.name
     node = node.parent
   end
-  if not names[1] then
-    return node.name
-  end
-  for i = 1, math.floor(#names / 2) do
-    names[i], names[#names + 1 - i] = names[#names + 1 - i], names[i]
-  end
-  return paths.prefix(node.name) .. table.concat(names, "/")
+  return below and paths.prefix(node.name) .. below or node.name
 end
 
 WatchTree.path_of = path_of
@@ -462,21 +456,23 @@ local function scan_dir(self, scan)
   end
 end
 
----Scans the next directory that waits for it. False where there is none. Not to be cancelled,
----unless the tree is given up.
----@async
+---Whether there is something to do by scan_next().
 ---@return boolean
+function WatchTree:is_scanning()
+  return self.scans[1] ~= nil or self.open:size() > 0
+end
+
+---Scans the next directory that waits for it. Not to be cancelled, unless the tree is given up.
+---@async
 function WatchTree:scan_next()
   local scan = table.remove(self.scans)
   if not scan then
-    close_dirs(self)
-    return false
+    return close_dirs(self)
   end
   local parent = scan.parent
   if self.nodes[parent.number] == parent and parent.scans[scan.name] == scan then
     scan_dir(self, scan)
   end
-  return true
 end
 
 ---All directories have to be found, or found anew where events were lost.
