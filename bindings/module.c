@@ -99,6 +99,7 @@ static void make_core(lua_State *L)
     halo_open_fs_meta(L);
     halo_open_stat(L);
     halo_open_fs_names(L);
+    halo_open_fs_watch(L);
     halo_open_random(L);
     halo_open_runtime(L);
     halo_open_coroutine(L);

@@ -133,8 +133,7 @@ enum halo_op_code {
                          uid, gid, times: what the file is to have */
     HALO_OP_READFILE, /* path, length: the most -> bytes; or -EFBIG. data as for a read, then 0: any
                        */
-    HALO_OP_WATCH,    /* file (of inotify), path, flags (IN_*) -> the watch's number */
-    HALO_OP_UNWATCH,  /* file (of inotify), flags: the watch's number */
+    HALO_OP_WATCH,    /* file, base: the file of inotify, flags (IN_*) -> the watch's number */
     HALO_OP_SYNC,     /* everything that is mounted */
     HALO_OP_POLL,     /* fd, flags (POLL*) -> the events that are ready */
     HALO_OP_COUNT

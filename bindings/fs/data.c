@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "fs/fs.h"
@@ -430,81 +429,6 @@ static int fs_keep(lua_State *L)
     return halo_await(L, lua, op);
 }
 
-/* ---- watching ------------------------------------------------------------------------------ */
-
-/* watcher(name): a File over a new inotify instance. */
-static int fs_watcher(lua_State *L)
-{
-    struct halo_lua *lua = halo_lua_self(L);
-    struct halo_loop *loop = halo_lua_loop(L, lua);
-    size_t length;
-    const char *name = halo_check_path(L, 1, "watch", &length);
-    struct halo_lua_file *file = halo_file_new(L, name, length);
-
-    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (fd < 0)
-        return halo_push_error(L, errno, name, NULL);
-    int error = halo_file_adopt(loop, fd, false, &file->handle);
-    if (error < 0) {
-        close(fd);
-        return halo_push_error(L, -error, name, NULL);
-    }
-    return 1;
-}
-
-/* watch(file, path, events): the watch's number. */
-static int fs_watch(lua_State *L)
-{
-    struct halo_lua *lua = halo_lua_self(L);
-    size_t length;
-    const char *path = halo_check_path(L, 2, "watch", &length);
-    uint32_t events = (uint32_t)halo_check_size(L, 3, "watch", INT32_MAX);
-    struct halo_op *op = halo_new_file_op(L, lua, HALO_OP_WATCH, "watch");
-    op->flags = events;
-    if (halo_op_set_paths(op, path, length, NULL, 0) < 0) {
-        halo_op_release(lua->loop, op);
-        return luaL_error(L, "not enough memory");
-    }
-    return halo_await(L, lua, op);
-}
-
-static int fs_unwatch(lua_State *L)
-{
-    struct halo_lua *lua = halo_lua_self(L);
-    uint32_t watch = (uint32_t)halo_check_size(L, 2, "unwatch", INT32_MAX);
-    struct halo_op *op = halo_new_file_op(L, lua, HALO_OP_UNWATCH, "unwatch");
-    op->flags = watch;
-    return halo_await(L, lua, op);
-}
-
-/* parse_events(data): an array of { watch, mask, cookie, name or false } from what was read. */
-static int fs_parse_events(lua_State *L)
-{
-    size_t size;
-    const char *data = luaL_checklstring(L, 1, &size);
-    struct inotify_event event;
-    int count = 0;
-
-    lua_newtable(L);
-    for (size_t at = 0; at + sizeof(event) <= size; at += sizeof(event) + event.len) {
-        memcpy(&event, data + at, sizeof(event));
-        lua_createtable(L, 4, 0);
-        lua_pushinteger(L, event.wd);
-        lua_rawseti(L, -2, 1);
-        lua_pushnumber(L, event.mask);
-        lua_rawseti(L, -2, 2);
-        lua_pushnumber(L, event.cookie);
-        lua_rawseti(L, -2, 3);
-        if (event.len > 0)
-            lua_pushstring(L, data + at + sizeof(event));
-        else
-            lua_pushboolean(L, 0);
-        lua_rawseti(L, -2, 4);
-        lua_rawseti(L, -2, ++count);
-    }
-    return 1;
-}
-
 static const luaL_Reg functions[] = {
     {"open", fs_open},
     {"close", fs_close},
@@ -530,10 +454,6 @@ static const luaL_Reg functions[] = {
     {"readfile_into", fs_readfile_into},
     {"copyfile", fs_copyfile},
     {"keep", fs_keep},
-    {"watcher", fs_watcher},
-    {"watch", fs_watch},
-    {"unwatch", fs_unwatch},
-    {"parse_events", fs_parse_events},
     {NULL, NULL},
 };
 

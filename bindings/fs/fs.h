@@ -49,6 +49,7 @@ void halo_open_fast(lua_State *L);
 void halo_open_fs_data(lua_State *L);
 void halo_open_fs_meta(lua_State *L);
 void halo_open_fs_names(lua_State *L);
+void halo_open_fs_watch(lua_State *L);
 void halo_open_random(lua_State *L);
 void halo_open_stat(lua_State *L);
 

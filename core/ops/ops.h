@@ -119,7 +119,6 @@ struct halo_op_row {
     X(HALO_OP_KEEP, halo_keep_row)                                                                 \
     X(HALO_OP_READFILE, halo_readfile_row)                                                         \
     X(HALO_OP_WATCH, halo_watch_row)                                                               \
-    X(HALO_OP_UNWATCH, halo_unwatch_row)                                                           \
     X(HALO_OP_SYNC, halo_sync_row)                                                                 \
     X(HALO_OP_POLL, halo_poll_row)
 

@@ -1,8 +1,9 @@
-/* Watching by inotify(7), whose descriptor is a file of the loop's, to be read; and polls. */
+/* Watching by inotify(7), whose descriptor is a file of the loop's as well; and polls. */
 #include "ops/ops.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/inotify.h>
 
 #include <liburing.h>
@@ -10,14 +11,12 @@
 #include "loop.h"
 #include "ops/shared.h"
 
+/* inotify takes no descriptor. The link in /proc leads to the open file itself, not to its name. */
 static int64_t watch_block(struct halo_op *op)
 {
-    return halo_result_of(inotify_add_watch(op->fd, op->path, op->flags));
-}
-
-static int64_t unwatch_block(struct halo_op *op)
-{
-    return halo_result_of(inotify_rm_watch(op->fd, (int)op->flags));
+    char link[64];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", op->fd);
+    return halo_result_of(inotify_add_watch(op->base_fd, link, op->flags));
 }
 
 /* ---- poll ---------------------------------------------------------------------------------- */
@@ -40,16 +39,8 @@ const struct halo_op_row halo_watch_row = {
     .name = "watch",
     .opcode = HALO_NO_OPCODE,
     .on_file = true,
-    .no_base = true,
+    .quick = true,
     .block = watch_block,
-};
-
-const struct halo_op_row halo_unwatch_row = {
-    .code = HALO_OP_UNWATCH,
-    .name = "unwatch",
-    .opcode = HALO_NO_OPCODE,
-    .on_file = true,
-    .block = unwatch_block,
 };
 
 const struct halo_op_row halo_poll_row = {

@@ -64,8 +64,8 @@ catalog.paths = {
   { "tempfile", "directory" },
   { "dir", "directory", raises = true },
   { "walk", "directory", raises = true },
-  { "watch", "follow" },
-  { "watch", "follow", { recursive = true }, label = "watch(recursive)" },
+  { "watch", "follow", raises = true },
+  { "watch", "follow", { recursive = true }, label = "watch(recursive)", raises = true },
   { "readfile", "follow" },
   { "readfile_into", "follow", halo.buffer(1) },
   { "lines", "follow", raises = true },
@@ -102,6 +102,8 @@ catalog.dir_paths = {
   { "readfile_into", "follow", halo.buffer(1) },
   { "readdir", "directory" },
   { "at", "directory" },
+  { "watch", "follow", raises = true },
+  { "watch", "follow", { recursive = true }, label = "watch(recursive)", raises = true },
 }
 
 ---Calls of two paths: how they take the first and the second.
@@ -167,6 +169,7 @@ catalog.exceptions = {
   ["File:path"] = "it asks halo alone",
   ["File:fd"] = "it asks halo alone",
   ["Dir:close"] = "a row of its own",
+  ["Dir:poll"] = "what cannot be seen is not there",
 }
 
 ---A buffer is lent to one call at a time: each has its own.

@@ -25,6 +25,10 @@ local LONG = ("x"):rep(300000)
 ---What fs and a Dir have both, by path.
 -- stylua: ignore
 rows.by_path = {
+  { "watch", ok = { "dir" }, no = { "missing" }, raises = true },
+  { "watch", ok = { "full", { recursive = true } }, no = { "missing", { recursive = true } },
+    raises = true },
+  { "poll", ok = { "file" }, never = "what cannot be seen is not there" },
   { "open", ok = { "file" }, no = { "missing" } },
   { "open", ok = { "free", text "w" }, no = { "dir", text "w" } },
   { "create", ok = { "free" }, no = { "dir" } },
@@ -106,14 +110,11 @@ rows.fs = {
     no = { "fifo", text "x", { atomic = true } } },
   { "writefile", ok = { "free", text "x", { atomic = true, exclusive = true } },
     no = { "file", text "x", { atomic = true, exclusive = true } } },
-  { "watch", ok = { "dir" }, no = { "missing" } },
-  { "watch", ok = { "full", { recursive = true } }, no = { "missing", { recursive = true } } },
   { "glob", ok = { text "/proc/self/*" }, never = "what cannot be seen does not fit" },
   { "chdir", ok = { text "." }, no = { "missing" }, alone = true },
   { "cwd", ok = {}, never = "only where the directory was removed" },
   { "umask", ok = {}, never = "umask(2) always succeeds" },
   { "sync", ok = {}, never = "sync(2) always succeeds" },
-  { "poll", ok = { "file" }, never = "what cannot be seen is not there" },
   { "walk", ok = { "full", count = 2 }, never = "it raises in the loop" },
   { "dir", ok = { "full", count = 2 }, no = { "missing" }, raises = true },
   { "lines", ok = { "file", count = 2 }, no = { "missing" }, raises = true },
@@ -307,11 +308,11 @@ rows.others = {
   { "Semaphore:with", function() return halo.semaphore(1):with(three) end, count = 3,
     never = raises },
   { "Watch:next", function()
-    local watch = assert(fs.watch "/proc/self")
+    local watch = fs.watch "/proc/self"
     watch:close()
     return watch:next()
   end, never = raises },
-  { "Watch:close", function() return assert(fs.watch "/proc/self"):close() end,
+  { "Watch:close", function() return fs.watch "/proc/self":close() end,
     never = "a second close finds all done" },
   { "Walk:close", function() return select(2, fs.walk "/proc/self"):close() end, never = raises },
   { "path.is_absolute", function() return halo.path.is_absolute "x" end, never = raises },
@@ -339,7 +340,7 @@ function rows.modules()
     ["Channel:"] = getmetatable(halo.channel()),
     ["Semaphore:"] = getmetatable(halo.semaphore(1)),
     ["Walk:"] = getmetatable((select(2, fs.walk "/"))),
-    ["Watch:"] = getmetatable(assert(fs.watch "/proc/self")),
+    ["Watch:"] = getmetatable(fs.watch "/proc/self"),
   }
   halo.scope(function(scope)
     modules["Scope:"] = getmetatable(scope)

@@ -8,7 +8,9 @@ local errors = require "halo.fs.errors"
 local stat = require "halo.fs.stat"
 local wait = require "halo.wait"
 
-require "halo.fs.readfile" -- which defines calls by path, too
+require "halo.fs.poll" -- which define calls by path, too
+require "halo.fs.readfile"
+require "halo.fs.watch"
 
 local checked = wait.checked
 local flags = core.flags
@@ -39,6 +41,8 @@ local fs = {}
 ---@field mknod async fun(self, path: string, kind?, perm?, major?, minor?): true?, string?, string?
 ---@field rename async fun(self, from: string, to: string, options?): true?, string?, string?
 ---@field copy async fun(self, from: string, to: string, options?): integer?, string?, string?
+---@field watch async fun(self, path: string, options?: halo.WatchOptions): halo.Watch
+---@field poll async fun(self, path: string, seconds?: number): fun(): halo.Stat|false
 ---@field link async fun(self, path: string, new: string): true?, string?, string?
 ---@field symlink async fun(self, target: string, path: string): true?, string?, string?
 local Dir = {}

@@ -1,196 +1,438 @@
--- An inotify(7) instance and the events that were read from it.
+-- The one inotify(7) instance of a runtime, which all watches share: the system allows a user few
+-- instances, and many watches. It comes with the first watch and is closed with the last.
+--
+-- A file has one number, however many watch it: the kernel then tells what any of them wants, and
+-- each subscriber gets what is his. There is no task for reading. One of those who wait for events
+-- is the reader: it waits for the instance, and puts what comes into the queues of all; the others
+-- are woken when there is something for them, or to be the reader when the former one has left.
+--
+-- Reading and removing are plain calls during which nobody else runs. Only to watch a file may
+-- wait. The number that it will give may be in use already, so nothing is removed meanwhile.
 
 local bit = require "bit"
 local core = require "halo.core"
-local Queue = require "halo.queue"
+local WatchQueue = require "halo.fs.watch_queue"
 local calls = require "halo.fs.calls"
 local errors = require "halo.fs.errors"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
+local waiters = require "halo.waiters"
 
-local checked = wait.checked
+local band, bor = bit.band, bit.bor
 local IN = core.events
 
-local READ_BYTES = 65536
 local GRACE_S = 0.02 -- between the two halves of a move, which the kernel tells one after the other
-local MARK_PATH = "/dev/null" -- it is always there, and no directory
-local RENAMES = bit.bor(IN.DELETE, IN.MOVED_FROM, IN.MOVED_TO)
-
----@class halo.InotifyEvent
----@field [1] integer the number of the watch
----@field [2] integer mask
----@field [3] integer cookie, the same for both halves of a move
----@field [4] string|false name in the directory; false where it is about the watched itself
----@field read_at number on the clock of halo.now()
+local REMOVED_MAX = 1000 -- between two reads, since the kernel reports each
+local ALWAYS = bor(IN.IGNORED, IN.UNMOUNT, IN.Q_OVERFLOW) -- is told, whatever was asked for
 
 ---@class halo.Inotify
----@field private path string what it was made for
----@field private file halo.File
----@field private queue halo.Queue events, in the kernel's order
----@field private renamed table<integer, table<string, integer>> in the queue, by watch and name
-local Inotify = {}
-Inotify.__index = Inotify
+---@field file halo.File
+---@field bell halo.File watched, so that to ring it wakes the reader
+---@field bell_number integer
+---@field by_number table<integer, halo.Subscriber|halo.Subscriber[]>
+---@field subscribers table<halo.Subscriber, true>
+---@field adding table<halo.Subscriber, true> who waits for a number
+---@field unused table<integer, true> numbers to be removed when nobody does
+---@field reader halo.Subscriber|false who waits for the instance
+---@field waiting halo.Waiters the other ones who wait
+---@field forgotten boolean? there are subscribers whom nobody knows any more
 
----Watches a path. Where its file is watched already, the number is the same.
+---What one watch has of the instance.
+---@class halo.Subscriber
+---@field queue halo.WatchQueue
+---@field private inotify halo.Inotify
+---@field private numbers table<integer, true>
+---@field private mask integer all that it is told
+---@field delivered integer counts what was put into the queue
+---@field private entry table? among those that wait
+---@field private closed boolean
+---@field private forgotten boolean? by its owner, and not closed
+local Subscriber = {}
+Subscriber.__index = Subscriber
+
+---Holds the instance for as long as somebody else does.
+local shared = setmetatable({}, { __mode = "v" })
+
+-- Handing events on -----------------------------------------------------------------------------
+
+local function deliver(self, event)
+  if band(event[2], self.mask) == 0 or self.closed then
+    return
+  end
+  self.queue:push(event)
+  self.delivered = self.delivered + 1
+  if self.entry then
+    waiters.remove(self.entry)
+    core.wake(self.entry.task)
+  end
+end
+
+---@param whom halo.Subscriber|halo.Subscriber[]
+local function deliver_to(whom, event)
+  if whom.queue then
+    return deliver(whom, event)
+  end
+  for _, subscriber in ipairs(whom) do
+    deliver(subscriber, event)
+  end
+end
+
+local function deliver_to_all(subscribers, event)
+  for subscriber in pairs(subscribers) do
+    deliver(subscriber, event)
+  end
+end
+
+---What concerns all, or nobody who is known.
+local function hand_on_rest(inotify, event, whom)
+  local number, mask = event[1], event[2]
+  if band(mask, IN.Q_OVERFLOW) ~= 0 then
+    deliver_to_all(inotify.subscribers, event)
+  elseif band(mask, IN.IGNORED) ~= 0 then
+    inotify.by_number[number] = nil
+    deliver_to_all(inotify.adding, event) -- it may be what one of them is about to be given
+  elseif not whom and number ~= inotify.bell_number and not next(inotify.adding) then
+    core.unwatch(inotify.file, number) -- whoever asked for it was cancelled
+  end
+end
+
+local function hand_on(inotify, event)
+  local whom = inotify.by_number[event[1]]
+  if whom then
+    deliver_to(whom, event)
+  end
+  if not whom or band(event[2], IN.IGNORED) ~= 0 then
+    hand_on_rest(inotify, event, whom)
+  end
+end
+
+---Reads what there is.
+local function read(inotify)
+  repeat
+    local events, more = core.read_events(inotify.file)
+    local now = core.now()
+    for _, event in ipairs(events) do
+      event.read_at = now
+      hand_on(inotify, event)
+    end
+  until not more
+end
+
+-- Numbers ---------------------------------------------------------------------------------------
+
+local function subscribe(self, number)
+  local by_number = self.inotify.by_number
+  local whom = by_number[number]
+  self.numbers[number] = true
+  if not whom then
+    by_number[number] = self
+  elseif whom.queue and whom ~= self then
+    by_number[number] = { whom, self }
+  elseif not whom.queue then
+    for _, subscriber in ipairs(whom) do
+      if subscriber == self then
+        return
+      end
+    end
+    table.insert(whom, self)
+  end
+end
+
+local function unsubscribe(self, number)
+  local by_number = self.inotify.by_number
+  local whom = by_number[number]
+  self.numbers[number] = nil
+  if whom == self then
+    by_number[number] = nil
+  elseif whom and not whom.queue then
+    for i = #whom, 1, -1 do
+      if whom[i] == self then
+        table.remove(whom, i)
+      end
+    end
+    by_number[number] = #whom > 1 and whom or whom[1]
+  end
+end
+
+---Removes a number that nobody has subscribed to.
+local function remove_unused(inotify, number)
+  if inotify.by_number[number] then
+    return
+  elseif next(inotify.adding) then
+    inotify.unused[number] = true
+  else
+    core.unwatch(inotify.file, number)
+  end
+end
+
+local function remove_all_unused(inotify)
+  local numbers = inotify.unused
+  inotify.unused = {}
+  for number in pairs(numbers) do
+    remove_unused(inotify, number)
+  end
+end
+
+---Closes those that were forgotten.
 ---@async
----@param path string
+local function bury(inotify)
+  if not inotify.forgotten then
+    return
+  end
+  inotify.forgotten = nil
+  local forgotten = {}
+  for subscriber in pairs(inotify.subscribers) do
+    if subscriber.forgotten then
+      table.insert(forgotten, subscriber)
+    end
+  end
+  for _, subscriber in ipairs(forgotten) do
+    subscriber:close()
+  end
+end
+
+---Watches a file. Where that is done already, the number is the same.
+---@async
+---@param file halo.File
 ---@param mask integer of core.events
 ---@return integer? number
 ---@return string? message
 ---@return string? code
-function Inotify:watch(path, mask)
-  local number, message, code = checked(core.watch(self.file, path, mask))
-  if not number then
-    return nil, errors.with_path(message, self.path, path), code
+function Subscriber:watch(file, mask)
+  local inotify = self.inotify
+  bury(inotify)
+  inotify.adding[self] = true
+  self.mask = bor(self.mask, mask)
+  local wanted = bor(mask, IN.MASK_ADD)
+  local ok, number, message, code = wait.guard(core.watch, file, inotify.file, wanted)
+  inotify.adding[self] = nil
+  if ok and number then
+    subscribe(self, number)
+    if self.closed then
+      self:unwatch(number)
+    end
   end
-  return number
+  if next(inotify.unused) and not next(inotify.adding) then
+    remove_all_unused(inotify)
+  end
+  if not ok then
+    error(number, 0)
+  end
+  return wait.checked(number, message, code)
 end
 
----Ends a watch, which the kernel reports by an event. Nothing happens where it was faster.
----@async
+---Ends a watch. Others who have the same file go on.
 ---@param number integer
-function Inotify:unwatch(number)
-  checked(core.unwatch(self.file, number))
+function Subscriber:unwatch(number)
+  unsubscribe(self, number)
+  remove_unused(self.inotify, number)
 end
 
----Waits until there is something to read. No event fits into one byte, so that a read of one is
----refused and takes nothing: it may be cancelled. False where the instance was closed.
----@async
----@return boolean
-function Inotify:wait()
-  local _, _, code = checked(core.read(self.file, 1))
-  return code == "EINVAL"
-end
+-- Waiting ---------------------------------------------------------------------------------------
 
----Counts the events of the queue after which a directory's name means something else.
-local function count_rename(self, event, by)
-  local number, mask, name = event[1], event[2], event[4]
-  if name and bit.band(mask, IN.ISDIR) ~= 0 and bit.band(mask, RENAMES) ~= 0 then
-    local names = self.renamed[number] or {}
-    self.renamed[number] = names
-    local count = (names[name] or 0) + by
-    names[name] = count > 0 and count or nil
-    if not next(names) then
-      self.renamed[number] = nil
+---Somebody who waits has to be the reader.
+local function pass_on(inotify)
+  while not inotify.reader do
+    local entry = waiters.pop(inotify.waiting)
+    if not entry or core.wake(entry.task) then
+      return
     end
   end
 end
 
----Whether the name in a watched directory will mean something else further on in the queue.
----@return boolean
-function Inotify:is_renamed(number, name)
-  local names = self.renamed[number]
-  return names ~= nil and names[name] ~= nil
-end
-
----Reads what there is. Not to be cancelled.
+---Waits until there is something to read, and hands it on. No event fits into one byte, so that a
+---read of one is refused and takes nothing: it may be cancelled.
 ---@async
----@return halo.InotifyEvent[] # nothing where the instance was closed
-function Inotify:read()
-  local events = core.parse_events(calls.read(self.file, READ_BYTES) or "")
-  local now = core.now()
-  for _, event in ipairs(events) do
-    event.read_at = now
-    self.queue:push(event)
-    count_rename(self, event, 1)
+local function wait_as_reader(self, inotify)
+  local is_reader = not inotify.reader
+  if is_reader then
+    inotify.reader = self
   end
-  return events
-end
-
----The first event, without taking it.
----@return halo.InotifyEvent?
-function Inotify:first()
-  return self.queue:at(1)
-end
-
----Takes an event out of the queue.
----@param event halo.InotifyEvent
-function Inotify:remove(event)
-  if event == self:first() then
-    self.queue:pop()
-  else
-    self.queue:remove(event)
+  local ok, err, message, code = wait.guard(core.read, inotify.file, 1)
+  if is_reader then
+    inotify.reader = false
   end
-  count_rename(self, event, -1)
+  read(inotify)
+  if code == "EINVAL" then
+    return
+  end
+  pass_on(inotify)
+  if not ok then
+    error(err, 0)
+  end
+  wait.checked(err, message, code)
+  self.closed = true -- as the instance is
 end
 
-local function find_other_half(self, cookie)
-  for i = 1, self.queue:size() do
-    local event = self.queue:at(i)
-    if event[3] == cookie and bit.band(event[2], IN.MOVED_TO) ~= 0 then
-      return event
+---Waits until the reader has something for this one, or has left.
+---@async
+local function wait_for_reader(self, inotify)
+  local entry = { task = core.current(), next = false, prev = false }
+  self.entry = entry
+  waiters.push(inotify.waiting, entry)
+  local ok, err = core.park "watch"
+  self.entry = nil
+  waiters.remove(entry)
+  if not ok and scope.is_cancelled(err) then
+    error(err, 0)
+  elseif not ok then
+    wait_as_reader(self, inotify) -- a place where a task cannot wait for others
+  end
+end
+
+---Waits until more was delivered than the caller has seen. False where this one was closed.
+---@async
+---@param seen integer
+---@return boolean
+function Subscriber:wait(seen)
+  local inotify = self.inotify
+  bury(inotify)
+  while self.delivered == seen and not self.closed do
+    if inotify.reader and core.current() then
+      wait_for_reader(self, inotify)
+    else
+      wait_as_reader(self, inotify)
     end
   end
+  pass_on(inotify)
+  return not self.closed
+end
+
+---Has all in the queue that has happened until now.
+function Subscriber:sync()
+  read(self.inotify)
 end
 
 ---Looks a little longer for what may follow an event.
 ---@async
-local function wait_longer(self, event)
+local function wait_longer(self, event, seen)
   local left = event.read_at + GRACE_S - core.now()
-  if left <= 0 or not core.current() then
-    return false
-  end
-  local readable = scope.timeout(left, self.wait, self)
-  if readable then
-    scope.shield(self.read, self)
-  end
-  return readable
+  return left > 0 and core.current() and scope.timeout(left, self.wait, self, seen)
 end
 
 ---The other half of a move, nil where it led out of what is watched.
 ---@async
----@param event halo.InotifyEvent
+---@param event halo.InotifyEvent a MOVED_FROM
 ---@return halo.InotifyEvent?
-function Inotify:other_half(event)
-  local other
+function Subscriber:other_half(event)
+  local other, seen
   repeat
-    other = find_other_half(self, event[3])
-  until other or not wait_longer(self, event)
-  return other
+    seen = self.delivered
+    other = self.queue:other_half(event)
+  until other or not wait_longer(self, event, seen)
+  return other or self.queue:other_half(event)
 end
 
----Puts a mark into the queue, and reads what stands before it. The mark is a watch that is gone at
----once, which the kernel then reports. Not to be cancelled.
+-- The end ---------------------------------------------------------------------------------------
+
+---Ends all watches. The kernel reports each, so that these reports have to be read in between.
 ---@async
----@return integer? number of the watch that the event is about; nil where events were lost
-function Inotify:mark()
-  local mark = self:watch(MARK_PATH, IN.DELETE_SELF)
-  if not mark then
-    return nil
-  end
-  self:unwatch(mark)
-  repeat
-    local events = self:read()
-    for _, event in ipairs(events) do
-      if event[1] == mark then
-        return mark
-      elseif bit.band(event[2], IN.Q_OVERFLOW) ~= 0 then
-        return nil
-      end
+local function unwatch_all(self)
+  local count = 0
+  for number in pairs(self.numbers) do
+    self:unwatch(number)
+    count = count + 1
+    if count % REMOVED_MAX == 0 then
+      read(self.inotify)
+      core.yield()
     end
-  until #events == 0 -- since the instance was closed
+  end
 end
 
+---@async
+local function close_instance(inotify)
+  calls.close(inotify.bell)
+  return calls.close(inotify.file)
+end
+
+---Ends it. Who waits for an event of it finds none.
 ---@async
 ---@return true?
 ---@return string? message
 ---@return string? code
-function Inotify:close()
-  if not core.is_open(self.file) then
+function Subscriber:close()
+  local inotify = self.inotify
+  if self.closed or not core.is_open(inotify.file) then
+    self.closed = true
     return true
   end
-  return calls.close(self.file)
+  self.closed = true
+  inotify.subscribers[self] = nil
+  if self.entry then
+    waiters.remove(self.entry)
+    core.wake(self.entry.task)
+  end
+  if next(inotify.subscribers) then
+    if inotify.reader == self then
+      core.ring(inotify.bell)
+    end
+    scope.shield(unwatch_all, self)
+    return true
+  end
+  if shared.inotify == inotify then
+    shared.inotify = nil
+  end
+  return scope.shield(close_instance, inotify)
 end
 
----@param path string what it is for
+---What the owner keeps, so that the collector tells when it has been forgotten.
+---@return userdata
+function Subscriber:tie()
+  local tie = newproxy(true)
+  getmetatable(tie).__gc = function()
+    self.forgotten, self.inotify.forgotten = true, true
+  end
+  return tie
+end
+
+---The instance, which is made where there is none.
 ---@return halo.Inotify?
 ---@return string? message
 ---@return string? code
-return function(path)
-  local file, message, code = checked(core.watcher(path))
+local function get_inotify(path)
+  if shared.inotify and core.is_open(shared.inotify.file) then
+    return shared.inotify
+  end
+  local file, bell, number = core.inotify(path)
   if not file then
+    local message, code = bell, number
+    if code == "ENOENT" then
+      return errors.refuse(code, "/proc is not mounted, which watching needs", path)
+    end
     return nil, message, code
   end
-  local self = { path = path, file = file, queue = Queue.new(), renamed = {} }
-  return setmetatable(self, Inotify)
+  local inotify = {
+    file = file,
+    bell = bell,
+    bell_number = number,
+    by_number = {},
+    subscribers = {},
+    adding = {},
+    unused = {},
+    reader = false,
+    waiting = waiters.new(),
+  }
+  shared.inotify = inotify
+  return inotify
+end
+
+---@param path string what it is for
+---@return halo.Subscriber?
+---@return string? message
+---@return string? code
+return function(path)
+  local inotify, message, code = get_inotify(path)
+  if not inotify then
+    return nil, message, code
+  end
+  local self = setmetatable({
+    inotify = inotify,
+    queue = WatchQueue.new(),
+    numbers = {},
+    mask = ALWAYS,
+    delivered = 0,
+    closed = false,
+  }, Subscriber)
+  inotify.subscribers[self] = true
+  return self
 end

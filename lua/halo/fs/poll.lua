@@ -2,8 +2,9 @@
 -- what other machines do.
 
 local core = require "halo.core"
-local calls = require "halo.fs.calls"
+local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
+local stat = require "halo.fs.stat"
 local settle = require("halo.wait").settle
 
 ---@class halo.fs
@@ -18,24 +19,26 @@ local function is_same(a, b)
     and a.ctime == b.ctime and a.ctime_nsec == b.ctime_nsec
 end
 
----An iterator over the changes of a path: each gives what it is now and what it was before, false
----for a path that is not there.
 ---@async
----@param path string
----@param seconds number? between two looks; 1 by default
----@return fun(): halo.Stat|false, halo.Stat|false
-function fs.poll(path, seconds)
+---@param base halo.File
+---@return halo.Stat|false
+local function look(base, path)
+  return stat.ask(core.stat, "poll", path, base) or false
+end
+
+---@param base halo.File
+function by_path.poll(base, path, seconds)
   check.path(path, 1, "poll")
   if seconds == nil then
     seconds = 1
   elseif type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
     check.fail("a number of seconds expected, not below 0", 2, "poll")
   end
-  local before = calls.stat(path) or false
+  local before = look(base, path)
   return function()
     while true do
       settle(core.sleep(seconds))
-      local now = calls.stat(path) or false
+      local now = look(base, path)
       if not is_same(now, before) then
         local was = before
         before = now
@@ -43,6 +46,16 @@ function fs.poll(path, seconds)
       end
     end
   end
+end
+
+---An iterator over the changes of a path: each gives what it is now and what it was before, false
+---for a path that is not there.
+---@async
+---@param path string
+---@param seconds number? between two looks; 1 by default
+---@return fun(): halo.Stat|false, halo.Stat|false
+function fs.poll(path, seconds)
+  return by_path.poll(core.AT_FDCWD, path, seconds)
 end
 
 return fs

@@ -1,15 +1,17 @@
 -- What happens to files and directories, as inotify(7) reports it. The kernel's events become
 -- halo's in the order in which they come, one step at a time, so that a cancellation between two
--- steps loses nothing. They come from inotify.lua; the directories of a recursive watch are in
--- watch_tree.lua.
+-- steps loses nothing. They come from inotify.lua, by a queue (watch_queue.lua); the directories of
+-- a recursive watch are in watch_tree.lua, and its root in watch_root.lua.
 
 local bit = require "bit"
 local core = require "halo.core"
 local Queue = require "halo.queue"
+local WatchRoot = require "halo.fs.watch_root"
+local by_path = require "halo.fs.by_path"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
-local new_inotify = require "halo.fs.inotify"
 local new_watch_tree = require "halo.fs.watch_tree"
+local subscribe = require "halo.fs.inotify"
 local scope = require "halo.scope"
 local semaphore = require "halo.semaphore"
 local wait = require "halo.wait"
@@ -79,15 +81,18 @@ end
 -- Events ----------------------------------------------------------------------------------------
 
 ---@class halo.Watch
----@field private inotify halo.Inotify
+---@field private inotify halo.Subscriber
+---@field private tie userdata which the collector frees with the watch
 ---@field private tree halo.WatchTree
+---@field private root halo.WatchRoot? of a recursive watch
 ---@field private is_dir boolean of the path that is watched
 ---@field private wanted table<string, boolean>
 ---@field private recursive boolean
 ---@field private queue halo.Queue events for the user
 ---@field private lock halo.Semaphore for the task that makes the next step
 ---@field private overflown boolean to be told when all is watched again
----@field private ended boolean
+---@field private ended boolean nothing more will happen
+---@field private closed boolean
 ---@field private limit string[]? message and code: the system allows no more watches
 local Watch = {}
 Watch.__index = Watch
@@ -104,7 +109,8 @@ local function report_error(self, path, message, code)
   if code == "ENOSPC" then
     self.limit = { message, code }
   end
-  if code ~= "ENOENT" and code ~= "ENOTDIR" and not self.ended then
+  local is_gone = code == "ENOENT" or code == "ENOTDIR" or code == "ELOOP"
+  if not is_gone and not self.ended then
     self.queue:push { type = "error", path = path, is_dir = true, message = message, code = code }
   end
 end
@@ -162,16 +168,23 @@ local function on_move(self, from, from_name, node, name, is_dir)
 end
 
 ---Something befell the path that is watched itself.
+---@async
 local function on_root(self, root, mask)
   local path, is_dir = root.name, self.is_dir
   if has(mask, IN.DELETE_SELF) then
     report(self, "delete", root, nil, is_dir)
-  elseif has(mask, IN.MOVE_SELF) then
+  elseif has(mask, IN.MOVE_SELF) and self.wanted.move then
     self.queue:push { type = "move", path = path, is_dir = is_dir, from = path }
   elseif has(mask, IN.UNMOUNT) then
     self.queue:push { type = "unmount", path = path, is_dir = is_dir }
   else
     report_plain(self, root, nil, mask, is_dir)
+  end
+  if self.root and self.root.file and has(mask, IN.MOVE_SELF) then
+    self.root:settle(root.number)
+  end
+  if self.root and has(mask, bor(IN.ATTRIB, IN.MOVE_SELF)) then
+    self.root:look()
   end
 end
 
@@ -202,6 +215,9 @@ end
 local function on_event(self, event, other)
   local number, mask, name = event[1], event[2], event[4]
   local root, node = self.tree.root, self.tree:find(number)
+  if self.root and self.root:concerns(event) and has(mask, IN.ISDIR) then
+    self.root:look()
+  end
   if has(mask, IN.Q_OVERFLOW) then
     on_overflow(self)
   elseif has(mask, IN.IGNORED) then
@@ -220,11 +236,16 @@ local function take_event(self, event)
   -- Of what comes from a directory that is watched no more, the other half is news by itself.
   local moved = has(event[2], IN.MOVED_FROM) and self.tree:find(event[1])
   local other = moved and self.inotify:other_half(event)
-  self.inotify:remove(event)
+  local queue = self.inotify.queue
+  queue:remove(event)
   if other then
-    self.inotify:remove(other)
+    queue:remove(other)
   end
-  scope.shield(on_event, self, event, other)
+  if event[4] and not has(event[2], IN.ISDIR) then
+    on_event(self, event, other) -- which waits for nothing
+  else
+    scope.shield(on_event, self, event, other)
+  end
 end
 
 ---@async
@@ -239,21 +260,22 @@ end
 ---Does what comes next towards an event. False where none will come any more.
 ---@async
 local function step(self)
-  local event = self.inotify:first()
-  if self.queue:size() > 0 then
+  local inotify = self.inotify
+  if self.closed then
+    return false
+  elseif self.queue:size() > 0 then
     return true -- another task has found one
-  elseif scope.shield(self.tree.scan_next, self.tree) then
+  elseif self.tree:is_scanning() then
+    scope.shield(self.tree.scan_next, self.tree)
     return true
-  elseif self.overflown then
+  end
+  local seen, event = inotify.delivered, inotify.queue:first()
+  if self.overflown then
     scope.shield(report_overflow, self)
   elseif event then
     take_event(self, event)
-  elseif self.ended then
-    return false
-  elseif self.inotify:wait() then
-    scope.shield(self.inotify.read, self.inotify)
   else
-    self.ended = true
+    return not self.ended and inotify:wait(seen)
   end
   return true
 end
@@ -287,42 +309,125 @@ end
 
 Watch.__call = Watch.next
 
+---@async
+local function release(self)
+  if self.root then
+    self.root:close()
+  end
+  if self.tree then
+    self.tree:close()
+  end
+  return self.inotify:close()
+end
+
 ---Ends the watch. A task that waits for an event gets nil.
 ---@async
 ---@return true?
 ---@return string? message
 ---@return string? code
 function Watch:close()
-  self.ended = true
-  return self.inotify:close()
+  self.ended, self.closed, self.queue = true, true, Queue.new()
+  return wait.checked(scope.shield(release, self))
+end
+
+-- The start -------------------------------------------------------------------------------------
+
+---What can be done where the system allows no more watches.
+local function no_more_watches(path)
+  local text = "no more watches are allowed: raise /proc/sys/fs/inotify/max_user_watches"
+  return ("ENOSPC: %s: %s"):format(text, path)
+end
+
+---@async
+local function watch_below(self, file)
+  self.root = WatchRoot.new(self.inotify, file)
+  self.tree.root.file = file
+  self.root:settle(self.tree.root.number)
+  self.tree:rescan()
+  while not self.limit and self.tree:is_scanning() do
+    self.tree:scan_next()
+  end
 end
 
 ---Watches the path and, where that is asked for, all directories below.
 ---@async
-local function start(self, path, mask)
-  local is_dir, message, code = calls.stat(path, "is_dir")
+local function start(self, file, path, mask)
+  local is_dir, message, code = calls.fstat(file, "is_dir")
   local number
+  self.is_dir, self.recursive = is_dir, self.recursive and is_dir
   if is_dir ~= nil then
-    number, message, code = self.inotify:watch(path, bor(mask, IN.DELETE_SELF))
+    local own = self.recursive and WatchRoot.MASK or IN.DELETE_SELF
+    number, message, code = self.inotify:watch(file, bor(mask, own))
   end
   if not number then
     return nil, message, code
   end
-  local below = bor(band(mask, bit.bnot(SELF)), IN.ONLYDIR, IN.DONT_FOLLOW)
-  self.is_dir, self.recursive = is_dir, self.recursive and is_dir
+  local below = bor(band(mask, bit.bnot(SELF)), IN.ONLYDIR)
   self.tree = new_watch_tree(self.inotify, path, number, below, function(...)
     report(self, "create", ...)
   end, function(...)
     report_error(self, ...)
   end)
   if self.recursive then
-    self.tree:rescan()
-    while not self.limit and self.tree:scan_next() do end
+    watch_below(self, file)
   end
   if self.limit then
     return nil, unpack(self.limit)
   end
   return self
+end
+
+---@async
+local function new_watch(file, path, wanted, mask, recursive)
+  local inotify, message, code = subscribe(path)
+  if not inotify then
+    return nil, message, code
+  end
+  local self = setmetatable({
+    inotify = inotify,
+    tie = inotify:tie(),
+    wanted = wanted,
+    recursive = recursive or false,
+    queue = Queue.new(),
+    lock = semaphore(1),
+    overflown = false,
+    ended = false,
+    closed = false,
+  }, Watch)
+  local ok, watch
+  ok, watch, message, code = wait.guard(start, self, file, path, mask)
+  if not ok or not watch then
+    scope.shield(release, self)
+  end
+  if not ok then
+    error(watch, 0)
+  end
+  return watch, message, code
+end
+
+---@param base halo.File
+function by_path.watch(base, path, options)
+  check.path(path, 1, "watch")
+  options = check.options(options, 2, "watch", { recursive = true, events = true })
+  local wanted, mask = to_mask(options.events or DEFAULT_TYPES)
+  if options.recursive then
+    mask = bor(mask, IN.CREATE, MOVES)
+  end
+  local file, refusal = wait.checked(core.open(base, path, core.flags.PATH))
+  if not file then
+    core.raise(refusal)
+  end
+  local ok, watch, message, code = wait.guard(new_watch, file, path, wanted, mask,
+    options.recursive)
+  if not (ok and watch and watch.root) then
+    scope.shield(calls.close, file)
+  end
+  if not ok then
+    error(watch, 0)
+  elseif not watch then
+    core.raise(code == "ENOSPC" and no_more_watches(path) or message)
+  end
+  return watch
 end
 
 ---@class halo.WatchOptions
@@ -333,44 +438,20 @@ end
 ---
 ---    for event in fs.watch("src", { recursive = true }) do print(event.type, event.path) end
 ---
----Once it returns, nothing that happens is missed: where the kernel cannot keep all events, that is
----reported as an "overflow". In a directory that appears under a recursive watch, what is there
----already is reported as created. Symbolic links below the path are not followed.
+---What the operating system refuses is raised. Once it returns, nothing that happens is missed:
+---where there are too many events for the kernel, or more than 16384 that nobody takes, an
+---"overflow" tells of it. In a directory that appears under a recursive watch, what is there
+---already is reported as created. Symbolic links below the path are not followed. What gets another
+---name is watched all the same; the paths of its events still begin with the one that was given.
+---
+---All watches share one instance of inotify. A recursive one holds its root open, so that the file
+---system cannot be unmounted meanwhile.
 ---@async
 ---@param path string
 ---@param options halo.WatchOptions?
----@return halo.Watch? watch
----@return string? message
----@return string? code
+---@return halo.Watch
 function fs.watch(path, options)
-  check.path(path, 1, "watch")
-  options = check.options(options, 2, "watch", { recursive = true, events = true })
-  local wanted, mask = to_mask(options.events or DEFAULT_TYPES)
-  if options.recursive then
-    mask = bor(mask, IN.CREATE, MOVES)
-  end
-  local inotify, message, code = new_inotify(path)
-  if not inotify then
-    return nil, message, code
-  end
-  local self = setmetatable({
-    inotify = inotify,
-    wanted = wanted,
-    recursive = options.recursive or false,
-    queue = Queue.new(),
-    lock = semaphore(1),
-    overflown = false,
-    ended = false,
-  }, Watch)
-  local ok, watch
-  ok, watch, message, code = wait.guard(start, self, path, mask)
-  if not ok or not watch then
-    scope.shield(inotify.close, inotify)
-  end
-  if not ok then
-    error(watch, 0)
-  end
-  return wait.checked(watch, message, code)
+  return by_path.watch(core.AT_FDCWD, path, options)
 end
 
 return fs

@@ -1,20 +1,34 @@
 -- The directories of a recursive watch. Each has a node: inotify's number for it, its name and its
 -- parent, from which paths are made.
 --
+-- They are reached from the root's own File, each by its name in its parent and never through a
+-- symbolic link, so that nobody can lead the watch out of the tree, and no path gets too long. What
+-- is watched and what is listed is what was opened. Inotify's number is the identity of a directory
+-- that is watched: one that is opened again has to have the same.
+--
 -- A directory that appears is scanned: watched first and listed then, so that nothing in it is
 -- missed. Two things have to be seen to. While events that came before are still in the queue, the
--- path may lead to another directory than the one that they are about; then it is tried again after
--- them. And what the listing finds is reported as created, which the kernel may report as well. For
--- both, a mark in the queue tells what came before the listing from what came after it.
+-- name may stand for another directory than the one that they are about; then it is tried again
+-- after them. And what the listing finds is reported as created, which the kernel may report as
+-- well. For both, a mark in the queue tells what came before the listing from what came after it.
 
+local core = require "halo.core"
 local Queue = require "halo.queue"
-local calls = require "halo.fs.calls"
+local errors = require "halo.fs.errors"
 local paths = require "halo.fs.paths"
+local wait = require "halo.wait"
+
+local checked, guard = wait.checked, wait.guard
+
+local OPEN_MAX = 32 -- directories at a time, besides the root
+local OPEN_FLAGS = core.flags.RDONLY + core.flags.DIRECTORY
+local NO_LINK = core.flags.NOFOLLOW
 
 ---@class halo.WatchNode a directory that is watched; the root may be another file
 ---@field number integer inotify's
 ---@field parent halo.WatchNode? none for the root
 ---@field name string in its parent; the root's path
+---@field file halo.File? while it is open; the root's is another's to close
 ---@field children table<string, halo.WatchNode>
 ---@field scans table<string, halo.WatchScan> directories in it that are to be scanned
 ---@field known table<string, boolean>? names that were told, up to the mark behind its listing
@@ -25,7 +39,7 @@ local paths = require "halo.fs.paths"
 ---@field parent halo.WatchNode
 ---@field name string
 ---@field announce boolean what is in it is reported
----@field again boolean? it was known under another path when it was tried
+---@field again boolean? it was tried, and was not where it should be
 
 ---@class halo.Displaced
 ---@field node halo.WatchNode what had the new name of the latest move before
@@ -34,13 +48,14 @@ local paths = require "halo.fs.paths"
 
 ---@class halo.WatchTree
 ---@field root halo.WatchNode
----@field private inotify halo.Inotify
+---@field private inotify halo.Subscriber
 ---@field private mask integer of the directories below the root
 ---@field private on_found fun(node: halo.WatchNode, name: string, is_dir: boolean) by a listing
 ---@field private on_error fun(path: string, message: string, code: string)
 ---@field private nodes table<integer, halo.WatchNode> by inotify's numbers
 ---@field private marks table<integer, halo.WatchNode|halo.WatchScan> what waits for a mark
----@field private scans halo.Queue
+---@field private scans halo.WatchScan[] the last one is the next
+---@field private open halo.Queue nodes whose files are open, the root's excepted
 ---@field private displaced halo.Displaced?
 ---@field private generation integer counts how often all had to be found anew
 local WatchTree = {}
@@ -61,11 +76,12 @@ end
 ---@param name string? of an entry in it
 ---@return string
 local function path_of(node, name)
-  local path = node.parent and path_of(node.parent, node.name) or node.name
-  if not name then
-    return path
+  local below = name
+  while node.parent do
+    below = below and node.name .. "/" .. below or node.name
+    node = node.parent
   end
-  return paths.prefix(path) .. name
+  return below and paths.prefix(node.name) .. below or node.name
 end
 
 WatchTree.path_of = path_of
@@ -133,13 +149,17 @@ local function forget(self, node)
   unlink(node)
 end
 
----@async
+---Forgets a directory that goes on existing, and those below.
 local function release(self, node)
-  for _, child in pairs(node.children) do
-    release(self, child)
+  local nodes = { node }
+  while #nodes > 0 do
+    local last = table.remove(nodes)
+    for _, child in pairs(last.children) do
+      nodes[#nodes + 1] = child
+    end
+    forget(self, last)
+    self.inotify:unwatch(last.number)
   end
-  forget(self, node)
-  self.inotify:unwatch(node.number)
 end
 
 ---A directory is to be scanned, with what is below.
@@ -147,11 +167,10 @@ end
 function WatchTree:add(parent, name, announce)
   local scan = { parent = parent, name = name, announce = announce }
   parent.scans[name] = scan
-  self.scans:push(scan)
+  table.insert(self.scans, scan)
 end
 
 ---A directory is no longer there.
----@async
 ---@param elsewhere boolean it has left the tree and goes on existing
 function WatchTree:remove(parent, name, elsewhere)
   local child = parent.children[name]
@@ -201,7 +220,7 @@ function WatchTree:on_ignored(number)
   if waiting and waiting.mark == number then
     waiting.known = nil
   elseif waiting and not waiting.number then
-    self.scans:push(waiting)
+    table.insert(self.scans, waiting)
   end
   if node then
     forget(self, node)
@@ -209,15 +228,115 @@ function WatchTree:on_ignored(number)
   return node
 end
 
+-- Open directories ------------------------------------------------------------------------------
+
+---@async
+local function close_dir(node)
+  local file = node.file
+  node.file = nil
+  if file then
+    core.close(file)
+  end
+end
+
+---@async
+local function close_dirs(self)
+  for _ = 1, self.open:size() do
+    close_dir(self.open:pop())
+  end
+end
+
+---Holds a directory open, for those in it. The one that was opened first makes room.
+---@async
+local function hold_open(self, node, file)
+  node.file = file
+  self.open:push(node)
+  if self.open:size() > OPEN_MAX then
+    close_dir(self.open:pop())
+  end
+end
+
+---@async
+---@param base halo.File
+---@return halo.File?
+---@return string? message
+---@return string? code
+local function open_dir(base, name)
+  local file, message, code = checked(core.open(base, name, OPEN_FLAGS + NO_LINK))
+  if not file then
+    return nil, message, code
+  end
+  return core.as_base(file)
+end
+
+---Watches a directory that is open. Nothing is left of it where it is another one than expected.
+---@async
+local function watch_again(self, file, expected)
+  local number = self.inotify:watch(file, self.mask)
+  if number and number ~= expected and not self.nodes[number] then
+    self.inotify:unwatch(number)
+  end
+  return number == expected
+end
+
+---The File of a directory that is watched; false where another one has its name now.
+---@async
+---@param node halo.WatchNode
+---@return halo.File|false
+local function reach(self, node)
+  local missing = {}
+  while node and not node.file do
+    table.insert(missing, node)
+    node = node.parent
+  end
+  local file = node and node.file or false
+  if not file then
+    return false
+  end
+  for i = #missing, 1, -1 do
+    local child = missing[i]
+    local opened = open_dir(file, child.name)
+    if not opened then
+      return false
+    elseif not watch_again(self, opened, child.number) then
+      core.close(opened)
+      return false
+    end
+    hold_open(self, child, opened)
+    file = opened
+  end
+  return file
+end
+
+---@async
+---@return halo.Entry[]?
+---@return string? message
+---@return string? code
+local function list(file)
+  local all = {}
+  repeat
+    local batch, message, code = checked(core.getdents(file))
+    if not batch then
+      return nil, message, code
+    end
+    for _, entry in ipairs(batch) do
+      all[#all + 1] = entry
+    end
+  until #batch == 0
+  return all
+end
+
 -- Scanning --------------------------------------------------------------------------------------
 
----Whether, by the events in the queue, the path will lead to something else.
-local function is_uncertain(self, node, name)
+---Whether, by the events in the queue, a name will stand for something else; with all above, where
+---it was not even reached.
+local function is_uncertain(self, scan, is_reached)
+  local queue, node, name = self.inotify.queue, scan.parent, scan.name
   while node do
-    if self.inotify:is_renamed(node.number, name) then
+    if queue:is_renamed(node.number, name) then
       return true
     end
-    node, name = node.parent, node.name
+    node, name = not is_reached and node.parent, node.name
   end
   return false
 end
@@ -233,12 +352,12 @@ local function is_elsewhere(self, number, parent, name)
 end
 
 ---Whether events have to be waited for before a directory is scanned.
-local function must_wait(self, scan, number)
-  if is_uncertain(self, scan.parent, scan.name) then
+local function must_wait(self, scan, number, is_reached)
+  if is_uncertain(self, scan, is_reached) then
     return true
   end
   local again = scan.again
-  scan.again = number and is_elsewhere(self, number, scan.parent, scan.name)
+  scan.again = not is_reached or number and is_elsewhere(self, number, scan.parent, scan.name)
   return scan.again and not again
 end
 
@@ -252,10 +371,11 @@ local function attach(self, number, parent, name)
 end
 
 ---What a listing has found. The mark is behind all that it can have seen.
-local function add_entries(self, node, entries, announce, mark)
-  node.mark, node.known = mark, mark and {}
-  if mark then
-    self.marks[mark] = node
+local function add_entries(self, node, entries, announce)
+  node.known = announce and {} or nil
+  node.mark = announce and self.inotify.queue:put_mark() or nil
+  if announce then
+    self.marks[node.mark] = node
   end
   for _, entry in ipairs(entries) do
     local is_dir = entry.type == "dir"
@@ -268,66 +388,120 @@ local function add_entries(self, node, entries, announce, mark)
   end
 end
 
+---@class halo.WatchFinding what was found when a directory was looked at
+---@field is_reached boolean its parent was where it should be
+---@field file halo.File? the directory
+---@field number integer? inotify's
+---@field entries halo.Entry[]?
+---@field message string? of what was refused
+---@field code string?
+
 ---@async
-local function scan_dir(self, scan)
-  local parent, name = scan.parent, scan.name
-  local path = path_of(parent, name)
-  local entries
-  local number, message, code = self.inotify:watch(path, self.mask)
-  if number then
-    entries, message, code = calls.readdir(path)
+---@param found halo.WatchFinding filled in
+local function look(self, scan, found)
+  local base = reach(self, scan.parent)
+  found.is_reached = base ~= false
+  if base then
+    found.file, found.message, found.code = open_dir(base, scan.name)
   end
-  local mark = scan.announce and self.inotify:mark() or nil
-  if mark and must_wait(self, scan, number) then
-    if number and not self.nodes[number] then
-      self.inotify:unwatch(number)
-    end
-    self.marks[mark] = scan
-    return
+  if found.file then
+    found.number, found.message, found.code = self.inotify:watch(found.file, self.mask)
   end
-  parent.scans[name] = nil
-  if code then
-    self.on_error(path, message, code)
-  end
-  if number and not is_elsewhere(self, number, parent, name) then
-    add_entries(self, attach(self, number, parent, name), entries or {}, scan.announce, mark)
+  if found.number then
+    found.entries, found.message, found.code = list(found.file)
   end
 end
 
----Scans the next directory that waits for it. False where there is none. Not to be cancelled.
+---Takes in what was found. True where the directory's file is needed for those in it.
 ---@async
----@return boolean
-function WatchTree:scan_next()
-  local scan = self.scans:pop()
-  if not scan then
+local function take_in(self, scan, found)
+  local parent, name, number = scan.parent, scan.name, found.number
+  if must_wait(self, scan, number, found.is_reached) then
+    if number and not self.nodes[number] then
+      self.inotify:unwatch(number)
+    end
+    self.marks[self.inotify.queue:put_mark()] = scan
     return false
+  end
+  parent.scans[name] = nil
+  if found.code then
+    local path = path_of(parent, name)
+    self.on_error(path, errors.with_path(found.message, name, path), found.code)
+  end
+  if not number or is_elsewhere(self, number, parent, name) then
+    return false
+  end
+  local node = attach(self, number, parent, name)
+  add_entries(self, node, found.entries or {}, scan.announce)
+  if not next(node.scans) or node.file then
+    return false
+  end
+  hold_open(self, node, found.file)
+  return true
+end
+
+---@async
+local function scan_dir(self, scan)
+  local found = {}
+  local ok, held = guard(function()
+    look(self, scan, found)
+    self.inotify:sync()
+    return take_in(self, scan, found)
+  end)
+  if found.file and not (ok and held) then
+    core.close(found.file)
+  end
+  if not ok then
+    error(held, 0)
+  end
+end
+
+---Whether there is something to do by scan_next().
+---@return boolean
+function WatchTree:is_scanning()
+  return self.scans[1] ~= nil or self.open:size() > 0
+end
+
+---Scans the next directory that waits for it. Not to be cancelled, unless the tree is given up.
+---@async
+function WatchTree:scan_next()
+  local scan = table.remove(self.scans)
+  if not scan then
+    return close_dirs(self)
   end
   local parent = scan.parent
   if self.nodes[parent.number] == parent and parent.scans[scan.name] == scan then
     scan_dir(self, scan)
   end
-  return true
 end
 
 ---All directories have to be found, or found anew where events were lost.
 ---@async
 function WatchTree:rescan()
+  local root = self.root
   self.generation = self.generation + 1
-  self.root.generation = self.generation
-  self.marks = {}
+  root.generation = self.generation
+  self.marks, self.scans = {}, {}
   for _, node in pairs(self.nodes) do
     node.known, node.scans = nil, {}
   end
-  local entries, message, code = calls.readdir(self.root.name)
+  if not root.file then
+    return
+  end
+  local file, message, code = checked(core.open(root.file, ".", OPEN_FLAGS))
+  local entries
+  if file then
+    entries, message, code = list(file)
+    core.close(file)
+  end
   if entries then
-    add_entries(self, self.root, entries, false)
+    add_entries(self, root, entries, false)
   else
-    self.on_error(self.root.name, message, code)
+    self.on_error(root.name, errors.with_path(message, ".", root.name), code)
   end
 end
 
 ---After all have been found anew: those that were not are gone.
----@async
 function WatchTree:sweep()
   local gone = {}
   for _, node in pairs(self.nodes) do
@@ -341,8 +515,14 @@ function WatchTree:sweep()
   end
 end
 
+---Closes the directories that are open.
+---@async
+function WatchTree:close()
+  close_dirs(self)
+end
+
 ---The root is watched already, under that number.
----@param inotify halo.Inotify
+---@param inotify halo.Subscriber
 ---@param path string
 ---@param number integer
 ---@param mask integer of the directories below
@@ -359,7 +539,8 @@ return function(inotify, path, number, mask, on_found, on_error)
     root = root,
     nodes = { [number] = root },
     marks = {},
-    scans = Queue.new(),
+    scans = {},
+    open = Queue.new(),
     generation = 0,
   }, WatchTree)
 end
