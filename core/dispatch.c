@@ -15,7 +15,8 @@ static void look_up(struct halo_loop *loop, struct halo_op *op, const char *path
 
     if (halo_op_is(op, HALO_OP_OPEN) && (op->flags & (O_NOFOLLOW | O_EXCL)))
         follow = false;
-    uint8_t place = halo_mounts_locate(&loop->files.mounts, op->base_fd, path, follow, &resolved);
+    uint8_t place =
+        halo_mounts_locate(&loop->files.mounts, op->base_fd, path, follow, op->resolve, &resolved);
     op->resolved &= resolved;
     if (!op->place)
         op->place = place;

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <linux/openat2.h>
+
 #include "check.h"
 #include "loop.h"
 #include "ops/ops.h"
@@ -160,6 +162,17 @@ static int enter(struct halo_files *files, uint64_t handle, struct halo_file **s
     return 0;
 }
 
+static int enter_base(struct halo_files *files, struct halo_op *op)
+{
+    int error = enter(files, op->base, &op->base_slot, &op->base_fd);
+    if (error)
+        return error;
+    op->base_fd2 = op->base_fd;
+    op->resolve = op->base_slot->resolve;
+    op->below = op->resolve || op->row->no_base;
+    return 0;
+}
+
 /* From here on others are refused the file. The close is not one of those it waits for. */
 static int enter_close(struct halo_files *files, struct halo_op *op)
 {
@@ -170,7 +183,7 @@ static int enter_close(struct halo_files *files, struct halo_op *op)
     op->slot = file;
     op->fd = file->fd;
     /* The directory of a name that is to be removed; without it the name stays. */
-    if (op->base && enter(files, op->base, &op->base_slot, &op->base_fd) < 0)
+    if (op->base && enter_base(files, op) < 0)
         op->path = NULL;
     return 0;
 }
@@ -181,12 +194,10 @@ int halo_files_enter(struct halo_files *files, struct halo_op *op)
 
     if (halo_op_is(op, HALO_OP_CLOSE))
         return enter_close(files, op);
-    if (op->base && op->row->no_base)
-        return -EINVAL;
     if (op->row->on_file)
         error = enter(files, op->file, &op->slot, &op->fd);
     if (!error && op->base)
-        error = enter(files, op->base, &op->base_slot, &op->base_fd);
+        error = enter_base(files, op);
     return error;
 }
 
@@ -492,6 +503,15 @@ int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handl
     file->position = position > 0 ? (uint64_t)position : 0;
     file->shares_offset = position >= 0 && !file->stream;
     *handle = halo_file_handle(file);
+    return 0;
+}
+
+int halo_file_confine(struct halo_loop *loop, uint64_t handle, bool mounts)
+{
+    struct halo_file *file = halo_files_find_open(&loop->files, handle);
+    if (!file)
+        return -EBADF;
+    file->resolve |= RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (mounts ? 0 : RESOLVE_NO_XDEV);
     return 0;
 }
 

@@ -183,6 +183,7 @@ struct halo_op {
     bool in_pool;                  /* is with the worker threads */
     bool in_poller;                /* is with the epoll instance */
     bool pool_only;                /* the ring cannot or must not do it */
+    bool below;                    /* takes more than a plain call below its base */
     bool refused;                  /* the ring answered that it does not know how */
     bool sequential;               /* has, or waits for, its turn at the file's position */
     bool advanced;                 /* and has moved it */
@@ -202,6 +203,8 @@ struct halo_op {
     /* What operations with paths have besides. */
     struct halo_file *base_slot; /* the directory it is counted on */
     int base_fd;                 /* or AT_FDCWD */
+    int base_fd2;                /* the same for path2 */
+    uint32_t resolve;            /* how paths below the base are, RESOLVE_*; see resolve.h */
     int watched_fd;              /* the poller's duplicate of fd */
     const char *path;            /* set by halo_op_set_paths() */
     const char *path2;
@@ -268,6 +271,9 @@ HALO_API bool halo_op_has_ended(const struct halo_op *op);
 /* What kind of operation it is. */
 HALO_API enum halo_op_code halo_op_kind(const struct halo_op *op);
 
+/* Whether its base confines: to lead out of that is EXDEV, as a rename across file systems is. */
+HALO_API bool halo_op_is_confined(const struct halo_op *op);
+
 /* The operation's name, as in the table of operations: "open", "read", ... */
 HALO_API const char *halo_op_name(const struct halo_op *op);
 
@@ -309,6 +315,14 @@ HALO_API int halo_file_seek(struct halo_loop *loop, uint64_t file, uint64_t posi
  * With borrow the close of the handle leaves the descriptor open. Returns 0, -EMFILE, -EBADF.
  */
 HALO_API int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *file);
+
+/*
+ * Makes a directory one that confines: operations that have it as their base reach nothing outside
+ * of it, by no path and no link, and neither do those whose base was opened through it. What leads
+ * out is refused: EXDEV, or ELOOP for the magic links of /proc. Without mounts nothing that is
+ * mounted below is reached either. It can only be made stricter. Returns 0 or -EBADF.
+ */
+HALO_API int halo_file_confine(struct halo_loop *loop, uint64_t file, bool mounts);
 
 /*
  * Closes a file that was forgotten, without a result for anybody: at once where nothing is in

@@ -150,7 +150,7 @@ static bool run_directly(struct halo_loop *loop, struct halo_op *op)
     op->interrupt = &loop->interrupted;
     loop->stats.direct++;
     do {
-        int64_t result = op->row->block(op);
+        int64_t result = halo_op_block(op);
         /* It has seen the interrupt: a worker's call can be cancelled. */
         bool stopped = result == -ECANCELED && !op->cancelled;
         step = stopped ? HALO_STEP_AGAIN : judge(loop, op, result);
@@ -374,7 +374,7 @@ static void undo(struct halo_loop *loop, struct halo_op *op)
     op->user = loop;
     op->slot = NULL;
     op->state = HALO_OP_FILLING;
-    op->cancelled = op->abandoned = op->placed = op->pool_only = false;
+    op->cancelled = op->abandoned = op->placed = op->pool_only = op->below = false;
     if (!halo_op_submit(loop, op, 0))
         halo_slab_release(&loop->slab, op);
 }
@@ -399,6 +399,11 @@ bool halo_op_has_ended(const struct halo_op *op)
 enum halo_op_code halo_op_kind(const struct halo_op *op)
 {
     return op->row->code;
+}
+
+bool halo_op_is_confined(const struct halo_op *op)
+{
+    return op->resolve != 0;
 }
 
 const char *halo_op_name(const struct halo_op *op)

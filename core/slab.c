@@ -43,7 +43,8 @@ void halo_slab_free(struct halo_slab *slab)
 static void reset_paths(struct halo_op *op)
 {
     op->base_slot = NULL;
-    op->base_fd = AT_FDCWD;
+    op->base_fd = op->base_fd2 = AT_FDCWD;
+    op->resolve = 0;
     op->path = op->path2 = NULL;
     op->base = 0;
 }

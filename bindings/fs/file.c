@@ -92,6 +92,18 @@ static int file_as_base(lua_State *L)
     return 1;
 }
 
+/* confine(file, mounts): the same File, below which nothing leads out from now on. */
+static int file_confine(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "at");
+    int error = halo_file_confine(halo_lua_loop(L, lua), file->handle, lua_toboolean(L, 2));
+    if (error < 0)
+        return halo_push_file_error(L, -error, file);
+    lua_settop(L, 1);
+    return 1;
+}
+
 struct listing {
     lua_State *L;
     struct halo_lua *lua;
@@ -141,6 +153,7 @@ static const luaL_Reg functions[] = {
     {"open_files", file_open_files},
     {"metatables", file_metatables},
     {"as_base", file_as_base},
+    {"confine", file_confine},
     {"is_open", file_is_open},
     {"path", file_path},
     {"fd", file_fd},

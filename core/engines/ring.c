@@ -258,7 +258,7 @@ static void to_poller(struct ring *ring, struct halo_op *op)
 
 static struct io_uring_sqe *emit_op(struct ring *ring, const struct halo_op *op, bool polls)
 {
-    if (!ring->has_opcode[op->now->code] || (op->pool_only && !polls))
+    if (!ring->has_opcode[op->now->code] || ((op->pool_only || op->below) && !polls))
         return NULL;
     if (polls && ring->polls >= ring->loop->config.max_in_flight / 2)
         return NULL;

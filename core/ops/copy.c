@@ -228,9 +228,10 @@ static int64_t open_source(struct copy *copy, bool at_once)
     int look = op->flags & HALO_COPY_NO_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
 
     /* Opening what cannot be copied, such as a device, could have an effect. */
-    if (fstatat(op->base_fd, op->path, &copy->source, look) < 0)
-        return -errno;
-    int64_t error = check_source(&copy->source);
+    int64_t error = halo_op_stat_at(op, op->path, look, &copy->source);
+    if (error)
+        return error;
+    error = check_source(&copy->source);
     if (error && !S_ISLNK(copy->source.st_mode))
         return error;
     copy->from = halo_op_open_at(op, op->path, flags, 0, at_once);
@@ -278,16 +279,6 @@ static int64_t open_copy(struct copy *copy)
     return emptied && empty_target(copy) < 0 ? -errno : 0;
 }
 
-/* Takes the new name away, unless somebody has given it to another file meanwhile. */
-static void remove_copy(const struct copy *copy)
-{
-    const struct halo_op *op = copy->op;
-    struct stat named;
-    if (fstatat(op->base_fd, op->path2, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-        copy->target.st_dev == named.st_dev && copy->target.st_ino == named.st_ino)
-        unlinkat(op->base_fd, op->path2, 0);
-}
-
 /* Where data can be shared, the old file is written to the disk before. */
 static bool may_share(const struct copy *copy)
 {
@@ -309,7 +300,7 @@ static bool is_short(const struct copy *copy)
 static bool leads_to_file(const struct halo_op *op)
 {
     struct stat status;
-    return fstatat(op->base_fd, op->path2, &status, 0) < 0 || S_ISREG(status.st_mode);
+    return halo_op_stat_at(op, op->path2, 0, &status) < 0 || S_ISREG(status.st_mode);
 }
 
 /* What there is now: files of /proc and /sys do not know how long they are. */
@@ -325,7 +316,7 @@ static int64_t copy_all(const struct copy *copy)
 {
     int64_t error = copy_contents(copy->op, copy->from, copy->to, copy->source.st_size);
     if (error && copy->created && (copy->op->flags & HALO_COPY_REFLINK))
-        remove_copy(copy); /* nothing has been copied to it */
+        halo_op_remove_made(copy->op, copy->op->path2, &copy->target); /* it is empty */
     if (!error)
         error = copy_attributes(copy->op, copy->to, &copy->source);
     return error ? error : count_bytes(copy);
@@ -368,6 +359,7 @@ const struct halo_op_row halo_copyfile_row = {
     .lookup = HALO_LOOKUP_BOTH,
     .quick = true,
     .lengthy = true,
+    .opens = true,
     .attempt = copyfile_attempt,
     .block = copyfile_block,
 };

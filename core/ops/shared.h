@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -33,12 +34,12 @@ static inline int64_t halo_result_of(int64_t returned)
 }
 
 /*
- * Opens a file without waiting for the other end of a FIFO. A file under a lease answers EAGAIN to
- * that, and is opened again so that the lease's holder is waited for; at_once leaves the EAGAIN.
- * Returns the descriptor or -errno. All files are opened by this, but for those that the ring
- * opens.
+ * Opens a file below the operation's base without waiting for the other end of a FIFO. A file under
+ * a lease answers EAGAIN to that, and is opened again so that the lease's holder is waited for;
+ * at_once leaves the EAGAIN. Returns the descriptor or -errno. All files are opened by this, but
+ * for those that the ring opens.
  */
-int halo_open_at(int base_fd, const char *path, int flags, mode_t mode, bool at_once);
+int halo_open_at(const struct halo_op *op, const char *path, int flags, mode_t mode, bool at_once);
 
 /* As pread(2), but fails with EAGAIN where it would have to wait for a disk. */
 int64_t halo_read_cached(struct halo_file *file, void *data, size_t length, off_t offset);
@@ -49,6 +50,21 @@ static inline bool halo_op_is_cancelled(const struct halo_op *op)
     return __atomic_load_n(&op->cancelled, __ATOMIC_RELAXED) ||
            (op->interrupt && __atomic_load_n(op->interrupt, __ATOMIC_RELAXED));
 }
+
+/* As fstatat(2) below the operation's base, where flags is 0 or AT_SYMLINK_NOFOLLOW: 0 or -errno */
+int halo_op_stat_at(const struct halo_op *op, const char *path, int flags, struct stat *status);
+
+/*
+ * Looks at what a name in the directory of the operation's path leads to, whose descriptor is
+ * dir_fd: 0 or -errno.
+ */
+int halo_op_look_into(const struct halo_op *op, int dir_fd, const char *name,
+                      struct statx *statx_now);
+
+/*
+ * Takes away the name of a file that the operation has made, unless it is another file's by now.
+ */
+void halo_op_remove_made(const struct halo_op *op, const char *path, const struct stat *made);
 
 #define HALO_RETRIES_AT_ONCE 16
 #define HALO_RETRIES_MAX     1000
@@ -76,7 +92,7 @@ static inline int halo_op_open_at(const struct halo_op *op, const char *path, in
     int fd;
 
     do
-        fd = halo_open_at(op->base_fd, path, flags, mode, at_once);
+        fd = halo_open_at(op, path, flags, mode, at_once);
     while (fd == -EINTR && halo_op_retries(op, &tries));
     return fd;
 }

@@ -12,6 +12,7 @@ require "halo.fs.readfile" -- which defines calls by path, too
 
 local checked = wait.checked
 local flags = core.flags
+local at_options = { beneath = true, mounts = true }
 
 ---@class halo.fs
 local fs = {}
@@ -55,47 +56,55 @@ local function file_of(self, name)
   return self.file
 end
 
----@param base string|halo.File
----@param path string? below base
-local function open_dir(base, path)
-  local wanted = flags.PATH + flags.DIRECTORY
-  local file, message, code
-  if path then
-    file, message, code = checked(core.open(base, path, wanted))
-  else
-    file, message, code = checked(core.open(base, wanted))
-  end
+---@param base halo.File
+---@param path string below base
+---@param options halo.AtOptions?
+local function open_dir(base, path, options)
+  options = check.options(options, 2, "at", at_options)
+  local file, message, code = checked(core.open(base, path, flags.PATH + flags.DIRECTORY))
   if not file then
     return nil, message, code
+  elseif options.beneath then
+    core.confine(file, options.mounts ~= false)
   end
   return setmetatable({ file = core.as_base(file) }, Dir)
 end
 
+---@class halo.AtOptions
+---@field beneath boolean? nothing outside of the directory is reached through it
+---@field mounts boolean? with beneath: false leaves out what is mounted below it, too
+
 ---A directory to work below, whatever becomes of its name meanwhile.
+---
+---With beneath it confines: what a path leads out to, by "..", by a slash at its start, by a symbolic
+---link or one of /proc, is refused (EXDEV, or ELOOP), whoever changes names at the same time. Links
+---that stay inside are followed. What is opened through it (a Dir:at, a File) is confined as well.
 ---@async
 ---@param dir string|halo.File its path, or a File of it, which stays open beside
+---@param options halo.AtOptions?
 ---@return halo.Dir? dir
 ---@return string? message
 ---@return string? code
-function fs.at(dir)
+function fs.at(dir, options)
   if check.is_file(dir) then
-    local opened, message, code = open_dir(core.as_base(dir), ".")
+    local opened, message, code = open_dir(core.as_base(dir), ".", options)
     if not opened then
       return nil, errors.with_path(message, ".", core.path(dir)), code
     end
     return opened
   end
-  return open_dir(check.path(dir, 1, "at"))
+  return open_dir(core.AT_FDCWD, check.path(dir, 1, "at"), options)
 end
 
----The same of a directory below this one.
+---The same of a directory below this one. Where this one confines, that one does, to itself.
 ---@async
 ---@param path string
+---@param options halo.AtOptions?
 ---@return halo.Dir? dir
 ---@return string? message
 ---@return string? code
-function Dir:at(path)
-  return open_dir(file_of(self, "at"), check.path(path, 1, "at"))
+function Dir:at(path, options)
+  return open_dir(file_of(self, "at"), check.path(path, 1, "at"), options)
 end
 
 ---@async
