@@ -167,9 +167,9 @@ static int enter_base(struct halo_files *files, struct halo_op *op)
     int error = enter(files, op->base, &op->base_slot, &op->base_fd);
     if (error)
         return error;
-    op->base_fd2 = op->base_fd;
-    op->resolve = op->base_slot->resolve;
-    op->below = op->resolve || op->row->no_base;
+    op->base2_fd = op->base_fd;
+    op->resolve = op->resolve2 = op->base_slot->resolve;
+    op->below = op->path && (op->resolve || op->row->no_base);
     return 0;
 }
 

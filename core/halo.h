@@ -203,8 +203,9 @@ struct halo_op {
     /* What operations with paths have besides. */
     struct halo_file *base_slot; /* the directory it is counted on */
     int base_fd;                 /* or AT_FDCWD */
-    int base_fd2;                /* the same for path2 */
+    int base2_fd;                /* the same for path2 */
     uint32_t resolve;            /* how paths below the base are, RESOLVE_*; see resolve.h */
+    uint32_t resolve2;           /* the same for path2 */
     int watched_fd;              /* the poller's duplicate of fd */
     const char *path;            /* set by halo_op_set_paths() */
     const char *path2;

@@ -403,7 +403,7 @@ enum halo_op_code halo_op_kind(const struct halo_op *op)
 
 bool halo_op_is_confined(const struct halo_op *op)
 {
-    return op->resolve != 0;
+    return op->resolve || op->resolve2;
 }
 
 const char *halo_op_name(const struct halo_op *op)

@@ -43,8 +43,8 @@ void halo_slab_free(struct halo_slab *slab)
 static void reset_paths(struct halo_op *op)
 {
     op->base_slot = NULL;
-    op->base_fd = op->base_fd2 = AT_FDCWD;
-    op->resolve = 0;
+    op->base_fd = op->base2_fd = AT_FDCWD;
+    op->resolve = op->resolve2 = 0;
     op->path = op->path2 = NULL;
     op->base = 0;
 }

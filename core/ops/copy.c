@@ -198,12 +198,12 @@ static int open_target(const struct halo_op *op, mode_t mode, bool *created)
     int flags = O_WRONLY | O_CREAT;
     *created = false;
     if (op->flags & (HALO_COPY_EXCLUSIVE | HALO_COPY_REFLINK)) {
-        int fd = halo_op_open_at(op, op->path2, flags | O_EXCL, mode, false);
+        int fd = halo_op_open_from(op, op->base2_fd, op->path2, flags | O_EXCL, mode, false);
         *created = fd >= 0;
         if (fd != -EEXIST || (op->flags & HALO_COPY_EXCLUSIVE))
             return fd;
     }
-    return halo_op_open_at(op, op->path2, flags, mode, false);
+    return halo_op_open_from(op, op->base2_fd, op->path2, flags, mode, false);
 }
 
 struct copy {
@@ -228,7 +228,7 @@ static int64_t open_source(struct copy *copy, bool at_once)
     int look = op->flags & HALO_COPY_NO_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
 
     /* Opening what cannot be copied, such as a device, could have an effect. */
-    int64_t error = halo_op_stat_at(op, op->path, look, &copy->source);
+    int64_t error = halo_op_stat_at(op, op->base_fd, op->path, look, &copy->source);
     if (error)
         return error;
     error = check_source(&copy->source);
@@ -300,7 +300,7 @@ static bool is_short(const struct copy *copy)
 static bool leads_to_file(const struct halo_op *op)
 {
     struct stat status;
-    return halo_op_stat_at(op, op->path2, 0, &status) < 0 || S_ISREG(status.st_mode);
+    return halo_op_stat_at(op, op->base2_fd, op->path2, 0, &status) < 0 || S_ISREG(status.st_mode);
 }
 
 /* What there is now: files of /proc and /sys do not know how long they are. */
@@ -316,7 +316,8 @@ static int64_t copy_all(const struct copy *copy)
 {
     int64_t error = copy_contents(copy->op, copy->from, copy->to, copy->source.st_size);
     if (error && copy->created && (copy->op->flags & HALO_COPY_REFLINK))
-        halo_op_remove_made(copy->op, copy->op->path2, &copy->target); /* it is empty */
+        halo_op_remove_made(copy->op, copy->op->base2_fd, copy->op->path2,
+                            &copy->target); /* it is empty */
     if (!error)
         error = copy_attributes(copy->op, copy->to, &copy->source);
     return error ? error : count_bytes(copy);

@@ -27,14 +27,14 @@ static int names_begin(struct halo_loop *loop, struct halo_op *op)
 
 static void rename_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
-    io_uring_prep_renameat(sqe, op->base_fd, op->path, op->base_fd, op->path2, op->flags);
+    io_uring_prep_renameat(sqe, op->base_fd, op->path, op->base2_fd, op->path2, op->flags);
 }
 
 static int64_t rename_block(struct halo_op *op)
 {
     if (op->flags == 0)
-        return halo_result_of(renameat(op->base_fd, op->path, op->base_fd2, op->path2));
-    return halo_result_of(renameat2(op->base_fd, op->path, op->base_fd2, op->path2, op->flags));
+        return halo_result_of(renameat(op->base_fd, op->path, op->base2_fd, op->path2));
+    return halo_result_of(renameat2(op->base_fd, op->path, op->base2_fd, op->path2, op->flags));
 }
 
 static void remove_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
@@ -71,12 +71,12 @@ static int64_t rmdir_block(struct halo_op *op)
 
 static void link_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
-    io_uring_prep_linkat(sqe, op->base_fd, op->path, op->base_fd, op->path2, 0);
+    io_uring_prep_linkat(sqe, op->base_fd, op->path, op->base2_fd, op->path2, 0);
 }
 
 static int64_t link_block(struct halo_op *op)
 {
-    return halo_result_of(linkat(op->base_fd, op->path, op->base_fd2, op->path2, 0));
+    return halo_result_of(linkat(op->base_fd, op->path, op->base2_fd, op->path2, 0));
 }
 
 static void symlink_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
@@ -86,7 +86,7 @@ static void symlink_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 
 static int64_t symlink_block(struct halo_op *op)
 {
-    return halo_result_of(symlinkat(op->path, op->base_fd2, op->path2));
+    return halo_result_of(symlinkat(op->path, op->base2_fd, op->path2));
 }
 
 /* Puts a text into storage, in the place of the path, as the operation's data. */

@@ -11,26 +11,12 @@
 #include "fd.h"
 #include "loop.h"
 #include "ops/shared.h"
-#include "resolve.h"
 
 /* ---- open ---------------------------------------------------------------------------------- */
 
-static int first_flags(int flags)
-{
-    return flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK);
-}
-
-int halo_open_at(const struct halo_op *op, const char *path, int flags, mode_t mode, bool at_once)
-{
-    int fd = halo_resolve_open(op->base_fd, path, first_flags(flags), mode, op->resolve);
-    if (fd == -EAGAIN && !at_once && !(flags & O_NONBLOCK))
-        fd = halo_resolve_open(op->base_fd, path, flags, mode, op->resolve);
-    return fd;
-}
-
 static void open_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
-    io_uring_prep_openat(sqe, op->base_fd, op->path, first_flags((int)op->flags), op->mode);
+    io_uring_prep_openat(sqe, op->base_fd, op->path, halo_open_flags((int)op->flags), op->mode);
     /* The ring tries an open at once, and a file system like FUSE then waits for its daemon. */
     if (op->place != 0)
         sqe->flags |= IOSQE_ASYNC;
@@ -45,10 +31,11 @@ static bool may_lack_reader(const struct halo_op *op)
 static int64_t open_block(struct halo_op *op)
 {
     struct stat status;
-    int fd = halo_open_at(op, op->path, (int)op->flags, op->mode, false);
+    int fd = halo_open_at(op, op->base_fd, op->path, (int)op->flags, op->mode, false);
 
     if (fd == -ENXIO && may_lack_reader(op))
-        op->no_reader = halo_op_stat_at(op, op->path, 0, &status) == 0 && S_ISFIFO(status.st_mode);
+        op->no_reader =
+            halo_op_stat_at(op, op->base_fd, op->path, 0, &status) == 0 && S_ISFIFO(status.st_mode);
     return fd;
 }
 
@@ -122,7 +109,7 @@ static int64_t close_block(struct halo_op *op)
 {
     struct stat made;
     if (op->path && fstat(op->fd, &made) == 0)
-        halo_op_remove_made(op, op->path, &made);
+        halo_op_remove_made(op, op->base_fd, op->path, &made);
     if (op->slot->borrowed || close(op->fd) == 0 || errno == EINTR)
         return 0;
     return -errno;

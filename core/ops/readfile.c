@@ -103,7 +103,7 @@ static int64_t read_file(struct halo_op *op, bool at_once)
     struct stat status;
 
     op->own_data |= !op->data;
-    int64_t result = halo_op_stat_at(op, op->path, 0, &status);
+    int64_t result = halo_op_stat_at(op, op->base_fd, op->path, 0, &status);
     if (!result)
         result = check_type(&status);
     if (result)

@@ -40,7 +40,6 @@ const struct halo_op_row halo_watch_row = {
     .name = "watch",
     .opcode = HALO_NO_OPCODE,
     .on_file = true,
-    .no_base = true,
     .block = watch_block,
 };
 

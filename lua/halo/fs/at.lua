@@ -76,9 +76,9 @@ end
 
 ---A directory to work below, whatever becomes of its name meanwhile.
 ---
----With beneath it confines: what a path leads out to, by "..", by a slash at its start, by a symbolic
----link or one of /proc, is refused (EXDEV, or ELOOP), whoever changes names at the same time. Links
----that stay inside are followed. What is opened through it (a Dir:at, a File) is confined as well.
+---With beneath it confines: what a path leads out to, by "..", by a slash at its start, by a
+---symbolic link or one of /proc, is refused (EXDEV, or ELOOP), whoever changes names at the same
+---time. Links that stay inside are followed. What is opened through it confines, too.
 ---@async
 ---@param dir string|halo.File its path, or a File of it, which stays open beside
 ---@param options halo.AtOptions?
