@@ -455,6 +455,7 @@ int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_inf
     *info = (struct halo_file_info){
         .flags = file->flags,
         .stream = file->stream,
+        .confines = (file->resolve & RESOLVE_BENEATH) != 0,
         .position = file->position,
         .in_flight = file->in_flight,
     };
@@ -506,12 +507,17 @@ int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handl
     return 0;
 }
 
-int halo_file_confine(struct halo_loop *loop, uint64_t handle, bool mounts)
+int halo_file_confine(struct halo_loop *loop, uint64_t handle, unsigned how)
 {
     struct halo_file *file = halo_files_find_open(&loop->files, handle);
     if (!file)
         return -EBADF;
-    file->resolve |= RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (mounts ? 0 : RESOLVE_NO_XDEV);
+    if (how & HALO_CONFINE_BENEATH)
+        file->resolve |= RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    if (how & HALO_CONFINE_NO_MOUNTS)
+        file->resolve |= RESOLVE_NO_XDEV;
+    if (how & HALO_CONFINE_NO_LINKS)
+        file->resolve |= RESOLVE_NO_SYMLINKS;
     return 0;
 }
 

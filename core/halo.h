@@ -298,6 +298,7 @@ HALO_API void halo_op_entry(const struct halo_op *op, struct halo_entry *entry);
 struct halo_file_info {
     uint32_t flags; /* the O_* flags it was opened with */
     bool stream;    /* a pipe, terminal or socket: no offsets, short reads are normal */
+    bool confines;  /* see halo_file_confine() */
     uint64_t position;
     uint32_t in_flight;
 };
@@ -317,13 +318,16 @@ HALO_API int halo_file_seek(struct halo_loop *loop, uint64_t file, uint64_t posi
  */
 HALO_API int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *file);
 
+#define HALO_CONFINE_BENEATH   1u /* nothing outside of it: EXDEV, or ELOOP for /proc's links */
+#define HALO_CONFINE_NO_MOUNTS 2u /* nothing that is mounted below it: EXDEV */
+#define HALO_CONFINE_NO_LINKS  4u /* nothing through a symbolic link: ELOOP */
+
 /*
- * Makes a directory one that confines: operations that have it as their base reach nothing outside
- * of it, by no path and no link, and neither do those whose base was opened through it. What leads
- * out is refused: EXDEV, or ELOOP for the magic links of /proc. Without mounts nothing that is
- * mounted below is reached either. It can only be made stricter. Returns 0 or -EBADF.
+ * Limits what operations that have a directory as their base can reach from it, by any path and
+ * any link. Directories that are opened through it are limited in the same way, but to themselves,
+ * and links do not count for them. It can only be made stricter. Returns 0 or -EBADF.
  */
-HALO_API int halo_file_confine(struct halo_loop *loop, uint64_t file, bool mounts);
+HALO_API int halo_file_confine(struct halo_loop *loop, uint64_t file, unsigned how);
 
 /*
  * Closes a file that was forgotten, without a result for anybody: at once where nothing is in

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include <linux/openat2.h>
+
 #include "check.h"
 #include "dispatch.h"
 #include "ops/ops.h"
@@ -403,7 +405,7 @@ enum halo_op_code halo_op_kind(const struct halo_op *op)
 
 bool halo_op_is_confined(const struct halo_op *op)
 {
-    return op->resolve || op->resolve2;
+    return (op->resolve | op->resolve2) & RESOLVE_BENEATH;
 }
 
 const char *halo_op_name(const struct halo_op *op)

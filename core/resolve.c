@@ -129,6 +129,12 @@ static int go_up(struct walk *walk)
 {
     size_t length = strlen(walk->names);
 
+    if (!(walk->resolve & RESOLVE_BENEATH)) {
+        int above = openat(walk->at_fd, "..", STEP_FLAGS);
+        if (above >= 0)
+            arrive(walk, above);
+        return above < 0 ? -errno : 0;
+    }
     if (length == 0)
         return -EXDEV;
     do
@@ -256,8 +262,14 @@ static int open_by_names(int base_fd, const char *path, int flags, mode_t mode, 
 
     if (result < 0)
         return result;
-    if (*path == '\0' || *path == '/')
+    if (*path == '\0' || (*path == '/' && (resolve & RESOLVE_BENEATH)))
         return *path ? -EXDEV : -ENOENT;
+    if (*path == '/') {
+        int root = open("/", STEP_FLAGS);
+        if (root < 0)
+            return -errno;
+        arrive(&walk, root);
+    }
     if (strlen(path) >= sizeof(walk.left))
         return -ENAMETOOLONG;
     strcpy(walk.left, path);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <liburing.h>
+#include <linux/openat2.h>
 
 #include "fd.h"
 #include "loop.h"
@@ -45,7 +46,7 @@ static int open_begin(struct halo_loop *loop, struct halo_op *op)
     if (error)
         return error;
     op->slot->flags = op->flags;
-    op->slot->resolve = op->resolve;
+    op->slot->resolve = op->resolve & ~(uint32_t)RESOLVE_NO_SYMLINKS;
     /* io_uring looks at the path before it looks at the flags. */
     op->pool_only = halo_path_is_refused(op->path);
     return 0;

@@ -5,13 +5,11 @@ local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
 local errors = require "halo.fs.errors"
-local stat = require "halo.fs.stat"
+local modules = require "halo.fs.modules"
 local wait = require "halo.wait"
 
-require "halo.fs.readfile" -- which defines calls by path, too
-
 local checked = wait.checked
-local flags = core.flags
+local flags, confine = core.flags, core.confine_flags
 local at_options = { beneath = true, mounts = true }
 
 ---@class halo.fs
@@ -21,10 +19,19 @@ local fs = {}
 ---return what those of halo.fs do. (mkdir makes one directory at a time.)
 ---@class halo.Dir
 ---@field private file halo.File
+---@field stat async fun(self, path: string, ...: string): halo.Stat|any, string?, string?
+---@field lstat async fun(self, path: string, ...: string): halo.Stat|any, string?, string?
 ---@field open async fun(self, path: string, mode?, perm?: integer): halo.File?, string?, string?
 ---@field create async fun(self, path: string, perm?: integer): halo.File?, string?, string?
 ---@field readfile async fun(self, path: string): string?, string?, string?
 ---@field readfile_into async fun(self, path: string, buffer): integer?, string?, string?
+---@field writefile async fun(self, path: string, data, options?): true?, string?, string?
+---@field lines async fun(self, path: string, keep_newline?, offset?): (fun(): string?), halo.File
+---@field dir async fun(self, path: string): (fun(): string?, string?), halo.File
+---@field glob async fun(self, pattern: string, options?): string[]?, string?, string?
+---@field mkstemp async fun(self, template?: string): halo.File?, string, string?
+---@field mkdtemp async fun(self, template?: string): string?, string?, string?
+---@field tempfile async fun(self, dir?: string): halo.File?, string?, string?
 ---@field access async fun(self, path: string, how?: string): true?, string?, string?
 ---@field exists async fun(self, path: string): boolean?, string?, string?
 ---@field chmod async fun(self, path: string, mode: integer): true?, string?, string?
@@ -32,6 +39,12 @@ local fs = {}
 ---@field lchown async fun(self, path: string, uid?, gid?): true?, string?, string?
 ---@field utime async fun(self, path: string, atime?, mtime?): true?, string?, string?
 ---@field lutime async fun(self, path: string, atime?, mtime?): true?, string?, string?
+---@field truncate async fun(self, path: string, size: integer): true?, string?, string?
+---@field statfs async fun(self, path: string): halo.StatFs?, string?, string?
+---@field getxattr async fun(self, path: string, name: string): string?, string?, string?
+---@field setxattr async fun(self, path: string, name, value, options?): true?, string?, string?
+---@field listxattr async fun(self, path: string): string[]?, string?, string?
+---@field removexattr async fun(self, path: string, name: string): true?, string?, string?
 ---@field mkdir async fun(self, path: string, perm?: integer): true?, string?, string?
 ---@field rmdir async fun(self, path: string): true?, string?, string?
 ---@field remove async fun(self, path: string): true?, string?, string?
@@ -65,7 +78,7 @@ local function open_dir(base, path, options)
   if not file then
     return nil, message, code
   elseif options.beneath then
-    core.confine(file, options.mounts ~= false)
+    core.confine(file, confine.beneath + (options.mounts == false and confine.no_mounts or 0))
   end
   return setmetatable({ file = core.as_base(file) }, Dir)
 end
@@ -87,7 +100,7 @@ end
 ---@return string? code
 function fs.at(dir, options)
   if check.is_file(dir) then
-    local opened, message, code = open_dir(core.as_base(dir), ".", options)
+    local opened, message, code = open_dir(core.alias(dir), ".", options)
     if not opened then
       return nil, errors.with_path(message, ".", core.path(dir)), code
     end
@@ -123,28 +136,6 @@ end
 
 -- ---- calls by path --------------------------------------------------------------------------
 
----As fs.stat.
----@async
----@param path string
----@param ... string
----@return halo.Stat|any? stat
----@return string? message
----@return string? code
-function Dir:stat(path, ...)
-  return stat.ask(core.stat, "stat", path, file_of(self, "stat"), ...)
-end
-
----As fs.lstat.
----@async
----@param path string
----@param ... string
----@return halo.Stat|any? stat
----@return string? message
----@return string? code
-function Dir:lstat(path, ...)
-  return stat.ask(core.lstat, "lstat", path, file_of(self, "lstat"), ...)
-end
-
 ---As fs.readdir, of the directory itself where no path is given.
 ---@async
 ---@param path string?
@@ -155,10 +146,20 @@ function Dir:readdir(path)
   return by_path.readdir(file_of(self, "readdir"), path == nil and "." or path)
 end
 
-for name, call in pairs(by_path) do
-  Dir[name] = Dir[name] or function(self, a, b, c, d, e)
-    return call(file_of(self, name), a, b, c, d, e)
+---The method that makes a call by path, whose module may not be loaded yet.
+local function find_method(_, name)
+  if not by_path[name] and modules[name] then
+    require(modules[name])
   end
+  local call = by_path[name]
+  if call then
+    Dir[name] = function(self, ...)
+      return call(file_of(self, name), ...)
+    end
+  end
+  return rawget(Dir, name)
 end
+
+setmetatable(Dir, { __index = find_method })
 
 return fs

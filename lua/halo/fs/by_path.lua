@@ -4,6 +4,7 @@
 
 local check = require "halo.fs.check"
 local core = require "halo.core"
+local stat = require "halo.fs.stat"
 local checked = require("halo.wait").checked
 
 local copy_flags = core.copy_flags
@@ -15,12 +16,26 @@ local by_path = {}
 -- stylua: ignore
 local plain = {
   "open", "remove", "rmdir", "mkdir", "mkfifo", "mknod", "link", "symlink", "readlink", "readdir",
-  "chmod", "chown", "lchown", "utime", "lutime",
+  "chmod", "chown", "lchown", "utime", "lutime", "truncate", "statfs", "getxattr", "listxattr",
+  "removexattr",
 }
 for _, name in ipairs(plain) do
   by_path[name] = function(base, a, b, c, d, e)
     return checked(core[name](base, a, b, c, d, e))
   end
+end
+
+function by_path.stat(base, path, ...)
+  return stat.ask(core.stat, "stat", path, base, ...)
+end
+
+function by_path.lstat(base, path, ...)
+  return stat.ask(core.lstat, "lstat", path, base, ...)
+end
+
+function by_path.setxattr(base, path, name, value, options)
+  local flags = check.flags(options, 4, "setxattr", core.setxattr_flags)
+  return checked(core.setxattr(base, path, name, value, flags))
 end
 
 function by_path.create(base, path, perm)
