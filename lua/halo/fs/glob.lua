@@ -277,20 +277,30 @@ local function needs_listing(self, states)
   return false
 end
 
----The root is listed by its path: by its descriptor that would take the right to search it.
+---Lists an anchor. By the name "." that takes the right to search it, which names alone need not.
+---@async
+local function list_anchor(self, anchor)
+  if anchor == self.root and anchor.own then
+    return core.list(self.base, self.dir == "" and "/" or self.dir, 0, 0)
+  end
+  local row, count, code = core.list(anchor.file, ".", 0, 0)
+  if not row and code == "EACCES" then
+    return core.list(("/proc/self/fd/%d"):format(core.fd(anchor.file)), 0, 0)
+  end
+  return row, count, code
+end
+
 ---@async
 local function list(self, job)
-  local path = self.dir .. job.path
-  if #path == job.anchor.skip and job.anchor == self.root and path ~= "" then
-    return core.list(self.base, path, 0, 0)
+  local path, skip = self.dir .. job.path, job.anchor.skip
+  if #path == skip then
+    return list_anchor(self, job.anchor)
   end
   local base, message, code = base_of(job)
   if not base then
     return nil, message, code
-  elseif #path == job.anchor.skip then
-    return core.list(base, ".", 0, 0)
   end
-  return core.list(base, path, job.anchor.skip, 0)
+  return core.list(base, path, skip, 0)
 end
 
 ---Whether a `**` begins where links may have been followed: below they are not.
@@ -323,6 +333,9 @@ local function match(self, job)
   end
   if not ok then
     fail(self, job, message, code)
+    if job.name then
+      return -- what the anchor above leads to by this path is another's
+    end
     row = nil
   end
   for at = 1, row and 2 * count or 0, 2 do
