@@ -9,13 +9,15 @@
 
 /* ---- where it lies ------------------------------------------------------------------------- */
 
-static void look_up(struct halo_loop *loop, struct halo_op *op, int base_fd, const char *path)
+static void look_up(struct halo_loop *loop, struct halo_op *op, int base_fd, const char *path,
+                    uint32_t resolve)
 {
     bool follow = !op->row->no_follow, resolved;
 
     if (halo_op_is(op, HALO_OP_OPEN) && (op->flags & (O_NOFOLLOW | O_EXCL)))
         follow = false;
-    uint8_t place = halo_mounts_locate(&loop->files.mounts, base_fd, path, follow, &resolved);
+    uint8_t place =
+        halo_mounts_locate(&loop->files.mounts, base_fd, path, follow, resolve, &resolved);
     op->resolved &= resolved;
     if (!op->place)
         op->place = place;
@@ -37,9 +39,9 @@ void halo_dispatch_locate(struct halo_loop *loop, struct halo_op *op)
         return;
     }
     if (op->path && op->row->lookup != HALO_LOOKUP_PATH2)
-        look_up(loop, op, op->base_fd, op->path);
+        look_up(loop, op, op->base_fd, op->path, op->resolve);
     if (op->path2 && op->row->lookup != HALO_LOOKUP_PATH)
-        look_up(loop, op, op->base2_fd, op->path2);
+        look_up(loop, op, op->base2_fd, op->path2, op->resolve2);
 }
 
 /* ---- room ---------------------------------------------------------------------------------- */

@@ -34,7 +34,7 @@ static bool may_go(struct halo_loop *loop, enum halo_op_code code, const char *p
     if (!may_start(loop, code, alone))
         return false;
     return alone ||
-           (halo_mounts_locate(&loop->files.mounts, AT_FDCWD, path, follow, &resolved) == 0 &&
+           (halo_mounts_locate(&loop->files.mounts, AT_FDCWD, path, follow, 0, &resolved) == 0 &&
             resolved);
 }
 

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <linux/openat2.h>
+
 #include "check.h"
 #include "loop.h"
 #include "ops/ops.h"
@@ -161,6 +163,27 @@ static int enter(struct halo_files *files, uint64_t handle, struct halo_file **s
     return 0;
 }
 
+static int enter_base(struct halo_files *files, struct halo_op *op)
+{
+    int error = enter(files, op->base, &op->base_slot, &op->base_fd);
+    if (error)
+        return error;
+    op->base2_fd = op->base_fd;
+    op->resolve = op->resolve2 = op->base_slot->resolve;
+    op->below = op->path && (op->resolve || op->row->no_base);
+    return 0;
+}
+
+static int enter_base2(struct halo_files *files, struct halo_op *op)
+{
+    int error = enter(files, op->base2, &op->base2_slot, &op->base2_fd);
+    if (error)
+        return error;
+    op->resolve2 = op->base2_slot->resolve;
+    op->below |= op->resolve2 != 0;
+    return 0;
+}
+
 /* From here on others are refused the file. The close is not one of those it waits for. */
 static int enter_close(struct halo_files *files, struct halo_op *op)
 {
@@ -171,7 +194,7 @@ static int enter_close(struct halo_files *files, struct halo_op *op)
     op->slot = file;
     op->fd = file->fd;
     /* The directory of a name that is to be removed; without it the name stays. */
-    if (op->base && enter(files, op->base, &op->base_slot, &op->base_fd) < 0)
+    if (op->base && enter_base(files, op) < 0)
         op->path = NULL;
     return 0;
 }
@@ -182,16 +205,14 @@ int halo_files_enter(struct halo_files *files, struct halo_op *op)
 
     if (halo_op_is(op, HALO_OP_CLOSE))
         return enter_close(files, op);
-    if ((op->base && op->row->no_base) || (op->base2 && op->row->lookup != HALO_LOOKUP_BOTH))
+    if (op->base2 && op->row->lookup != HALO_LOOKUP_BOTH)
         return -EINVAL;
     if (op->row->on_file)
         error = enter(files, op->file, &op->slot, &op->fd);
     if (!error && op->base)
-        error = enter(files, op->base, &op->base_slot, &op->base_fd);
-    if (!error && op->base)
-        op->base2_fd = op->base_fd;
+        error = enter_base(files, op);
     if (!error && op->base2)
-        error = enter(files, op->base2, &op->base2_slot, &op->base2_fd);
+        error = enter_base2(files, op);
     return error;
 }
 
@@ -495,6 +516,7 @@ int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_inf
     *info = (struct halo_file_info){
         .flags = file->flags,
         .stream = file->stream,
+        .confines = (file->resolve & RESOLVE_BENEATH) != 0,
         .position = file->position,
         .in_flight = file->in_flight,
     };
@@ -543,6 +565,20 @@ int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handl
     file->position = position > 0 ? (uint64_t)position : 0;
     file->shares_offset = position >= 0 && !file->stream;
     *handle = halo_file_handle(file);
+    return 0;
+}
+
+int halo_file_confine(struct halo_loop *loop, uint64_t handle, unsigned how)
+{
+    struct halo_file *file = halo_files_find_open(&loop->files, handle);
+    if (!file)
+        return -EBADF;
+    if (how & HALO_CONFINE_BENEATH)
+        file->resolve |= RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    if (how & HALO_CONFINE_NO_MOUNTS)
+        file->resolve |= RESOLVE_NO_XDEV;
+    if (how & HALO_CONFINE_NO_LINKS)
+        file->resolve |= RESOLVE_NO_SYMLINKS;
     return 0;
 }
 

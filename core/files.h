@@ -40,6 +40,7 @@ struct halo_file {
     uint32_t in_flight;
     uint32_t flags; /* O_* as opened */
     int fd;
+    uint32_t resolve;    /* RESOLVE_*, how paths that begin in it are resolved; 0: anyhow */
     int sync_error;      /* the first failed sync, kept for ever; or 0 */
     uint8_t state;       /* enum halo_file_state */
     uint8_t place;       /* see mounts.h */

@@ -198,6 +198,7 @@ struct halo_op {
     bool in_pool;                  /* is with the worker threads */
     bool in_poller;                /* is with the epoll instance */
     bool pool_only;                /* the ring cannot or must not do it */
+    bool below;                    /* takes more than a plain call below its base */
     bool refused;                  /* the ring answered that it does not know how */
     bool sequential;               /* has, or waits for, its turn at the file's position */
     bool advanced;                 /* and has moved it */
@@ -217,10 +218,12 @@ struct halo_op {
     /* What operations with paths have besides. */
     struct halo_file *base_slot; /* the directories it is counted on */
     struct halo_file *base2_slot;
-    int base_fd; /* or AT_FDCWD */
-    int base2_fd;
-    int watched_fd;   /* the poller's duplicate of fd */
-    const char *path; /* set by halo_op_set_paths() */
+    int base_fd;          /* or AT_FDCWD */
+    int base2_fd;         /* the same for path2 */
+    uint32_t resolve;     /* how paths below the base are, RESOLVE_*; see resolve.h */
+    uint32_t resolve2;    /* the same for path2 */
+    int watched_fd;       /* the poller's duplicate of fd */
+    const char *path;     /* set by halo_op_set_paths() */
     const char *path2;
     uint64_t base;  /* the directory that relative paths start from; 0: the working directory */
     uint64_t base2; /* the one that path2 starts from, where the operation has two; 0: as path */
@@ -286,6 +289,9 @@ HALO_API bool halo_op_has_ended(const struct halo_op *op);
 /* What kind of operation it is. */
 HALO_API enum halo_op_code halo_op_kind(const struct halo_op *op);
 
+/* Whether its base confines: to lead out of that is EXDEV, as a rename across file systems is. */
+HALO_API bool halo_op_is_confined(const struct halo_op *op);
+
 /* The operation's name, as in the table of operations: "open", "read", ... */
 HALO_API const char *halo_op_name(const struct halo_op *op);
 
@@ -310,6 +316,7 @@ HALO_API void halo_op_entry(const struct halo_op *op, struct halo_entry *entry);
 struct halo_file_info {
     uint32_t flags; /* the O_* flags it was opened with */
     bool stream;    /* a pipe, terminal or socket: no offsets, short reads are normal */
+    bool confines;  /* see halo_file_confine() */
     uint64_t position;
     uint32_t in_flight;
 };
@@ -328,6 +335,17 @@ HALO_API int halo_file_seek(struct halo_loop *loop, uint64_t file, uint64_t posi
  * With borrow the close of the handle leaves the descriptor open. Returns 0, -EMFILE, -EBADF.
  */
 HALO_API int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *file);
+
+#define HALO_CONFINE_BENEATH   1u /* nothing outside of it: EXDEV, or ELOOP for /proc's links */
+#define HALO_CONFINE_NO_MOUNTS 2u /* nothing that is mounted below it: EXDEV */
+#define HALO_CONFINE_NO_LINKS  4u /* nothing through a symbolic link: ELOOP */
+
+/*
+ * Limits what operations that have a directory as their base can reach from it, by any path and
+ * any link. Directories that are opened through it are limited in the same way, but to themselves,
+ * and links do not count for them. It can only be made stricter. Returns 0 or -EBADF.
+ */
+HALO_API int halo_file_confine(struct halo_loop *loop, uint64_t file, unsigned how);
 
 /*
  * Closes a file that was forgotten, without a result for anybody: at once where nothing is in

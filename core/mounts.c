@@ -177,11 +177,11 @@ int halo_mounts_inspect(struct halo_mounts *mounts, int fd, struct statx *statx_
 
 /* ---- paths --------------------------------------------------------------------------------- */
 
-static int open_cached(int base_fd, const char *path, int flags)
+static int open_cached(int base_fd, const char *path, int flags, uint64_t resolve)
 {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_PATH | O_CLOEXEC),
-        .resolve = RESOLVE_CACHED,
+        .resolve = resolve | RESOLVE_CACHED,
     };
     return (int)syscall(SYS_openat2, base_fd, path, &how, sizeof(how));
 }
@@ -214,13 +214,14 @@ static uint8_t place_of(struct halo_mounts *mounts, int fd)
 }
 
 /* The place of the innermost directory above that the cache knows. direct: it is the first one. */
-static uint8_t locate_above(struct halo_mounts *mounts, int base_fd, const char *path, bool *direct)
+static uint8_t locate_above(struct halo_mounts *mounts, int base_fd, const char *path,
+                            uint64_t resolve, bool *direct)
 {
     char above[PATH_MAX];
 
     strcpy(above, path);
     for (*direct = true; cut(above); *direct = false) {
-        int fd = open_cached(base_fd, above, O_DIRECTORY);
+        int fd = open_cached(base_fd, above, O_DIRECTORY, resolve);
         if (fd >= 0)
             return place_of(mounts, fd);
     }
@@ -228,7 +229,7 @@ static uint8_t locate_above(struct halo_mounts *mounts, int base_fd, const char 
 }
 
 uint8_t halo_mounts_locate(struct halo_mounts *mounts, int base_fd, const char *path, bool follow,
-                           bool *resolved)
+                           uint64_t resolve, bool *resolved)
 {
     bool direct;
 
@@ -238,13 +239,13 @@ uint8_t halo_mounts_locate(struct halo_mounts *mounts, int base_fd, const char *
         return 0;
     if (strlen(path) >= PATH_MAX)
         return HALO_PLACE_UNKNOWN;
-    int fd = open_cached(base_fd, path, follow ? 0 : O_NOFOLLOW);
+    int fd = open_cached(base_fd, path, follow ? 0 : O_NOFOLLOW, resolve);
     *resolved = fd >= 0;
     if (fd >= 0)
         return place_of(mounts, fd);
     /* A name that is not there, or not known yet and not followed, is its directory's business. */
     bool settled = errno == ENOENT || (errno == EAGAIN && !follow);
-    uint8_t place = locate_above(mounts, base_fd, path, &direct);
+    uint8_t place = locate_above(mounts, base_fd, path, resolve, &direct);
     *resolved = settled && direct;
     return place;
 }

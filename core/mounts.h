@@ -39,11 +39,12 @@ void halo_mounts_refresh(struct halo_mounts *mounts);
 
 /*
  * The place that a path leads to from a directory, as the kernel tells from its cache, without
- * waiting. Links are followed, but for the last component where follow is false. Where the cache
- * does not have all of the path, resolved is false, and the place is that of what it has.
+ * waiting. Links are followed, but for the last component where follow is false; resolve is as in
+ * resolve.h. Where the cache does not have all of the path, resolved is false, and the place is
+ * that of what it has.
  */
 uint8_t halo_mounts_locate(struct halo_mounts *mounts, int base_fd, const char *path, bool follow,
-                           bool *resolved);
+                           uint64_t resolve, bool *resolved);
 
 /* Gives a descriptor's type in statx_now, and its place, without waiting. Returns 0 or -errno. */
 int halo_mounts_inspect(struct halo_mounts *mounts, int fd, struct statx *statx_now,

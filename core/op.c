@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include <linux/openat2.h>
+
 #include "check.h"
 #include "dispatch.h"
 #include "ops/ops.h"
@@ -157,7 +159,7 @@ static bool run_directly(struct halo_loop *loop, struct halo_op *op)
     op->interrupt = &loop->interrupted;
     loop->stats.direct++;
     do {
-        int64_t result = op->row->block(op);
+        int64_t result = halo_op_block(op);
         /* It has seen the interrupt: a worker's call can be cancelled. */
         bool stopped = result == -ECANCELED && !op->cancelled;
         step = stopped ? HALO_STEP_AGAIN : judge(loop, op, result);
@@ -382,7 +384,7 @@ static void undo(struct halo_loop *loop, struct halo_op *op)
     op->user = loop;
     op->slot = NULL;
     op->state = HALO_OP_FILLING;
-    op->cancelled = op->abandoned = op->placed = op->pool_only = false;
+    op->cancelled = op->abandoned = op->placed = op->pool_only = op->below = false;
     if (!halo_op_submit(loop, op, 0))
         halo_slab_release(&loop->slab, op);
 }
@@ -407,6 +409,11 @@ bool halo_op_has_ended(const struct halo_op *op)
 enum halo_op_code halo_op_kind(const struct halo_op *op)
 {
     return op->row->code;
+}
+
+bool halo_op_is_confined(const struct halo_op *op)
+{
+    return (op->resolve | op->resolve2) & RESOLVE_BENEATH;
 }
 
 const char *halo_op_name(const struct halo_op *op)

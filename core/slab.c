@@ -44,6 +44,7 @@ static void reset_paths(struct halo_op *op)
 {
     op->base_slot = op->base2_slot = NULL;
     op->base_fd = op->base2_fd = AT_FDCWD;
+    op->resolve = op->resolve2 = 0;
     op->path = op->path2 = NULL;
     op->base = op->base2 = 0;
 }

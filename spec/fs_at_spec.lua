@@ -166,10 +166,54 @@ describe("fs.at", function()
       .. "expected)", function() at:mknod("x", "nope") end)
   end)
 
+  ---What fs has and a Dir has not.
+  local without = {
+    realpath = "what it says is no path below the directory",
+    chdir = "it is the process's", cwd = "it is the process's", umask = "it is the process's",
+    sync = "it takes no path",
+  }
+
+  ---The names of the calls of fs that take a path: all but those that a File has.
+  local function calls_by_path()
+    local of_file = require("halo.core").File
+    local both = { stat = true, chmod = true, chown = true, utime = true, truncate = true,
+      statfs = true, getxattr = true, setxattr = true, listxattr = true, removexattr = true,
+      lines = true }
+    local list = {}
+    for name in pairs(getmetatable(fs).modules) do
+      assert(fs[name], name)
+    end
+    for name, value in pairs(fs) do
+      local by_path = both[name] or not (of_file[name] or of_file[name:sub(2)])
+      if type(value) == "function" and by_path and not without[name] then
+        list[#list + 1] = name
+      end
+    end
+    table.sort(list)
+    return list
+  end
+
+  it("has every call by path", function()
+    local missing = {}
+    for _, name in ipairs(calls_by_path()) do
+      if not at[name] then
+        missing[#missing + 1] = name
+      end
+    end
+    local later = { copytree = true, move = true, poll = true, rmtree = true, walk = true,
+      watch = true }
+    for i = #missing, 1, -1 do
+      if later[missing[i]] then
+        table.remove(missing, i)
+      end
+    end
+    assert.same({}, missing)
+  end)
+
   it("has an annotation of each method", function()
     local source = fs.readfile "lua/halo/fs/at.lua"
-    for name, method in pairs(getmetatable(at)) do
-      if type(method) == "function" and not name:match "^__" then
+    for _, name in ipairs(calls_by_path()) do
+      if at[name] then
         local field = source:find("---@field " .. name .. " async fun(self", 1, true)
         assert.is_truthy(field or source:find("function Dir:" .. name .. "(", 1, true), name)
       end

@@ -98,4 +98,66 @@ describe("while directories are swapped for symbolic links, #slow", function()
     assert.is_true(links > 0, "no link was met")
     assert.same(before, tree.list(outside))
   end)
+
+  it("fs.glob sees nothing outside with two stars", function()
+    local deadline, seen = halo.now() + SECONDS, 0
+    while halo.now() < deadline do
+      for _, path in ipairs(assert(fs.glob(dir:path "victim/**"))) do
+        seen = seen + 1
+        assert.is_nil(path:find("canary", 1, true), path)
+      end
+      assert.same({}, fs.glob(dir:path "victim/**/canary"))
+      assert.same({}, fs.glob(dir:path "victim/**/deep/can*"))
+    end
+    assert.is_true(seen > 1000, seen)
+  end)
+
+  ---What a Dir that confines does at a name; each is refused, or happens inside.
+  local attempts = {
+    function(at, name) return at:readfile(name) end,
+    function(at, name) return at:writefile(name, "inside") end,
+    function(at, name) return at:writefile(name, "inside", { atomic = true, sync = false }) end,
+    function(at, name) return at:chmod(name, tonumber("600", 8)) end,
+    function(at, name) return at:utime(name, 1, 1) end,
+    function(at, name) return at:truncate(name, 0) end,
+    function(at, name) return at:rename(name, name .. "x") end,
+    function(at, name) return at:rename(name .. "x", name) end,
+    function(at, name) return at:link(name, name .. "y") end,
+    function(at, name) return at:remove(name .. "y") end,
+    function(at, name) return at:copy(name, name .. "z") end,
+    function(at, name) return at:remove(name .. "z") end,
+    function(at, name) return at:mkdir(name .. "d") end,
+    function(at, name) return at:rmdir(name .. "d") end,
+    function(at, name) return at:symlink("x", name .. "s") end,
+    function(at, name) return at:remove(name .. "s") end,
+    function(at, name) return at:stat(name, "size") end,
+    function(at, name) return at:setxattr(name, "user.x", "x") end,
+  }
+
+  it("a Dir that confines reads and changes nothing outside", function()
+    tree.make(outside, { "file1=outside", "file2=outside", "deep/file1=outside" })
+    local list = command.quote("find", outside, "-printf", "%p %y %m %n %s %T@ %C@\n")
+    local before = command.run(list)
+    local at = assert(fs.at(dir:path "victim", { beneath = true }))
+    local deadline, done, refused = halo.now() + SECONDS, 0, 0
+    local function attack(names)
+      local i = 0
+      while halo.now() < deadline do
+        i = i + 1
+        local result, _, code = attempts[i % #attempts + 1](at, names[i % #names + 1])
+        assert.are_not.equal("outside", result)
+        done, refused = done + (result and 1 or 0), refused + (code == "EXDEV" and 1 or 0)
+      end
+    end
+    halo.scope(function(scope)
+      for d = 1, 3 do
+        scope:spawn(attack, { ("d%d/file1"):format(d), ("d%d/sub/file2"):format(d),
+          ("d%d/sub/deep/file1"):format(d), ("d%d/sub/../file2"):format(d) })
+      end
+    end)
+    at:close()
+    assert.equal(before, command.run(list))
+    assert.is_true(done > 100, done)
+    assert.is_true(refused > 0, "no link was met")
+  end)
 end)

@@ -1,6 +1,8 @@
 local halo = require "halo"
 local fs = halo.fs
 local command = require "spec.support.command"
+local eventually = require "spec.support.eventually"
+local posix = require "spec.support.posix"
 local temp = require "spec.support.temp"
 local tree = require "spec.support.tree"
 require "spec.support.assertions"
@@ -220,5 +222,40 @@ describe("fs.glob", function()
       function() fs.glob("*", { dir = 1 }) end)
     assert.misuse("bad argument #1 to 'glob' (more than 10000 alternatives)",
       function() fs.glob(("{a,b}"):rep(20)) end)
+  end)
+
+  it("goes as deep as there are directories", function()
+    local name, at = ("x"):rep(200), assert(fs.at(dir.root))
+    for _ = 1, 60 do
+      assert(at:mkdir(name))
+      local below = assert(at:at(name))
+      at:close()
+      at = below
+    end
+    at:create("deep.c"):close()
+    at:symlink(".", "link")
+    at:close()
+    local below = (name .. "/"):rep(60)
+    assert.same({ below .. "deep.c" }, fs.glob("**/*.c", { dir = dir.root }))
+    assert.same({ dir:path(below .. "deep.c") }, fs.glob(dir:path "*/**/deep.c"))
+    assert.same({ below .. "link/" }, fs.glob("**/link/", { dir = dir.root }))
+    assert.same({ below .. "link/deep.c" }, fs.glob("**/lin[k]/*.c", { dir = dir.root }))
+  end)
+
+  it("closes all it has opened, however it ends", function()
+    tree.make(dir.root, { "a/b/c/x", "a/link -> b", "d/link -> ../a", "d/e/" })
+    local before = posix.count_descriptors()
+    fs.glob("**/link/**/x", { dir = dir.root })
+    fs.glob("**/link/", { dir = dir.root })
+    assert.equal(before, posix.count_descriptors())
+    for _ = 1, 20 do
+      local task = halo.spawn(fs.glob, "**/link/**/x", { dir = dir.root })
+      halo.yield()
+      task:cancel()
+      pcall(task.join, task)
+    end
+    eventually("all is closed", function()
+      return posix.count_descriptors() <= before
+    end)
   end)
 end)

@@ -345,4 +345,76 @@ describe("fs.writefile with atomic", function()
     end
     assert.same({ "file" }, tree.list(dir.root))
   end)
+
+  describe("with atomic and xattrs", function()
+    ---Whether the file system and the user may have it.
+    local function has(path, name, value)
+      return fs.setxattr(path, name, value) or false
+    end
+
+    ---An access control list as the kernel has it: tags, rights and, of a user, a number.
+    local function acl(entries)
+      local text = "\2\0\0\0"
+      for _, entry in ipairs(entries) do
+        text = text .. string.char(entry[1], 0, entry[2], 0)
+          .. (entry[3] and string.char(entry[3], 0, 0, 0) or ("\255"):rep(4))
+      end
+      return text
+    end
+
+    it("keeps the extended attributes of what is replaced", function()
+      local path = dir:file("file", "old")
+      if not has(path, "user.note", "kept") then
+        pending "no extended attributes here"
+      end
+      local others = { ["user.empty"] = "", ["user.bytes"] = "a\0b" }
+      local privileged = {
+        ["system.posix_acl_access"] = acl { { 1, 6 }, { 2, 4, 1 }, { 4, 4 }, { 16, 4 }, { 32, 0 } },
+        ["security.capability"] = "\1\0\0\2\0\4" .. ("\0"):rep(14),
+      }
+      for name, value in pairs(privileged) do
+        others[name] = has(path, name, value) and fs.getxattr(path, name) or nil
+      end
+      for name, value in pairs(others) do
+        fs.setxattr(path, name, value)
+      end
+      local mode = mode_of(path)
+      dir:symlink("link", "file")
+      for _, name in ipairs { "file", "link" } do
+        assert.is_true(fs.writefile(dir:path(name), "new", { atomic = true, xattrs = true }))
+        assert.equal("kept", fs.getxattr(path, "user.note"))
+        for other, value in pairs(others) do
+          assert.equal(value, fs.getxattr(path, other), other)
+        end
+        assert.equal(mode, mode_of(path))
+      end
+      assert.is_true(fs.writefile(path, "new", { atomic = true }))
+      assert.is_nil((fs.getxattr(path, "user.note")))
+    end)
+
+    it("fails where one cannot be kept, and leaves the old file", function()
+      local path = dir:file("file", "old")
+      if not has(path, "user.note", "kept") then
+        pending "no extended attributes here"
+      end
+      with_core("setxattr", function()
+        return nil, "ENOSPC: no space left on device: file", "ENOSPC"
+      end, function()
+        assert.refused("ENOSPC: no space left on device: " .. path,
+          fs.writefile(path, "new", { atomic = true, xattrs = true }))
+      end)
+      assert.equal("old", dir:read "file")
+      assert.same({ "file" }, tree.list(dir.root))
+    end)
+
+    it("makes a new file as any other", function()
+      assert.is_true(fs.writefile(dir:path "new", "x", { atomic = true, xattrs = true }))
+      assert.equal("x", dir:read "new")
+    end)
+
+    it("is for atomic writes", function()
+      assert.misuse("bad argument #3 to 'writefile' (xattrs is for atomic writes; others keep them "
+        .. "anyway)", function() fs.writefile(dir:path "x", "", { xattrs = true }) end)
+    end)
+  end)
 end)

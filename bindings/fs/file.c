@@ -12,7 +12,7 @@ struct halo_lua_file *halo_file_new(lua_State *L, const char *path, size_t lengt
     struct halo_lua_file *file = lua_newuserdata(L, sizeof(*file) + length + 1);
     file->type = halo_file_type;
     file->handle = 0;
-    file->is_base = false;
+    file->is_base = file->is_alias = false;
     file->length = length;
     memcpy(file->path, path, length);
     file->path[length] = '\0';
@@ -42,7 +42,7 @@ static int file_gc(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     const struct halo_lua_file *file = lua_touserdata(L, 1);
-    if (file->handle && lua->loop)
+    if (file->handle && !file->is_alias && lua->loop)
         halo_file_drop(lua->loop, file->handle);
     return 0;
 }
@@ -103,6 +103,42 @@ static int file_as_base(lua_State *L)
     return 1;
 }
 
+/* alias(file): another File of the same, to stand before a path; the user's own is none for that.
+ */
+static int file_alias(lua_State *L)
+{
+    const struct halo_lua_file *file = halo_check_type(L, 1, halo_file_type, "at");
+    struct halo_lua_file *alias = halo_file_new(L, file->path, file->length);
+    alias->handle = file->handle;
+    alias->is_base = alias->is_alias = true;
+    return 1;
+}
+
+/* confines(file): whether what leads out of the directory is refused. */
+static int file_confines(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "at");
+    struct halo_file_info info = {0};
+    if (lua->loop)
+        halo_file_info(lua->loop, file->handle, &info);
+    lua_pushboolean(L, info.confines);
+    return 1;
+}
+
+/* confine(file, how): the same File, for calls that begin in it limited so, see halo.h. */
+static int file_confine(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "at");
+    unsigned how = (unsigned)luaL_checkinteger(L, 2);
+    int error = halo_file_confine(halo_lua_loop(L, lua), file->handle, how);
+    if (error < 0)
+        return halo_push_file_error(L, -error, file);
+    lua_settop(L, 1);
+    return 1;
+}
+
 struct listing {
     lua_State *L;
     struct halo_lua *lua;
@@ -152,6 +188,9 @@ static const luaL_Reg functions[] = {
     {"open_files", file_open_files},
     {"metatables", file_metatables},
     {"as_base", file_as_base},
+    {"alias", file_alias},
+    {"confine", file_confine},
+    {"confines", file_confines},
     {"is_open", file_is_open},
     {"path", file_path},
     {"fd", file_fd},

@@ -10,6 +10,7 @@ struct halo_lua_file {
     const char *type;
     uint64_t handle; /* 0 until it has been opened */
     bool is_base;    /* a directory that halo's own calls on paths may begin in */
+    bool is_alias;   /* the handle is another File's, which closes it */
     size_t length;
     char path[]; /* with a NUL behind */
 };

@@ -208,6 +208,13 @@ static const struct number copy_flags[] = {
     {NULL, 0},
 };
 
+static const struct number confine_flags[] = {
+    {"beneath", HALO_CONFINE_BENEATH},
+    {"no_mounts", HALO_CONFINE_NO_MOUNTS},
+    {"no_links", HALO_CONFINE_NO_LINKS},
+    {NULL, 0},
+};
+
 static const struct number list_flags[] = {
     {"stat", HALO_READDIR_STAT},
     {"follow", HALO_READDIR_FOLLOW},
@@ -233,6 +240,7 @@ static const struct {
     {"advices", advices},
     {"find_whences", find_whences},
     {"copy_flags", copy_flags},
+    {"confine_flags", confine_flags},
     {"list_flags", list_flags},
 };
 

@@ -27,9 +27,11 @@ static int fs_fstat(lua_State *L)
     return halo_await_file(L, HALO_OP_FSTAT, "fstat");
 }
 
+/* statfs(path) and calls on extended attributes take a File in its place, and a base before it. */
 static int fs_statfs(lua_State *L)
 {
-    if (halo_to_type(L, 1, halo_file_type))
+    const struct halo_lua_file *file = halo_to_type(L, 1, halo_file_type);
+    if (file && !file->is_base)
         return halo_await_file(L, HALO_OP_FSTATFS, "statfs");
     return halo_await_path(L, HALO_OP_STATFS, "statfs");
 }
@@ -43,8 +45,10 @@ static int fs_sync(lua_State *L)
 static int fs_truncate(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
+    uint64_t base = halo_take_base(L);
     uint64_t size = halo_check_size(L, 2, "truncate", HALO_OFFSET_MAX);
     struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_TRUNCATE, "truncate");
+    op->base = base;
     op->offset = size;
     return halo_await(L, lua, op);
 }
@@ -202,11 +206,13 @@ static struct halo_op *new_xattr_op(lua_State *L, struct halo_lua *lua, enum hal
                                     enum halo_op_code by_file, bool named, const char *name)
 {
     size_t path_length = 0, attribute_length = 0;
+    uint64_t base = halo_take_base(L);
     const struct halo_lua_file *file = halo_to_type(L, 1, halo_file_type);
     const char *path = file ? "" : halo_check_path(L, 1, name, &path_length);
     const char *attribute = named ? halo_check_path(L, 2, name, &attribute_length) : NULL;
 
     struct halo_op *op = halo_new_op(L, lua, file ? by_file : by_path);
+    op->base = base;
     if (file)
         op->file = file->handle;
     if (halo_op_set_paths(op, path, path_length, attribute, attribute_length) < 0) {
@@ -228,11 +234,13 @@ static int fs_setxattr(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     size_t length;
+    uint64_t base = halo_take_base(L);
     if (lua_type(L, 3) != LUA_TSTRING)
         return halo_arg_type_error(L, 3, "setxattr", "string");
     const char *value = lua_tolstring(L, 3, &length);
     struct halo_op *op =
         new_xattr_op(L, lua, HALO_OP_SETXATTR, HALO_OP_FSETXATTR, true, "setxattr");
+    op->base = base;
     op->data = (uint8_t *)(uintptr_t)value; /* it is only read from */
     op->length = length;
     op->flags = (uint32_t)lua_tointeger(L, 4);

@@ -84,6 +84,8 @@ static int push_failure(lua_State *L, struct halo_lua *lua, const struct halo_op
     const char *path2 = has_two_paths(op) ? lua_tostring(from, 2) : NULL;
     const char *text = strerror(error);
 
+    if (error == EXDEV && halo_op_is_confined(op))
+        text = "the path leads out of the directory, or to another file system";
     if (file && error == EBADF)
         text = bad_file(lua, op);
     if (file && error == EINVAL && halo_op_kind(op) == HALO_OP_WRITE)

@@ -268,7 +268,7 @@ static bool arm(struct ring *ring, uint64_t seq, int fd)
 
 static struct io_uring_sqe *emit_op(struct ring *ring, const struct halo_op *op, bool polls)
 {
-    if (!ring->has_opcode[op->now->code] || (op->pool_only && !polls))
+    if (!ring->has_opcode[op->now->code] || ((op->pool_only || op->below) && !polls))
         return NULL;
     if (polls && ring->polls >= ring->loop->config.max_in_flight / 2)
         return NULL;

@@ -84,7 +84,7 @@ static void *work(void *context)
             break;
         workers->queued--;
         pthread_mutex_unlock(&workers->lock);
-        op->result = op->now->block(op);
+        op->result = halo_op_block(op);
         pthread_mutex_lock(&workers->lock);
         answer(workers, op);
     }
@@ -121,7 +121,7 @@ void halo_workers_submit(struct halo_workers *workers, struct halo_op *op)
     bool more = workers->queued >= workers->idle && workers->threads < workers->max_threads;
     /* With no thread at all (RLIMIT_NPROC) the job still has to be done: here. */
     if (more && start_thread(workers) != 0 && workers->threads == 0) {
-        op->result = op->now->block(op);
+        op->result = halo_op_block(op);
         answer(workers, op);
     } else {
         halo_list_append(&workers->jobs, op);

@@ -224,8 +224,9 @@ static int64_t look_at_source(struct copy *copy)
     const struct halo_op *op = copy->op;
     int look = op->flags & HALO_COPY_NO_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
 
-    if (fstatat(op->base_fd, op->path, &copy->source, look) < 0)
-        return -errno;
+    int64_t error = halo_op_stat_at(op, op->base_fd, op->path, look, &copy->source);
+    if (error)
+        return error;
     bool linked = copy->source.st_nlink > 1 && !S_ISDIR(copy->source.st_mode);
     return linked && (op->flags & HALO_COPY_SINGLE) ? -EMLINK : 0;
 }
@@ -284,16 +285,6 @@ static int64_t open_copy(struct copy *copy)
     return emptied && empty_target(copy) < 0 ? -errno : 0;
 }
 
-/* Takes the new name away, unless somebody has given it to another file meanwhile. */
-static void remove_copy(const struct copy *copy)
-{
-    const struct halo_op *op = copy->op;
-    struct stat named;
-    if (fstatat(op->base2_fd, op->path2, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-        copy->target.st_dev == named.st_dev && copy->target.st_ino == named.st_ino)
-        unlinkat(op->base2_fd, op->path2, 0);
-}
-
 /* Where data can be shared, the old file is written to the disk before. */
 static bool may_share(const struct copy *copy)
 {
@@ -315,8 +306,8 @@ static bool is_short(const struct copy *copy)
 static bool leads_to_file(const struct halo_op *op)
 {
     struct stat status;
-    return (op->flags & HALO_COPY_EXCLUSIVE) || fstatat(op->base2_fd, op->path2, &status, 0) < 0 ||
-           S_ISREG(status.st_mode);
+    return (op->flags & HALO_COPY_EXCLUSIVE) ||
+           halo_op_stat_at(op, op->base2_fd, op->path2, 0, &status) < 0 || S_ISREG(status.st_mode);
 }
 
 /* What there is now: files of /proc and /sys do not know how long they are. */
@@ -350,7 +341,7 @@ static int64_t copy_regular(struct copy *copy, bool at_once)
     if (copy->to >= 0 && close(copy->to) < 0 && result >= 0 && errno != EINTR)
         result = -errno;
     if (result < 0 && copy->created)
-        remove_copy(copy);
+        halo_op_remove_made(copy->op, copy->op->base2_fd, copy->op->path2, &copy->target);
     if (copy->from >= 0)
         close(copy->from);
     return result;
@@ -417,7 +408,7 @@ static int64_t copy_special(struct copy *copy)
         result = result == -ESTALE ? -EEXIST : result; /* not to be tried again */
     }
     if (result < 0 && copy->created)
-        remove_copy(copy);
+        halo_op_remove_made(copy->op, copy->op->base2_fd, copy->op->path2, &copy->target);
     if (copy->to >= 0)
         close(copy->to);
     if (copy->from >= 0)
@@ -470,6 +461,7 @@ const struct halo_op_row halo_copyfile_row = {
     .lookup = HALO_LOOKUP_BOTH,
     .quick = true,
     .lengthy = true,
+    .opens = true,
     .attempt = copyfile_attempt,
     .block = copyfile_block,
 };

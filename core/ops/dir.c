@@ -18,6 +18,7 @@
 
 #include "loop.h"
 #include "ops/shared.h"
+#include "resolve.h"
 
 #define TRY_BATCHES_MAX 4
 #define TRY_LOOKS_MAX   512   /* at entries, one by one */
@@ -25,12 +26,15 @@
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int open_once(int base, const char *path, int flags, uint64_t resolve)
+static int open_once(const struct halo_op *op, int base, const char *path, int flags,
+                     uint64_t resolve)
 {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_DIRECTORY | O_CLOEXEC),
         .resolve = resolve,
     };
+    if (op->resolve)
+        return halo_resolve_open(base, path, flags | O_DIRECTORY, 0, resolve | op->resolve);
     if (resolve == 0)
         return (int)halo_result_of(openat(base, path, (int)how.flags));
     return (int)halo_result_of(syscall(SYS_openat2, base, path, &how, sizeof(how)));
@@ -43,7 +47,7 @@ static int open_piece(const struct halo_op *op, int base, const char *path, int 
     int fd;
 
     do
-        fd = open_once(base, path, flags, resolve);
+        fd = open_once(op, base, path, flags, resolve);
     while (fd == -EINTR && halo_op_retries(op, &tries));
     return fd;
 }
@@ -150,7 +154,7 @@ void halo_op_entry(const struct halo_op *op, struct halo_entry *entry)
 static int look_at(const struct listing *listing, const char *name, struct statx *statx_now)
 {
     bool follow = listing->op->flags & HALO_READDIR_FOLLOW;
-    if (follow && statx(listing->fd, name, 0, HALO_STATX_WANTED, statx_now) == 0)
+    if (follow && halo_op_look_into(listing->op, listing->fd, name, statx_now) == 0)
         return 0;
     return statx(listing->fd, name, AT_SYMLINK_NOFOLLOW, HALO_STATX_WANTED, statx_now);
 }
@@ -323,6 +327,7 @@ const struct halo_op_row halo_readdir_row = {
     .opcode = HALO_NO_OPCODE,
     .quick = true,
     .lengthy = true,
+    .opens = true,
     .begin = readdir_begin,
     .attempt = readdir_attempt,
     .block = readdir_block,

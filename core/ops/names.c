@@ -86,7 +86,7 @@ static void symlink_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 
 static int64_t symlink_block(struct halo_op *op)
 {
-    return halo_result_of(symlinkat(op->path, op->base_fd, op->path2));
+    return halo_result_of(symlinkat(op->path, op->base2_fd, op->path2));
 }
 
 /* Puts a text into storage, in the place of the path, as the operation's data. */

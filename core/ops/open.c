@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <liburing.h>
+#include <linux/openat2.h>
 
 #include "fd.h"
 #include "loop.h"
@@ -14,22 +15,9 @@
 
 /* ---- open ---------------------------------------------------------------------------------- */
 
-static int first_flags(int flags)
-{
-    return flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK);
-}
-
-int halo_open_at(int base_fd, const char *path, int flags, mode_t mode, bool at_once)
-{
-    int fd = openat(base_fd, path, first_flags(flags), mode);
-    if (fd < 0 && errno == EAGAIN && !at_once && !(flags & O_NONBLOCK))
-        fd = openat(base_fd, path, flags | O_CLOEXEC, mode);
-    return fd < 0 ? -errno : fd;
-}
-
 static void open_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
-    io_uring_prep_openat(sqe, op->base_fd, op->path, first_flags((int)op->flags), op->mode);
+    io_uring_prep_openat(sqe, op->base_fd, op->path, halo_open_flags((int)op->flags), op->mode);
     /* The ring tries an open at once, and a file system like FUSE then waits for its daemon. */
     if (op->place != 0)
         sqe->flags |= IOSQE_ASYNC;
@@ -44,10 +32,11 @@ static bool may_lack_reader(const struct halo_op *op)
 static int64_t open_block(struct halo_op *op)
 {
     struct stat status;
-    int fd = halo_open_at(op->base_fd, op->path, (int)op->flags, op->mode, false);
+    int fd = halo_open_at(op, op->base_fd, op->path, (int)op->flags, op->mode, false);
 
     if (fd == -ENXIO && may_lack_reader(op))
-        op->no_reader = fstatat(op->base_fd, op->path, &status, 0) == 0 && S_ISFIFO(status.st_mode);
+        op->no_reader =
+            halo_op_stat_at(op, op->base_fd, op->path, 0, &status) == 0 && S_ISFIFO(status.st_mode);
     return fd;
 }
 
@@ -57,6 +46,7 @@ static int open_begin(struct halo_loop *loop, struct halo_op *op)
     if (error)
         return error;
     op->slot->flags = op->flags;
+    op->slot->resolve = op->resolve & ~(uint32_t)RESOLVE_NO_SYMLINKS;
     /* io_uring looks at the path before it looks at the flags. */
     op->pool_only = halo_path_is_refused(op->path);
     return 0;
@@ -115,21 +105,12 @@ static bool open_undo(struct halo_loop *loop, struct halo_op *op)
 
 /* ---- close --------------------------------------------------------------------------------- */
 
-/* Takes the file's name away, unless it is another file's by now. */
-static void remove_name(const struct halo_op *op)
-{
-    struct stat opened, named;
-    if (fstat(op->fd, &opened) == 0 &&
-        fstatat(op->base_fd, op->path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-        opened.st_dev == named.st_dev && opened.st_ino == named.st_ino)
-        unlinkat(op->base_fd, op->path, 0);
-}
-
 /* Linux frees the descriptor whatever close(2) answers, so that EINTR is no failure. */
 static int64_t close_block(struct halo_op *op)
 {
-    if (op->path)
-        remove_name(op);
+    struct stat made;
+    if (op->path && fstat(op->fd, &made) == 0)
+        halo_op_remove_made(op, op->base_fd, op->path, &made);
     if (op->slot->borrowed || close(op->fd) == 0 || errno == EINTR)
         return 0;
     return -errno;
@@ -150,6 +131,7 @@ const struct halo_op_row halo_open_row = {
     .code = HALO_OP_OPEN,
     .name = "open",
     .opcode = IORING_OP_OPENAT,
+    .opens = true,
     .quick = true,
     .begin = open_begin,
     .prepare = open_prepare,
@@ -162,6 +144,7 @@ const struct halo_op_row halo_close_row = {
     .code = HALO_OP_CLOSE,
     .name = "close",
     .opcode = HALO_NO_OPCODE,
+    .opens = true,
     .block = close_block,
     .finish = close_finish,
 };

@@ -47,6 +47,7 @@ struct halo_op_row {
     uint8_t turn;        /* enum halo_turn: one after the other on a file */
     bool after_writes;   /* it follows a write that goes on although nobody waits for it */
     bool no_base;        /* there is no system call for it that takes a directory */
+    bool opens;          /* its twin opens what it needs, by halo_op_open_at() and its like */
     bool no_follow;      /* a symbolic link as the last component is not followed */
     bool quick;          /* mostly short: may be tried on the loop's thread, see policy.h */
     bool lengthy;        /* its twin makes many calls, and repeats an interrupted one itself */
@@ -137,6 +138,16 @@ static inline bool halo_op_is(const struct halo_op *op, enum halo_op_code code)
 static inline bool halo_op_polls(const struct halo_op *op)
 {
     return op->now->code == HALO_OP_POLL;
+}
+
+/* A twin for which the way below the base is opened first, see beneath.c. */
+int64_t halo_op_block_below(struct halo_op *op);
+
+/* Runs the twin of what is to be done now. Returns its result or -errno. */
+static inline int64_t halo_op_block(struct halo_op *op)
+{
+    bool below = op->below && !op->row->opens && !halo_op_polls(op);
+    return below ? halo_op_block_below(op) : op->now->block(op);
 }
 
 /* What a poll of this operation waits for: POLL* bits. */

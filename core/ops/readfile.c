@@ -103,9 +103,9 @@ static int64_t read_file(struct halo_op *op, bool at_once)
     struct stat status;
 
     op->own_data |= !op->data;
-    if (fstatat(op->base_fd, op->path, &status, 0) < 0)
-        return -errno;
-    int64_t result = check_type(&status);
+    int64_t result = halo_op_stat_at(op, op->base_fd, op->path, 0, &status);
+    if (!result)
+        result = check_type(&status);
     if (result)
         return result;
     int fd = halo_op_open_at(op, op->path, O_RDONLY, 0, at_once);
@@ -140,6 +140,7 @@ const struct halo_op_row halo_readfile_row = {
     .opcode = HALO_NO_OPCODE,
     .quick = true,
     .lengthy = true,
+    .opens = true,
     .attempt = readfile_attempt,
     .block = readfile_block,
 };

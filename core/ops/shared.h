@@ -5,8 +5,10 @@
 #define HALO_OPS_SHARED_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -32,13 +34,20 @@ static inline int64_t halo_result_of(int64_t returned)
     return returned < 0 ? -errno : returned;
 }
 
+/* Those of an open that does not wait for the other end of a FIFO. */
+static inline int halo_open_flags(int flags)
+{
+    return flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK);
+}
+
 /*
- * Opens a file without waiting for the other end of a FIFO. A file under a lease answers EAGAIN to
- * that, and is opened again so that the lease's holder is waited for; at_once leaves the EAGAIN.
- * Returns the descriptor or -errno. All files are opened by this, but for those that the ring
- * opens.
+ * Opens a file in one of the operation's bases without waiting for the other end of a FIFO. A file
+ * under a lease answers EAGAIN to that, and is opened again so that the lease's holder is waited
+ * for; at_once leaves the EAGAIN. Returns the descriptor or -errno. All files are opened by this,
+ * but for those that the ring opens.
  */
-int halo_open_at(int base_fd, const char *path, int flags, mode_t mode, bool at_once);
+int halo_open_at(const struct halo_op *op, int base_fd, const char *path, int flags, mode_t mode,
+                 bool at_once);
 
 /* As pread(2), but fails with EAGAIN where it would have to wait for a disk. */
 int64_t halo_read_cached(struct halo_file *file, void *data, size_t length, off_t offset);
@@ -49,6 +58,23 @@ static inline bool halo_op_is_cancelled(const struct halo_op *op)
     return __atomic_load_n(&op->cancelled, __ATOMIC_RELAXED) ||
            (op->interrupt && __atomic_load_n(op->interrupt, __ATOMIC_RELAXED));
 }
+
+/* As fstatat(2) in one of its bases, where flags is 0 or AT_SYMLINK_NOFOLLOW: 0 or -errno. */
+int halo_op_stat_at(const struct halo_op *op, int base_fd, const char *path, int flags,
+                    struct stat *status);
+
+/*
+ * Looks at what a name in the directory of the operation's path leads to, whose descriptor is
+ * dir_fd: 0 or -errno.
+ */
+int halo_op_look_into(const struct halo_op *op, int dir_fd, const char *name,
+                      struct statx *statx_now);
+
+/*
+ * Takes away the name of a file that the operation has made, unless it is another file's by now.
+ */
+void halo_op_remove_made(const struct halo_op *op, int base_fd, const char *path,
+                         const struct stat *made);
 
 #define HALO_RETRIES_AT_ONCE 16
 #define HALO_RETRIES_MAX     1000
@@ -68,7 +94,7 @@ static inline bool halo_op_retries(const struct halo_op *op, unsigned *tries)
     return true;
 }
 
-/* As halo_open_at() for an operation; one that is interrupted is made again. */
+/* As halo_open_at(); one that is interrupted is made again. */
 static inline int halo_op_open_from(const struct halo_op *op, int base_fd, const char *path,
                                     int flags, mode_t mode, bool at_once)
 {
@@ -76,7 +102,7 @@ static inline int halo_op_open_from(const struct halo_op *op, int base_fd, const
     int fd;
 
     do
-        fd = halo_open_at(base_fd, path, flags, mode, at_once);
+        fd = halo_open_at(op, base_fd, path, flags, mode, at_once);
     while (fd == -EINTR && halo_op_retries(op, &tries));
     return fd;
 }

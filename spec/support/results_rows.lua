@@ -71,11 +71,6 @@ rows.by_path = {
   { "readfile_into", ok = { "empty", buffer }, no = { "missing", buffer } },
   { "readfile_into", ok = { text "/dev/null", buffer }, no = { "dir", buffer } },
   { "at", ok = { "dir" }, no = { "file" } },
-}
-
----What fs alone has.
--- stylua: ignore
-rows.fs = {
   { "statfs", ok = { "file" }, no = { "missing" } },
   { "truncate", ok = { "file", 1 }, no = { "missing", 1 } },
   { "getxattr", ok = { "file", text "user.there" }, no = { "file", text "user.none" } },
@@ -83,18 +78,6 @@ rows.fs = {
     no = { "missing", text "user.x", text "x" } },
   { "listxattr", ok = { "file" }, no = { "missing" } },
   { "removexattr", ok = { "file", text "user.there" }, no = { "file", text "user.none" } },
-  { "realpath", ok = { "link" }, no = { "missing" } },
-  { "mkdir", ok = { "dir", { parents = true } }, no = { "file", { parents = true } } },
-  { "mkdir", ok = { "dir/a/b", { parents = true } }, no = { "through", { parents = true } } },
-  { "mkdir", ok = { "free", { perm = 493 } }, no = { "file", { perm = 493 } } },
-  { "rmtree", ok = { "full" }, no = { "missing" } },
-  { "rmtree", ok = { "missing", { force = true } }, no = { "file", { force = true } } },
-  { "copytree", ok = { "full", "free" }, no = { "full", "dir" } },
-  { "copytree", ok = { "full", "dir", { merge = true } }, no = { "missing", "free" } },
-  { "copytree", ok = { "dir", "free" }, no = { "full", "full/in" } },
-  { "move", ok = { "file", "free" }, no = { "missing", "free" } },
-  { "move", ok = { "file", "away" }, no = { "file", "full/x", { noreplace = true } } },
-  { "move", ok = { "full", "away" }, no = { "file", "dir" } },
   { "tempfile", ok = { "dir" }, no = { "missing" } },
   { "mkstemp", ok = { "free", count = 2 }, no = { "missing/x" } },
   { "mkdtemp", ok = { "free" }, no = { "missing/x" } },
@@ -111,13 +94,32 @@ rows.fs = {
   { "writefile", ok = { "free", text "x", { atomic = true, exclusive = true } },
     no = { "file", text "x", { atomic = true, exclusive = true } } },
   { "glob", ok = { text "/proc/self/*" }, never = "what cannot be seen does not fit" },
+  { "dir", ok = { "full", count = 2 }, no = { "missing" }, raises = true },
+  { "lines", ok = { "file", count = 2 }, no = { "missing" }, raises = true },
+  { "walk", ok = { "full", count = 2 }, never = "it raises in the loop" },
+  { "mkdir", ok = { "dir", { parents = true } }, no = { "file", { parents = true } } },
+  { "mkdir", ok = { "dir/a/b", { parents = true } }, no = { "through", { parents = true } } },
+  { "mkdir", ok = { "free", { perm = 493 } }, no = { "file", { perm = 493 } } },
+  { "remove", ok = { "full", { recursive = true } }, no = { "missing", { recursive = true } } },
+  { "remove", ok = { "missing", { force = true } }, no = { "dir", { force = true } } },
+  { "rmtree", ok = { "full" }, no = { "missing" } },
+  { "rmtree", ok = { "missing", { force = true } }, no = { "file", { force = true } } },
+  { "copytree", ok = { "full", "free" }, no = { "full", "dir" } },
+  { "copytree", ok = { "full", "dir", { merge = true } }, no = { "missing", "free" } },
+  { "copytree", ok = { "dir", "free" }, no = { "full", "full/in" } },
+  { "move", ok = { "file", "free" }, no = { "missing", "free" } },
+  { "move", ok = { "file", "away" }, no = { "file", "full/x", { noreplace = true } } },
+  { "move", ok = { "full", "away" }, no = { "file", "dir" } },
+}
+
+---What fs alone has.
+-- stylua: ignore
+rows.fs = {
+  { "realpath", ok = { "link" }, no = { "missing" } },
   { "chdir", ok = { text "." }, no = { "missing" }, alone = true },
   { "cwd", ok = {}, never = "only where the directory was removed" },
   { "umask", ok = {}, never = "umask(2) always succeeds" },
   { "sync", ok = {}, never = "sync(2) always succeeds" },
-  { "walk", ok = { "full", count = 2 }, never = "it raises in the loop" },
-  { "dir", ok = { "full", count = 2 }, no = { "missing" }, raises = true },
-  { "lines", ok = { "file", count = 2 }, no = { "missing" }, raises = true },
 }
 
 ---Calls of a File that is open for both; they are refused once it is closed.

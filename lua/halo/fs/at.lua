@@ -5,39 +5,59 @@ local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
 local errors = require "halo.fs.errors"
-local stat = require "halo.fs.stat"
+local modules = require "halo.fs.modules"
 local wait = require "halo.wait"
 
-require "halo.fs.poll" -- which define calls by path, too
-require "halo.fs.readfile"
-require "halo.fs.watch"
-
 local checked = wait.checked
-local flags = core.flags
+local flags, confine = core.flags, core.confine_flags
+local at_options = { beneath = true, mounts = true }
 
 ---@class halo.fs
 local fs = {}
 
 ---A directory, for calls on paths that begin in it; an absolute path begins at "/". They take and
----return what those of halo.fs do. (mkdir makes one directory at a time.)
+---return what those of halo.fs do.
 ---@class halo.Dir
 ---@field private file halo.File
----@field open async fun(self, path: string, mode?, perm?: integer): halo.File?, string?, string?
----@field create async fun(self, path: string, perm?: integer): halo.File?, string?, string?
+---@field stat async fun(self, path: string, ...: string): halo.Stat|any, string?, string?
+---@field lstat async fun(self, path: string, ...: string): halo.Stat|any, string?, string?
+---@field open async fun(self, path: string, mode?, perm?: halo.Perm): halo.File?, string?, string?
+---@field create async fun(self, path: string, perm?: halo.Perm): halo.File?, string?, string?
 ---@field readfile async fun(self, path: string): string?, string?, string?
 ---@field readfile_into async fun(self, path: string, buffer): integer?, string?, string?
+---@field writefile async fun(self, path: string, data, options?): true?, string?, string?
+---@field lines async fun(self, path: string, keep_newline?, offset?): (fun(): string?), halo.File
+---@field dir async fun(self, path: string): (fun(): string?, string?), halo.File
+---@field glob async fun(self, pattern: string, options?): string[]?, string?, string?
+---@field mkstemp async fun(self, template?: string): halo.File?, string, string?
+---@field mkdtemp async fun(self, template?: string): string?, string?, string?
+---@field tempfile async fun(self, dir?: string): halo.File?, string?, string?
 ---@field access async fun(self, path: string, how?: string): true?, string?, string?
 ---@field exists async fun(self, path: string): boolean?, string?, string?
----@field chmod async fun(self, path: string, mode: integer): true?, string?, string?
+---@field chmod async fun(self, path: string, mode: halo.Perm): true?, string?, string?
 ---@field chown async fun(self, path: string, uid?, gid?): true?, string?, string?
 ---@field lchown async fun(self, path: string, uid?, gid?): true?, string?, string?
 ---@field utime async fun(self, path: string, atime?, mtime?): true?, string?, string?
 ---@field lutime async fun(self, path: string, atime?, mtime?): true?, string?, string?
----@field mkdir async fun(self, path: string, perm?: integer): true?, string?, string?
+---@field truncate async fun(self, path: string, size: integer): true?, string?, string?
+---@field statfs async fun(self, path: string): halo.StatFs?, string?, string?
+---@field getxattr async fun(self, path: string, name: string): string?, string?, string?
+---@field setxattr async fun(self, path: string, name, value, options?): true?, string?, string?
+---@field listxattr async fun(self, path: string): string[]?, string?, string?
+---@field removexattr async fun(self, path: string, name: string): true?, string?, string?
+---@field mkdir async fun(self, path: string, perm?): true?, string?, string?
 ---@field rmdir async fun(self, path: string): true?, string?, string?
----@field remove async fun(self, path: string): true?, string?, string?
+---@field remove async fun(self, path: string, options?): true?, string?, string?
+---@field rmtree async fun(self, path: string, options?): true?, string?, string?
+---@field copytree async fun(self, from: string, to: string, options?): true?, string?, string?
+---@field move async fun(self, from: string, to: string, options?): true?, string?, string?
+---@field walk async fun(self, path: string, options?): halo.Walk
+---@field lgetxattr async fun(self, path: string, name: string): string?, string?, string?
+---@field lsetxattr async fun(self, path: string, name, value, options?): true?, string?, string?
+---@field llistxattr async fun(self, path: string): string[]?, string?, string?
+---@field lremovexattr async fun(self, path: string, name: string): true?, string?, string?
 ---@field readlink async fun(self, path: string): string?, string?, string?
----@field mkfifo async fun(self, path: string, perm?: integer): true?, string?, string?
+---@field mkfifo async fun(self, path: string, perm?: halo.Perm): true?, string?, string?
 ---@field mknod async fun(self, path: string, kind?, perm?, major?, minor?): true?, string?, string?
 ---@field rename async fun(self, from: string, to: string, options?): true?, string?, string?
 ---@field copy async fun(self, from: string, to: string, options?): integer?, string?, string?
@@ -59,47 +79,55 @@ local function file_of(self, name)
   return self.file
 end
 
----@param base string|halo.File
----@param path string? below base
-local function open_dir(base, path)
-  local wanted = flags.PATH + flags.DIRECTORY
-  local file, message, code
-  if path then
-    file, message, code = checked(core.open(base, path, wanted))
-  else
-    file, message, code = checked(core.open(base, wanted))
-  end
+---@param base halo.File
+---@param path string below base
+---@param options halo.AtOptions?
+local function open_dir(base, path, options)
+  options = check.options(options, 2, "at", at_options)
+  local file, message, code = checked(core.open(base, path, flags.PATH + flags.DIRECTORY))
   if not file then
     return nil, message, code
+  elseif options.beneath then
+    core.confine(file, confine.beneath + (options.mounts == false and confine.no_mounts or 0))
   end
   return setmetatable({ file = core.as_base(file) }, Dir)
 end
 
+---@class halo.AtOptions
+---@field beneath boolean? nothing outside of the directory is reached through it
+---@field mounts boolean? with beneath: false leaves out what is mounted below it, too
+
 ---A directory to work below, whatever becomes of its name meanwhile.
+---
+---With beneath it confines: what a path leads out to, by "..", by a slash at its start, by a
+---symbolic link or one of /proc, is refused (EXDEV, or ELOOP), whoever changes names at the same
+---time. Links that stay inside are followed. What is opened through it confines, too.
 ---@async
 ---@param dir string|halo.File its path, or a File of it, which stays open beside
+---@param options halo.AtOptions?
 ---@return halo.Dir? dir
 ---@return string? message
 ---@return string? code
-function fs.at(dir)
+function fs.at(dir, options)
   if check.is_file(dir) then
-    local opened, message, code = open_dir(core.as_base(dir), ".")
+    local opened, message, code = open_dir(core.alias(dir), ".", options)
     if not opened then
       return nil, errors.with_path(message, ".", core.path(dir)), code
     end
     return opened
   end
-  return open_dir(check.path(dir, 1, "at"))
+  return open_dir(core.AT_FDCWD, check.path(dir, 1, "at"), options)
 end
 
----The same of a directory below this one.
+---The same of a directory below this one. Where this one confines, that one does, to itself.
 ---@async
 ---@param path string
+---@param options halo.AtOptions?
 ---@return halo.Dir? dir
 ---@return string? message
 ---@return string? code
-function Dir:at(path)
-  return open_dir(file_of(self, "at"), check.path(path, 1, "at"))
+function Dir:at(path, options)
+  return open_dir(file_of(self, "at"), check.path(path, 1, "at"), options)
 end
 
 ---@async
@@ -118,28 +146,6 @@ end
 
 -- ---- calls by path --------------------------------------------------------------------------
 
----As fs.stat.
----@async
----@param path string
----@param ... string
----@return halo.Stat|any? stat
----@return string? message
----@return string? code
-function Dir:stat(path, ...)
-  return stat.ask(core.stat, "stat", path, file_of(self, "stat"), ...)
-end
-
----As fs.lstat.
----@async
----@param path string
----@param ... string
----@return halo.Stat|any? stat
----@return string? message
----@return string? code
-function Dir:lstat(path, ...)
-  return stat.ask(core.lstat, "lstat", path, file_of(self, "lstat"), ...)
-end
-
 ---As fs.readdir, of the directory itself where no path is given.
 ---@async
 ---@param path string?
@@ -150,10 +156,20 @@ function Dir:readdir(path)
   return by_path.readdir(file_of(self, "readdir"), path == nil and "." or path)
 end
 
-for name, call in pairs(by_path) do
-  Dir[name] = Dir[name] or function(self, a, b, c, d, e)
-    return call(file_of(self, name), a, b, c, d, e)
+---The method that makes a call by path, whose module may not be loaded yet.
+local function find_method(_, name)
+  if not by_path[name] and modules[name] then
+    require(modules[name])
   end
+  local call = by_path[name]
+  if call then
+    Dir[name] = function(self, ...)
+      return call(file_of(self, name), ...)
+    end
+  end
+  return rawget(Dir, name)
 end
+
+setmetatable(Dir, { __index = find_method })
 
 return fs

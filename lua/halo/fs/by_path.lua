@@ -18,7 +18,9 @@ local by_path = {}
 ---Those whose arguments the core checks.
 -- stylua: ignore
 local plain = {
-  "remove", "rmdir", "link", "symlink", "readlink", "readdir", "chown", "lchown", "utime", "lutime",
+  "rmdir", "link", "symlink", "readlink", "readdir", "chown", "lchown", "utime", "lutime",
+  "truncate", "statfs", "getxattr", "listxattr", "removexattr", "lgetxattr", "llistxattr",
+  "lremovexattr",
 }
 for _, name in ipairs(plain) do
   by_path[name] = function(base, a, b, c, d, e)
@@ -28,6 +30,21 @@ end
 
 function by_path.open(base, path, mode, bits)
   return checked(core.open(base, path, mode, perm.of_new(bits, perm.FILE, 3, "open")))
+end
+
+function by_path.stat(base, path, ...)
+  return stat.ask(core.stat, "stat", path, base, ...)
+end
+
+function by_path.lstat(base, path, ...)
+  return stat.ask(core.lstat, "lstat", path, base, ...)
+end
+
+for _, name in ipairs { "setxattr", "lsetxattr" } do
+  by_path[name] = function(base, path, attribute, value, options)
+    local flags = check.flags(options, 4, name, core.setxattr_flags)
+    return checked(core[name](base, path, attribute, value, flags))
+  end
 end
 
 function by_path.create(base, path, bits)

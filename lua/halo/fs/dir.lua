@@ -1,5 +1,6 @@
 -- Directories entry by entry.
 
+local by_path = require "halo.fs.by_path"
 local core = require "halo.core"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
@@ -18,21 +19,9 @@ local function read_batch(directory)
   return batch or {}
 end
 
----The entries of a directory without "." and "..", one after the other and in the file system's
----order, in memory that does not grow with their number:
----
----    for name, type in fs.dir(path) do
----
----What the operating system refuses is raised here, as io.lines does. The directory is closed at
----the end; a loop that is left before leaves it to the collector, or to the caller's close of the
----second value.
----@async
----@param path string
----@return fun(): string?, string? # a name and its type, as in fs.readdir
----@return halo.File directory
-function fs.dir(path)
+function by_path.dir(base, path)
   check.path(path, 1, "dir")
-  local directory, message = calls.open(path, core.flags.RDONLY + core.flags.DIRECTORY)
+  local directory, message = by_path.open(base, path, core.flags.RDONLY + core.flags.DIRECTORY)
   if not directory then
     core.raise(message)
   end
@@ -58,6 +47,22 @@ function fs.dir(path)
       return entry.name, entry.type
     end
   end, directory
+end
+
+---The entries of a directory without "." and "..", one after the other and in the file system's
+---order, in memory that does not grow with their number:
+---
+---    for name, type in fs.dir(path) do
+---
+---What the operating system refuses is raised here, as io.lines does. The directory is closed at
+---the end; a loop that is left before leaves it to the collector, or to the caller's close of the
+---second value.
+---@async
+---@param path string
+---@return fun(): string?, string? # a name and its type, as in fs.readdir
+---@return halo.File directory
+function fs.dir(path)
+  return by_path.dir(core.AT_FDCWD, path)
 end
 
 return fs

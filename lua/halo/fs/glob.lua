@@ -1,15 +1,28 @@
 -- Names by pattern. A pattern is a row of parts, one for each name of a path, and what is matched
 -- in a directory is a set of them: "**/x" is at both of its parts in each directory, which is read
 -- once however often it fits.
+--
+-- What is looked at begins in an anchor, a directory that is held open. Behind it no link is
+-- followed once a `**` has come that way, whoever puts one where a directory was. A link that
+-- another part leads through becomes an anchor itself, and so does a directory whose path gets
+-- long.
 
 local braces = require "halo.fs.braces"
-local calls = require "halo.fs.calls"
+local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
+local errors = require "halo.fs.errors"
 local workers = require "halo.fs.workers"
+local paths = require "halo.fs.paths"
 local pattern = require "halo.fs.pattern"
 local stat = require "halo.fs.stat"
-local refused = require("halo.wait").refused
+local wait = require "halo.wait"
+
+local checked, guard, refused, settle = wait.checked, wait.guard, wait.refused, wait.settle
+local NO_LINKS = core.confine_flags.no_links
+local PLACE = core.flags.PATH + core.flags.DIRECTORY
+
+local WAY_MAX = 3072 -- bytes from an anchor on; what a pattern adds has to fit into PATH_MAX, too
 
 ---@class halo.fs
 local fs = {}
@@ -19,74 +32,226 @@ local nothing_there = {
   ENOENT = true, ENOTDIR = true, ELOOP = true, ENAMETOOLONG = true, EACCES = true, EPERM = true,
 }
 
+---@class halo.fs.Anchor
+---@field file halo.File
+---@field linkless halo.File? the same, from where no link is followed
+---@field skip integer its bytes in the paths to look at
+---@field users integer
+---@field own boolean it is closed with the last of them
+
+---@class halo.fs.GlobJob a directory
+---@field path string as it will be found, and a slash
+---@field states integer[] of the parts to be matched in it
+---@field anchor halo.fs.Anchor
+---@field linkless boolean no link is behind the anchor, nor may be
+---@field matched boolean it has been met, and not only named by the pattern
+---@field above halo.fs.GlobJob? and
+---@field name string? where it has to be opened there, for it may be a link
+
 ---@class halo.fs.Glob
 ---@field parts halo.fs.NamePattern[]
 ---@field only_dirs boolean it ended in a slash
----@field dir string what stands before the paths to look at them; "" for the working directory
+---@field base halo.File
+---@field root halo.fs.Anchor
+---@field dir string what stands before the paths to look at them
 ---@field hidden boolean?
 ---@field workers halo.fs.Workers
+---@field anchors table<halo.fs.Anchor, true>
 ---@field found table<string, true>
 ---@field failure { [1]: string, [2]: string }?
 
-local function fail(self, message, code)
-  if not nothing_there[code] then
+local function fail(self, job, message, code)
+  -- What a name leads to by chance is only not seen: a pattern that leads out is refused.
+  if not nothing_there[code] and not (code == "EXDEV" and job.matched) then
     self.failure = self.failure or { message, code }
   end
 end
 
+-- ---- anchors ------------------------------------------------------------------------------------
+
+local function close(file)
+  if file then
+    pcall(core.close, file) -- in a task that was cancelled it is carried out, and raises
+  end
+end
+
+local function new_anchor(self, file, skip, own)
+  local anchor = { file = own and core.as_base(file) or file, skip = skip, users = 1, own = own }
+  self.anchors[anchor] = true
+  return anchor
+end
+
+local function close_anchor(self, anchor)
+  self.anchors[anchor] = nil
+  close(anchor.linkless)
+  close(anchor.own and anchor.file)
+end
+
+local function release(self, anchor)
+  anchor.users = anchor.users - 1
+  if anchor.users == 0 then
+    close_anchor(self, anchor)
+  end
+end
+
+---What the way to a job's directory begins in.
+---@async
+---@return halo.File?
+local function base_of(job)
+  local anchor = job.anchor
+  if not job.linkless then
+    return anchor.file
+  elseif not anchor.linkless then
+    local file, message, code = checked(core.open(anchor.file, ".", PLACE))
+    if not file then
+      return nil, message, code
+    elseif anchor.linkless then
+      close(file) -- another task was faster
+    else
+      anchor.linkless = core.as_base(core.confine(file, NO_LINKS))
+    end
+  end
+  return anchor.linkless
+end
+
+---The way from the anchor to what is in a job's directory.
+local function way_to(self, job)
+  return (self.dir .. job.path):sub(job.anchor.skip + 1)
+end
+
+---Opens a directory in a job's, which a link may lead to.
+---@async
+local function open_inside(self, job, name)
+  local way = way_to(self, job)
+  if not job.linkless or way == "" then
+    return checked(core.open(job.anchor.file, way .. name, PLACE))
+  elseif core.confines(self.root.file) then
+    local path = (self.dir .. job.path .. name):sub(self.root.skip + 1)
+    return checked(core.open(self.root.file, path, PLACE))
+  end
+  local base, message, code = base_of(job)
+  local parent, file
+  if base then
+    parent, message, code = checked(core.open(base, way, PLACE))
+  end
+  if not parent then
+    return nil, message, code
+  end
+  file, message, code = checked(core.open(core.as_base(parent), name, PLACE))
+  close(parent)
+  return checked(file, message, code)
+end
+
+---Makes a job's directory an anchor.
+---@async
+---@return true?
+---@return string? message
+---@return string? code
+local function become_anchor(self, job)
+  local file, message, code
+  if job.name then
+    file, message, code = open_inside(self, job.above, job.name)
+  else
+    local base
+    base, message, code = base_of(job)
+    if base then
+      file, message, code = checked(core.open(base, way_to(self, job), PLACE))
+    end
+  end
+  if not file then
+    return nil, message, code
+  end
+  release(self, job.anchor)
+  job.anchor = new_anchor(self, file, #self.dir + #job.path, true)
+  job.above, job.name = nil, nil
+  return true
+end
+
+-- ---- matching -----------------------------------------------------------------------------------
+
 ---Adds a path, once it is known to be a directory where it has to.
 ---@async
-local function add(self, path, kind)
+local function add(self, job, name, kind)
+  local path = job.path .. name
   if not self.only_dirs then
     self.found[path] = true
-  elseif kind == "dir" or kind ~= "file" and calls.stat(self.dir .. path, "is_dir") then
+  elseif kind == "dir" then
     self.found[path .. "/"] = true
+  elseif kind ~= "file" then
+    local file = open_inside(self, job, name)
+    self.found[path .. "/"] = file and true or nil
+    close(file)
   end
 end
 
 local visit
 
 ---Goes on in a directory with what comes behind the part that its name fits.
-local function enqueue(self, path, states)
-  self.workers:add(visit, self, path .. "/", states)
+local function enqueue(self, job, name, kind, states, deep)
+  local is_dir = kind == "dir"
+  local inner = {
+    path = job.path .. name .. "/",
+    states = states,
+    anchor = job.anchor,
+    linkless = deep or job.linkless and is_dir,
+    matched = kind ~= nil or job.matched,
+  }
+  if job.linkless and not is_dir then
+    inner.above, inner.name = job, name
+  end
+  job.anchor.users = job.anchor.users + 1
+  self.workers:add(visit, self, inner)
+end
+
+---@async
+local function look(job, path, way)
+  local base, message, code = base_of(job)
+  local kind
+  if base then
+    kind, message, code = stat.ask(core.lstat, "lstat", way, base, "type")
+  end
+  if not kind then
+    return nil, message and errors.with_path(message, way, path), code
+  end
+  return kind
 end
 
 ---A name that needs no look into the directory.
 ---@async
-local function look_up(self, prefix, state)
-  local path = prefix .. self.parts[state].literal
+local function look_up(self, job, state)
+  local name = self.parts[state].literal
   if state < #self.parts then
-    return enqueue(self, path, { state + 1 })
+    return enqueue(self, job, name, nil, { state + 1 })
   end
-  local kind, message, code = calls.lstat(self.dir .. path, "type")
+  local kind, message, code = look(job, self.dir .. job.path .. name, way_to(self, job) .. name)
   if kind then
-    add(self, path, kind)
+    add(self, job, name, kind)
   else
-    fail(self, message, code)
+    fail(self, job, message, code)
   end
 end
 
 ---@async
-local function match_entry(self, prefix, name, kind, states)
-  local parts, next_states = self.parts, nil
+local function match_entry(self, job, name, kind, states)
+  local parts, next_states, deep = self.parts, nil, false
   for i = 1, #states do
     local state = states[i]
     local part = parts[state]
     if part:matches(name, self.hidden) then
       if state == #parts then
-        add(self, prefix .. name, kind)
+        add(self, job, name, kind)
       elseif not part.deep and kind ~= "file" then
         next_states = next_states or {}
         next_states[#next_states + 1] = state + 1
       end
       if part.deep and kind == "dir" then
-        next_states = next_states or {}
+        next_states, deep = next_states or {}, true
         next_states[#next_states + 1] = state
       end
     end
   end
   if next_states then
-    enqueue(self, prefix .. name, next_states)
+    enqueue(self, job, name, kind, next_states, deep)
   end
 end
 
@@ -112,27 +277,82 @@ local function needs_listing(self, states)
   return false
 end
 
+---Lists an anchor. By the name "." that takes the right to search it, which names alone need not.
 ---@async
-function visit(self, prefix, states)
-  local row, count, code
-  states = all_states(self, states)
-  if needs_listing(self, states) then
-    local path = self.dir .. prefix
-    row, count, code = core.list(path == "" and "." or path, 0)
-    if not row then
-      local _, message = refused(count, code)
-      fail(self, message, code)
+local function list_anchor(self, anchor)
+  if anchor == self.root and anchor.own then
+    return core.list(self.base, self.dir == "" and "/" or self.dir, 0, 0)
+  end
+  local row, count, code = core.list(anchor.file, ".", 0, 0)
+  if not row and code == "EACCES" then
+    return core.list(("/proc/self/fd/%d"):format(core.fd(anchor.file)), 0, 0)
+  end
+  return row, count, code
+end
+
+---@async
+local function list(self, job)
+  local path, skip = self.dir .. job.path, job.anchor.skip
+  if #path == skip then
+    return list_anchor(self, job.anchor)
+  end
+  local base, message, code = base_of(job)
+  if not base then
+    return nil, message, code
+  end
+  return core.list(base, path, skip, 0)
+end
+
+---Whether a `**` begins where links may have been followed: below they are not.
+local function begins_deep(self, job, states)
+  if job.linkless or way_to(self, job) == "" then
+    return false
+  end
+  for _, state in ipairs(states) do
+    if self.parts[state].deep then
+      return true
     end
   end
+  return false
+end
+
+---@async
+local function match(self, job)
+  local states = all_states(self, job.states)
+  local ok, message, code = true, nil, nil
+  local row, count
+  if job.name or #self.dir + #job.path - job.anchor.skip > WAY_MAX then
+    ok, message, code = become_anchor(self, job)
+  end
+  if ok and (job.linkless or needs_listing(self, states)) then
+    row, count, code = list(self, job)
+    ok, message = row, not row and select(2, refused(count, code)) or nil
+  end
+  if row and begins_deep(self, job, states) then
+    ok, message, code = become_anchor(self, job)
+  end
+  if not ok then
+    fail(self, job, message, code)
+    if job.name then
+      return -- what the anchor above leads to by this path is another's
+    end
+    row = nil
+  end
   for at = 1, row and 2 * count or 0, 2 do
-    match_entry(self, prefix, row[at], stat.kind(row[at + 1]), states)
+    match_entry(self, job, row[at], stat.kind(row[at + 1]), states)
   end
   for _, state in ipairs(states) do
     local name = self.parts[state].literal
-    if name and (not row or name == "." or name == "..") then
-      look_up(self, prefix, state)
+    if name and (not row and not job.linkless or name == "." or name == "..") then
+      look_up(self, job, state)
     end
   end
+end
+
+---@async
+function visit(self, job)
+  match(self, job)
+  release(self, job.anchor)
 end
 
 ---The patterns of the names of a path. Raises where one is broken.
@@ -145,6 +365,33 @@ local function parse(text)
   return parts
 end
 
+---Opens what the search begins in.
+---@async
+---@return halo.fs.Anchor?
+local function open_root(self, root)
+  local path = root ~= "" and root or self.dir
+  if path == "" then
+    return new_anchor(self, self.base, 0, false)
+  end
+  local file, message, code = checked(core.open(self.base, path, PLACE))
+  if not file then
+    return nil, message, code
+  end
+  return new_anchor(self, file, #path, true)
+end
+
+---@async
+local function search(self, root)
+  local message, code
+  self.root, message, code = open_root(self, root)
+  local job = { path = root, states = { 1 }, linkless = false, matched = false }
+  if not self.root then
+    return fail(self, job, message, code)
+  end
+  job.anchor = self.root
+  workers.run(self.workers, visit, self, job)
+end
+
 ---@async
 local function expand(self, text)
   self.parts, self.only_dirs = parse(text), text:sub(-1) == "/"
@@ -153,7 +400,11 @@ local function expand(self, text)
     self.dir = ""
   end
   if self.parts[1] then
-    workers.run(self.workers, visit, self, root, { 1 })
+    local ok, failure = guard(search, self, root)
+    for anchor in pairs(self.anchors) do
+      close_anchor(self, anchor)
+    end
+    settle(ok, failure)
   elseif root ~= "" then
     self.found["/"] = true
   end
@@ -162,6 +413,32 @@ end
 ---@class halo.GlobOptions
 ---@field dir string? where relative patterns begin, and the paths found
 ---@field hidden boolean? a name that begins with a dot fits as any other
+
+---@async
+function by_path.glob(base, text, options)
+  check.path(text, 1, "glob")
+  options = check.options(options, 2, "glob", { dir = true, hidden = true })
+  local dir = options.dir == nil and "" or paths.prefix(check.path(options.dir, 2, "glob"))
+  local alternatives, found, all = braces.expand(text), {}, {}
+  for _, alternative in ipairs(alternatives) do
+    parse(alternative) -- what is broken raises before anything is looked at
+  end
+  for _, alternative in ipairs(alternatives) do
+    local self = {
+      base = base, found = found, dir = dir, workers = workers.new(), hidden = options.hidden,
+      anchors = {},
+    }
+    expand(self, alternative)
+    if self.failure then
+      return nil, self.failure[1], self.failure[2]
+    end
+  end
+  for path in pairs(found) do
+    all[#all + 1] = path
+  end
+  table.sort(all)
+  return all
+end
 
 ---The paths that fit a pattern, sorted. `*` stands for any characters of a name, `?` for one,
 ---`[a-z]` for one of these and `[!a-z]` for one of the others, and `**` as a whole name for any
@@ -184,26 +461,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.glob(text, options)
-  check.path(text, 1, "glob")
-  options = check.options(options, 2, "glob", { dir = true, hidden = true })
-  local dir = options.dir == nil and "" or check.path(options.dir, 2, "glob")
-  dir = (dir == "" or dir:match "/$") and dir or dir .. "/"
-  local alternatives, found, paths = braces.expand(text), {}, {}
-  for _, alternative in ipairs(alternatives) do
-    parse(alternative) -- what is broken raises before anything is looked at
-  end
-  for _, alternative in ipairs(alternatives) do
-    local self = { found = found, dir = dir, workers = workers.new(), hidden = options.hidden }
-    expand(self, alternative)
-    if self.failure then
-      return nil, self.failure[1], self.failure[2]
-    end
-  end
-  for path in pairs(found) do
-    paths[#paths + 1] = path
-  end
-  table.sort(paths)
-  return paths
+  return by_path.glob(core.AT_FDCWD, text, options)
 end
 
 return fs

@@ -5,30 +5,10 @@
 
 local core = require "halo.core"
 local calls = require "halo.fs.calls"
+local modules = require "halo.fs.modules"
 
 ---@class halo.fs
 local fs = {}
-
----The functions that other modules hold.
-local modules = {
-  at = "halo.fs.at",
-  copy = "halo.fs.copy",
-  copytree = "halo.fs.copy",
-  dir = "halo.fs.dir",
-  glob = "halo.fs.glob",
-  lines = "halo.fs.lines",
-  mkdtemp = "halo.fs.temp",
-  mkstemp = "halo.fs.temp",
-  move = "halo.fs.copy",
-  poll = "halo.fs.poll",
-  readfile = "halo.fs.readfile",
-  readfile_into = "halo.fs.readfile",
-  rmtree = "halo.fs.rmtree",
-  tempfile = "halo.fs.temp",
-  walk = "halo.fs.walk",
-  watch = "halo.fs.watch",
-  writefile = "halo.fs.writefile",
-}
 
 for name, value in pairs(calls) do
   fs[name] = value

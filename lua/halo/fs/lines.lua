@@ -1,5 +1,6 @@
 -- Files line by line.
 
+local by_path = require "halo.fs.by_path"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local core = require "halo.core"
@@ -150,6 +151,18 @@ local function iterate(reader, keep_newline)
   end
 end
 
+function by_path.lines(base, path, keep_newline, offset)
+  check.path(path, 1, "lines")
+  check.opt_size(offset, 3, "lines")
+  local file, message = by_path.open(base, path)
+  if not file then
+    core.raise(message)
+  end
+  local reader = new_reader(file, offset)
+  reader.own, reader.track = true, false
+  return iterate(reader, keep_newline), file
+end
+
 ---The lines of a file, of any size and any length, one after the other:
 ---
 ---    for line in fs.lines(path) do
@@ -169,18 +182,11 @@ end
 ---@return fun(): string?
 ---@return halo.File file
 function fs.lines(path, keep_newline, offset)
-  check.opt_size(offset, 3, "lines")
   if check.is_file(path) then
+    check.opt_size(offset, 3, "lines")
     return iterate(new_reader(path, offset), keep_newline), path
   end
-  check.path(path, 1, "lines")
-  local file, message = calls.open(path)
-  if not file then
-    core.raise(message)
-  end
-  local reader = new_reader(file, offset)
-  reader.own, reader.track = true, false
-  return iterate(reader, keep_newline), file
+  return by_path.lines(core.AT_FDCWD, path, keep_newline, offset)
 end
 
 core.File.lines = fs.lines

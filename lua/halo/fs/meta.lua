@@ -45,7 +45,7 @@ function fs.stat(path, field, ...)
       return pick(self, "stat", field, ...)
     end
   end
-  return stat.ask(core.stat, "stat", path, nil, field, ...)
+  return by_path.stat(AT_FDCWD, path, field, ...)
 end
 
 ---The metadata of a path's last component itself, though it be a symbolic link.
@@ -69,7 +69,7 @@ function fs.lstat(path, field, ...)
       return pick(self, "lstat", field, ...)
     end
   end
-  return stat.ask(core.lstat, "lstat", path, nil, field, ...)
+  return by_path.lstat(AT_FDCWD, path, field, ...)
 end
 
 ---The metadata of an open file.
@@ -236,7 +236,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.truncate(path, size)
-  return checked(core.truncate(path, size))
+  return by_path.truncate(AT_FDCWD, path, size)
 end
 
 ---@class halo.StatFs

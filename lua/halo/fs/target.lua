@@ -1,16 +1,21 @@
 -- The name that an atomic write replaces: the one of the file that a plain write to the path would
 -- come to. A symbolic link is followed by the kernel, with all that it checks; which name its end
--- has is asked of /proc, and verified below an open directory.
+-- has is asked of /proc, and verified below an open directory. Below a directory that confines, the
+-- links are read instead, and what they say is opened from that directory: it is the name where the
+-- kernel has come to the same file.
 
+local by_path = require "halo.fs.by_path"
 local calls = require "halo.fs.calls"
 local core = require "halo.core"
 local errors = require "halo.fs.errors"
 local scope = require "halo.scope"
 local stat = require "halo.fs.stat"
+local checked = require("halo.wait").checked
 
 local assert_ok = errors.assert_ok
 local flags = core.flags
 
+local LINKS_MAX = 40 -- one after the other
 local TRIES = 100 -- for a file that others rename or replace meanwhile
 local PLACEHOLDER = tonumber("1000", 8) -- its permission bits
 local DIRECTORY = flags.DIRECTORY
@@ -21,6 +26,7 @@ local NO_PROC = "EOPNOTSUPP: /proc is not mounted, which it takes to follow a sy
 local elsewhere = { ENOENT = true, ENOTDIR = true, ENAMETOOLONG = true } -- the name is no more
 
 ---@class halo.Target what is open, and stands, until release()
+---@field base halo.File what the path begins in
 ---@field path string as the user says it
 ---@field directory halo.File?
 ---@field wants_sync boolean
@@ -32,6 +38,10 @@ local elsewhere = { ENOENT = true, ENOTDIR = true, ENAMETOOLONG = true } -- the 
 ---@field placeholder string? the id of an empty file that was made where a link leads
 
 local target = {}
+
+local function split(path)
+  return path:match "^(.-)([^/]*)$"
+end
 
 local function lstat(directory, name)
   return stat.ask(core.lstat, "lstat", name, directory)
@@ -48,15 +58,15 @@ end
 ---Opens the directory, and says whether it can be synced. That takes the right to read it, which
 ---the right to write into it does not imply.
 ---@async
-local function open_directory(self, path, how)
+local function open_directory(self, base, path, how)
   self.syncs = self.wants_sync
   local directory, message, code
   if self.syncs then
-    directory, message, code = calls.open(path, flags.RDONLY + how)
+    directory, message, code = by_path.open(base, path, flags.RDONLY + how)
   end
   if not self.syncs or code == "EACCES" then
     self.syncs = false
-    directory, message, code = calls.open(path, flags.PATH + how)
+    directory, message, code = by_path.open(base, path, flags.PATH + how)
   end
   if not directory then
     return nil, message, code
@@ -86,7 +96,7 @@ end
 ---there, nobody may open it. Not to be cancelled half-way: it would be left over.
 ---@async
 local function make_placeholder(self)
-  local file, message, code = calls.open(self.path, TO_CREATE, PLACEHOLDER)
+  local file, message, code = by_path.open(self.base, self.path, TO_CREATE, PLACEHOLDER)
   if not file then
     return nil, message, code
   end
@@ -100,11 +110,11 @@ end
 ---file itself here, as for a rename; whether the links may be followed it checks in each open.)
 ---@async
 local function open_end(self)
-  local file, message, code = calls.open(self.path, flags.PATH)
+  local file, message, code = by_path.open(self.base, self.path, flags.PATH)
   if code == "ENOENT" then
     file, message, code = scope.shield(make_placeholder, self)
     if code == "EACCES" then -- maybe for the placeholder of another, which is there by now
-      file = calls.open(self.path, flags.PATH)
+      file = by_path.open(self.base, self.path, flags.PATH)
     end
   end
   self.opened = assert_ok(self.path, file, message, code)
@@ -124,7 +134,7 @@ local function locate(self, id)
   end
   close(self, "directory")
   local ok
-  ok, message, code = open_directory(self, parent, LINKLESS)
+  ok, message, code = open_directory(self, core.AT_FDCWD, parent, LINKLESS)
   if not ok and elsewhere[code] then
     return false
   end
@@ -140,6 +150,40 @@ local function locate(self, id)
   return false
 end
 
+---The same below a directory that confines, where no name of /proc may be gone by.
+---@async
+---@return boolean
+local function locate_below(self, id)
+  local path = self.path
+  for _ = 1, LINKS_MAX do
+    local parent, name = split(path)
+    close(self, "directory")
+    local ok, message, code = open_directory(self, self.base, parent == "" and "." or parent,
+      DIRECTORY)
+    local status, text
+    if ok then
+      status, message, code = lstat(self.directory, name)
+    end
+    if status and status.is_symlink then
+      text, message, code = core.readlink(self.directory, name)
+    end
+    if not text then
+      if not status and not elsewhere[code] then
+        assert_ok(self.path, nil, message, code)
+      end
+      self.name = status and status.id == id and name or nil
+      return self.name ~= nil
+    end
+    path = parent .. text
+  end
+  return false
+end
+
+---@async
+local function find_name(self, id)
+  return (core.confines(self.base) and locate_below or locate)(self, id)
+end
+
 ---Finds the name of what the path leads to. A file that the path leads to again, though it has been
 ---removed, has none; one that is renamed meanwhile is looked for again.
 ---@async
@@ -147,7 +191,7 @@ local function follow(self)
   local last
   for _ = 1, TRIES do
     local status = open_end(self)
-    if locate(self, status.id) then
+    if find_name(self, status.id) then
       self.replaced = not is_placeholder(status) and status or nil
       return
     elseif status.id == last and status.nlink == 0 then
@@ -168,11 +212,11 @@ end
 ---@param exclusive boolean? the name has to be free, so that no link is followed
 function target.find(self, exclusive)
   local path = self.path
-  local parent, name = path:match "^(.-)([^/]*)$"
+  local parent, name = split(path)
   if name == "" then
-    assert_plain(self, assert_ok(path, calls.stat(path)))
+    assert_plain(self, assert_ok(path, by_path.stat(self.base, path)))
   end
-  assert_ok(path, open_directory(self, parent == "" and "." or parent, DIRECTORY))
+  assert_ok(path, open_directory(self, self.base, parent == "" and "." or parent, DIRECTORY))
   local status, message, code
   if not exclusive then
     status, message, code = lstat(self.directory, name)
@@ -187,9 +231,25 @@ function target.find(self, exclusive)
   end
 end
 
+---The file that is replaced, as a place, where it has the name still.
+---@async
+---@param self halo.Target
+---@param replaced halo.Stat
+---@return halo.File
+function target.open_replaced(self, replaced)
+  if not self.opened then
+    local how = flags.PATH + flags.NOFOLLOW
+    self.opened = assert_ok(self.path, checked(core.open(self.directory, self.name, how)))
+  end
+  if assert_ok(self.path, calls.fstat(self.opened)).id ~= replaced.id then
+    assert_ok(self.path, nil, "ESTALE: it was replaced meanwhile", "ESTALE")
+  end
+  return self.opened
+end
+
 ---@async
 local function remove_placeholder(self)
-  if not self.name and not locate(self, self.placeholder) then
+  if not self.name and not find_name(self, self.placeholder) then
     return
   end
   local status = lstat(self.directory, self.name)

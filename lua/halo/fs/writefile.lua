@@ -1,6 +1,7 @@
 -- Whole files, written: plainly, or to a new file that then takes the name.
 
 local bit = require "bit"
+local by_path = require "halo.fs.by_path"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local core = require "halo.core"
@@ -20,7 +21,9 @@ local MODE_BITS, PERM_BITS = tonumber("7777", 8), tonumber("777", 8)
 local WRITABLE = "string, number, buffer or an array of them"
 local RANDOM_LETTERS = 16 -- in the name that a new file has first
 
-local write_options = { append = true, exclusive = true, perm = true, sync = true, atomic = true }
+local write_options = {
+  append = true, exclusive = true, perm = true, sync = true, atomic = true, xattrs = true,
+}
 
 ---@class halo.fs
 local fs = {}
@@ -37,8 +40,33 @@ local function create_temporary(job, bits)
   job.temporary = name
 end
 
+---What others than root may not set, and some file systems do not have.
+local function may_lack(name, code)
+  local privileged = not (name:match "^user%." or name:match "^system%.")
+  return code == "ENODATA" or privileged and (code == "EPERM" or code == "EOPNOTSUPP")
+end
+
+---Extended attributes, ACLs included. The path leads to the old file itself, whatever has its name.
+local function copy_xattrs(job, replaced)
+  local old = ("/proc/self/fd/%d"):format(target.open_replaced(job, replaced):fd())
+  local names, message, code = calls.listxattr(old)
+  if code == "EOPNOTSUPP" then
+    return
+  end
+  for _, name in ipairs(assert_ok(job.path, names, message, code)) do
+    local value, ok
+    value, message, code = calls.getxattr(old, name)
+    if value then
+      ok, message, code = calls.setxattr(job.file, name, value)
+    end
+    if not ok and not may_lack(name, code) then
+      assert_ok(job.path, nil, message, code)
+    end
+  end
+end
+
 ---The owner, where this user may give files away, and the permission bits.
-local function copy_attributes(job, replaced)
+local function copy_attributes(job, replaced, xattrs)
   local mode = bit.band(replaced.mode, MODE_BITS)
   local new = assert_ok(job.path, calls.fstat(job.file))
   if new.uid ~= replaced.uid or new.gid ~= replaced.gid then
@@ -48,6 +76,9 @@ local function copy_attributes(job, replaced)
     else
       assert_ok(job.path, ok, message, code)
     end
+  end
+  if xattrs then
+    copy_xattrs(job, replaced) -- behind the owner, whose change takes capabilities away
   end
   assert_ok(job.path, checked(core.fchmod(job.file, mode)))
 end
@@ -80,7 +111,7 @@ local function replace(job, data, options, bits)
   scope.shield(create_temporary, job, replaced and PRIVATE or bits)
   assert_ok(path, calls.write(job.file, data))
   if replaced then
-    copy_attributes(job, replaced)
+    copy_attributes(job, replaced, options.xattrs)
   end
   if options.sync ~= false then
     assert_ok(path, calls.fsync(job.file))
@@ -106,8 +137,8 @@ local function clean_up(job)
   target.release(job)
 end
 
-local function write_atomic(path, data, options, bits)
-  local job = { path = path, wants_sync = options.sync ~= false }
+local function write_atomic(base, path, data, options, bits)
+  local job = { base = base, path = path, wants_sync = options.sync ~= false }
   local ok, result = guard(replace, job, data, options, bits)
   scope.shield(clean_up, job)
   return settle(ok, result)
@@ -134,13 +165,13 @@ local function close_after(file, ok, ...)
   return settle(ok, ...)
 end
 
-local function write_plain(path, data, options, bits)
+local function write_plain(base, path, data, options, bits)
   local how = flags.WRONLY + flags.CREAT
   if options.exclusive then
     how = how + flags.EXCL
   end
   how = how + (options.append and flags.APPEND or options.exclusive and 0 or flags.TRUNC)
-  local file, message, code = calls.open(path, how, bits)
+  local file, message, code = checked(core.open(base, path, how, bits))
   if not file then
     return nil, message, code
   end
@@ -164,19 +195,41 @@ local function check_data(data)
   end
 end
 
+function by_path.writefile(base, path, data, options)
+  check.path(path, 1, "writefile")
+  check_data(data)
+  options = check.options(options, 3, "writefile", write_options)
+  local bits = perm.of_new(options.perm, perm.FILE, 3, "writefile") or perm.FILE
+  if not options.atomic then
+    if options.xattrs then
+      check.fail("xattrs is for atomic writes; others keep them anyway", 3, "writefile")
+    end
+    return write_plain(base, path, data, options, bits)
+  elseif options.append then
+    check.fail("append and atomic exclude each other", 3, "writefile")
+  end
+  local ok, result = guard(write_atomic, base, path, data, options, bits)
+  if not ok and errors.caught(result) then
+    return unpack(result, 1, 3)
+  end
+  return settle(ok, result)
+end
+
 ---@class halo.WriteOptions
 ---@field append boolean? behind what the file has
 ---@field exclusive boolean? the file must not exist yet (EEXIST)
 ---@field perm halo.Perm? of a new file, less the umask; "644" by default
 ---@field sync boolean? wait until it is on the disk; with atomic this is so unless it is false
 ---@field atomic boolean? the name leads to the old content or to all of the new, never to a part
+---@field xattrs boolean? with atomic: keep the extended attributes and ACLs of what is replaced
 
 ---Writes a file: what it had is replaced, unless options say otherwise.
 ---
 ---With atomic, the data goes to a new file in the same directory, which then takes the name, or
 ---that of the file which a symbolic link leads to. As for a rename, that takes the right to write
 ---into the directory, and none to the file. The permission bits of a file that is replaced are
----kept, and its owner where that is allowed; extended attributes and further hard links are not.
+---kept, and its owner where that is allowed; further hard links are not, and extended attributes
+---only with the option xattrs: then it fails where one that this user may set cannot be kept.
 ---What is no plain file with a name, such as a pipe or a removed file in /proc/self/fd, is not
 ---replaced (EINVAL). A directory that may be written and not read cannot be synced: there, a crash
 ---may undo the write. Where a link leads to nothing, an empty file that nobody may open stands
@@ -189,20 +242,7 @@ end
 ---@return string? message
 ---@return string? code
 function fs.writefile(path, data, options)
-  check.path(path, 1, "writefile")
-  check_data(data)
-  options = check.options(options, 3, "writefile", write_options)
-  local bits = perm.of_new(options.perm, perm.FILE, 3, "writefile") or perm.FILE
-  if not options.atomic then
-    return write_plain(path, data, options, bits)
-  elseif options.append then
-    check.fail("append and atomic exclude each other", 3, "writefile")
-  end
-  local ok, result = guard(write_atomic, path, data, options, bits)
-  if not ok and errors.caught(result) then
-    return unpack(result, 1, 3)
-  end
-  return settle(ok, result)
+  return by_path.writefile(core.AT_FDCWD, path, data, options)
 end
 
 return fs

@@ -1,0 +1,210 @@
+-- A Dir that confines: nothing is reached through it that lies outside.
+
+local halo = require "halo"
+local fs = halo.fs
+local beneath_cases = require "spec.support.beneath_cases"
+local command = require "spec.support.command"
+local denial = require "spec.support.denial"
+local eventually = require "spec.support.eventually"
+local tasks = require "spec.support.tasks"
+local temp = require "spec.support.temp"
+require "spec.support.assertions"
+
+local CASES = "spec/support/beneath_cases.lua"
+
+describe("a Dir that confines", function()
+  local dir = temp.dir()
+  local at
+
+  before_each(function()
+    local _, stderr, status = command.run(beneath_cases.script(dir.root))
+    assert.equal("", stderr)
+    assert.equal(0, status)
+    at = assert(fs.at(dir:path "in", { beneath = true }))
+  end)
+
+  after_each(function()
+    at:close()
+  end)
+
+  it("refuses every call each way out", function()
+    local problems, count = beneath_cases.run(dir.root)
+    assert.same({}, problems)
+    assert.is_true(count > 500, count)
+  end)
+
+  it("does so with other tasks beside", function()
+    local going = true
+    local other = halo.spawn(function()
+      while going do
+        halo.yield()
+      end
+    end)
+    local problems = beneath_cases.run(dir.root)
+    going = false
+    other:join()
+    assert.same({}, problems)
+  end)
+
+  for _, code in ipairs { "ENOSYS", "EPERM" } do
+    it("does so where openat2 is denied by " .. code, function()
+      local deny_call, why_not = denial.program()
+      if not deny_call then
+        pending(why_not)
+      end
+      local output, stderr = command.run(command.quote(deny_call, "openat2", code) .. " "
+        .. command.halo(CASES, dir.root))
+      assert.equal("", stderr)
+      assert.matches("^done %d+\n$", output)
+    end)
+  end
+
+  it("does so for an ordinary user", function()
+    if command.run "id -u" ~= "0\n" then
+      pending "only root can become another user"
+    end
+    command.run(command.quote("chown", "-R", command.USER, dir.root))
+    local output, stderr = command.run(command.as_user(command.halo(CASES, dir.root)))
+    assert.equal("", stderr)
+    assert.matches("^done %d+\n$", output)
+  end)
+
+  ---What is reached inside: as by the same path from there.
+  local function reach_inside()
+    assert.equal("inside", at:readfile "file")
+    assert.equal("inside", at:readfile "here/file")
+    assert.equal("inside", at:readfile "dir/inside")
+    assert.equal("inside", at:readfile "dir/../here/dir/deep/../../file")
+    assert.equal("symlink", at:lstat("out_file", "type"))
+    assert.equal("../out/file", at:readlink "out_file")
+    assert.is_true(at:chmod("dir/inside", tonumber("640", 8)))
+    assert.equal(tonumber("100640", 8), fs.stat(dir:path "in/file", "mode"))
+    assert.is_true(at:writefile("dangling", "made"))
+    assert.equal("made", fs.readfile(dir:path "in/new"))
+    assert.is_true(at:writefile("dir/inside", "whole", { atomic = true }))
+    assert.equal("whole", fs.readfile(dir:path "in/file"))
+    assert.equal("symlink", at:lstat("dir/inside", "type"))
+    assert.is_true(at:remove "out_file")
+    assert.is_true(at:rename("out_dir", "dir/renamed"))
+    assert.same({ "dir/deep", "dir/hop", "dir/inside", "dir/renamed" }, at:glob "dir/*")
+    assert.same({ "dir/inside", "here/dir/inside" }, at:glob "**/inside" and
+      { at:glob("**/inside")[1], at:glob("here/**/inside")[1] })
+    assert.is_true(at:mkdir "made/")
+    assert.is_true(at:rmdir "made/")
+    assert.refused("ENOENT: no such file or directory: ", at:stat "")
+    assert.refused("ENOTDIR: not a directory: file/", at:lstat "file/")
+    assert.refused("EISDIR: is a directory: dir", at:readfile "dir")
+  end
+
+  it("follows what stays inside", reach_inside)
+
+  it("says where a path leads, as it was written", function()
+    assert.refused("EXDEV: the path leads out of the directory, or to another file system: "
+      .. "../out/file", at:readfile "../out/file")
+    assert.refused("EXDEV: the path leads out of the directory, or to another file system: "
+      .. "file -> up/x", at:rename("file", "up/x"))
+  end)
+
+  it("raises where a loop is to be made, naming the path", function()
+    for _, method in ipairs { "lines", "dir" } do
+      local ok, message = pcall(at[method], at, "../out")
+      assert.is_false(ok)
+      assert.matches("EXDEV: .*: %.%./out$", message)
+      ok, message = pcall(at[method], at, "none")
+      assert.is_false(ok)
+      assert.matches("ENOENT: no such file or directory: none$", message)
+    end
+  end)
+
+  it("hands its confinement on", function()
+    local inner = assert(at:at "dir")
+    assert.refused("EXDEV: the path leads out of the directory, or to another file system: ../file",
+      inner:readfile "../file")
+    assert.equal("EXDEV", select(3, inner:at "deep/../.."))
+    inner:close()
+    local opened = assert(at:open("dir", fs.flags.DIRECTORY))
+    inner = assert(fs.at(opened))
+    assert.equal("EXDEV", select(3, inner:stat ".."))
+    assert.equal("EXDEV", select(3, inner:stat "hop"))
+    opened:close()
+    inner:close()
+  end)
+
+  it("begins where a Dir that does not confine is asked to", function()
+    local plain = assert(fs.at(dir.root))
+    assert.equal("secret", plain:readfile "in/out_file")
+    local inner = assert(plain:at("in", { beneath = true }))
+    assert.equal("EXDEV", select(3, inner:readfile "out_file"))
+    assert.equal("secret", plain:readfile "in/out_file")
+    inner:close()
+    plain:close()
+  end)
+
+  it("leaves out magic links", function()
+    local proc = assert(fs.at("/proc/self", { beneath = true }))
+    assert.equal("symlink", proc:lstat("root", "type"))
+    for _, path in ipairs { "root", "root/etc", "cwd", "exe", "fd/0", "ns/mnt" } do
+      for _, call in ipairs { "stat", "open", "readfile", "access", "readdir", "at", "statfs" } do
+        local value, _, code = proc[call](proc, path)
+        assert.is_nil(value, call .. " " .. path)
+        assert.equal("ELOOP", code, call .. " " .. path)
+      end
+    end
+    assert.is_truthy(proc:readfile "comm")
+    proc:close()
+  end)
+
+  it("leaves out mounts where asked", function()
+    local root = assert(fs.at("/", { beneath = true, mounts = false }))
+    for _, call in ipairs { "stat", "readdir", "access", "at" } do
+      assert.equal("EXDEV", select(3, root[call](root, "proc")), call)
+    end
+    assert.equal("EXDEV", select(3, root:readfile "proc/version"))
+    assert.equal("EXDEV", select(3, root:lstat "proc/version"))
+    assert.equal("dir", root:stat("etc", "type"))
+    local etc = assert(root:at "etc")
+    assert.is_truthy(etc:readdir())
+    etc:close()
+    root:close()
+    root = assert(fs.at("/", { beneath = true }))
+    assert.equal("file", root:stat("proc/version", "type"))
+    root:close()
+  end)
+
+  it("refuses all once it is closed", function()
+    local other = assert(fs.at(dir:path "in", { beneath = true }))
+    other:close()
+    for _, call in ipairs { "stat", "lstat", "readfile", "open", "readdir", "remove", "access" } do
+      assert.equal("EBADF", select(3, other[call](other, "file")), call)
+    end
+    assert.equal("EBADF", select(3, other:glob "*"))
+    assert.equal("EBADF", select(3, other:writefile("file", "x", { atomic = true })))
+  end)
+
+  it("takes no other options", function()
+    assert.misuse("bad argument #2 to 'at' (no option 'below', but beneath, mounts)",
+      function() fs.at("/", { below = true }) end)
+  end)
+
+  it("takes back what was made for nobody, inside", function()
+    local made, ended = 0, 0
+    assert(at:mkdir "made")
+    for i = 1, tasks.rounds(200) do
+      local task = halo.spawn(at.open, at, ("here/made/%d"):format(i), "wx")
+      for _ = 1, i % 3 do
+        halo.yield()
+      end
+      task:cancel()
+      local ok, file = pcall(task.join, task)
+      if ok then
+        made = made + 1
+        assert(file):close()
+      else
+        ended = ended + 1
+      end
+    end
+    eventually("the names of what nobody got are gone", function()
+      return halo.stats().in_flight == 0 and made == #at:readdir "made"
+    end)
+  end)
+end)
