@@ -8,7 +8,9 @@ local errors = require "halo.fs.errors"
 local stat = require "halo.fs.stat"
 local wait = require "halo.wait"
 
-require "halo.fs.readfile" -- which defines calls by path, too
+-- These define calls by path, too.
+require "halo.fs.copy"
+require "halo.fs.readfile"
 
 local checked = wait.checked
 local flags = core.flags
@@ -17,7 +19,7 @@ local flags = core.flags
 local fs = {}
 
 ---A directory, for calls on paths that begin in it; an absolute path begins at "/". They take and
----return what those of halo.fs do. (mkdir makes one directory at a time.)
+---return what those of halo.fs do.
 ---@class halo.Dir
 ---@field private file halo.File
 ---@field open async fun(self, path: string, mode?, perm?: integer): halo.File?, string?, string?
@@ -31,9 +33,12 @@ local fs = {}
 ---@field lchown async fun(self, path: string, uid?, gid?): true?, string?, string?
 ---@field utime async fun(self, path: string, atime?, mtime?): true?, string?, string?
 ---@field lutime async fun(self, path: string, atime?, mtime?): true?, string?, string?
----@field mkdir async fun(self, path: string, perm?: integer): true?, string?, string?
+---@field mkdir async fun(self, path: string, perm?): true?, string?, string?
 ---@field rmdir async fun(self, path: string): true?, string?, string?
----@field remove async fun(self, path: string): true?, string?, string?
+---@field remove async fun(self, path: string, options?): true?, string?, string?
+---@field rmtree async fun(self, path: string, options?): true?, string?, string?
+---@field copytree async fun(self, from: string, to: string, options?): true?, string?, string?
+---@field move async fun(self, from: string, to: string, options?): true?, string?, string?
 ---@field readlink async fun(self, path: string): string?, string?, string?
 ---@field mkfifo async fun(self, path: string, perm?: integer): true?, string?, string?
 ---@field mknod async fun(self, path: string, kind?, perm?, major?, minor?): true?, string?, string?
