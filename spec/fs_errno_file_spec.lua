@@ -335,6 +335,23 @@ describe("extended attributes", function()
     end)
   end
 
+  it("are those of a symbolic link itself where that is asked for", function()
+    local link = dir:symlink("link", "nowhere")
+    for _, name in ipairs { "lgetxattr", "lremovexattr", "lsetxattr" } do
+      local ok, _, code = fs[name](link, "user.note", name == "lsetxattr" and "x" or nil)
+      assert.is_nil(ok)
+      assert.is_true(code == "EPERM" or code == "ENODATA" or code == "EOPNOTSUPP", code)
+    end
+    local names = assert(fs.llistxattr(link))
+    if fs.lsetxattr(link, "trusted.note", "of the link") then
+      assert.equal("of the link", fs.lgetxattr(link, "trusted.note"))
+      assert.equal(#names + 1, #fs.llistxattr(link))
+      assert.is_true(fs.lremovexattr(link, "trusted.note"))
+      assert.same(names, fs.llistxattr(link))
+    end
+    refusals.assert_refused("ENOENT", link, false, fs.getxattr(link, "user.note"))
+  end)
+
   it("answer EOPNOTSUPP where the file system has none", function()
     refusals.assert_refused("EOPNOTSUPP", "/proc/self/status", false,
       fs.getxattr("/proc/self/status", "user.none"))

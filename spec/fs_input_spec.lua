@@ -270,7 +270,7 @@ describe("a number that is none of a call's", function()
     { "chown(gid)", 3, ID_MAX, function(n) t.at:chown("file", nil, n) end },
     { "lchown(uid)", 2, ID_MAX, function(n) t.at:lchown("file", n) end },
     { "lchown(gid)", 3, ID_MAX, function(n) t.at:lchown("file", nil, n) end },
-    { "mkdir", 2, bad_perms, function(n) t.at:mkdir("free", n) end },
+    { "mkdir", 2, bad_perms, function(n) t.at:mkdir("free", { perm = n }) end },
     { "mkfifo", 2, bad_perms, function(n) t.at:mkfifo("free", n) end },
     { "utime(atime)", 2, bad_times, function(n) t.at:utime("file", n) end },
 

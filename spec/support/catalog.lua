@@ -48,6 +48,10 @@ catalog.paths = {
   { "setxattr", "follow", "user.none", "value" },
   { "listxattr", "follow" },
   { "removexattr", "follow", "user.none" },
+  { "lgetxattr", "link", "user.none" },
+  { "lsetxattr", "link", "user.none", "value" },
+  { "llistxattr", "link" },
+  { "lremovexattr", "link", "user.none" },
   { "remove", "link" },
   { "rmdir", "tree" },
   { "rmtree", "tree" },
@@ -55,7 +59,8 @@ catalog.paths = {
   -- The C library resolves a path name by name, so that its length does not matter.
   { "realpath", "follow", except = { long_path = true } },
   { "mkdir", "make" },
-  { "mkdir", "make", { parents = true }, label = "mkdir(parents)", except = { inner = true } },
+  { "mkdir", "make", { parents = true }, label = "mkdir(parents)",
+    except = { inner = true, long_path = true } },
   { "mkfifo", "make" },
   { "mknod", "make", "file" },
   { "readdir", "directory" },
@@ -94,6 +99,7 @@ catalog.dir_paths = {
   { "lutime", "link", 1, 2 },
   { "remove", "link" },
   { "rmdir", "tree" },
+  { "rmtree", "tree" },
   { "readlink", "link" },
   { "mkdir", "make" },
   { "mkfifo", "make" },
@@ -122,6 +128,8 @@ catalog.dir_pairs = {
   { "link", "link", "make" },
   { "symlink", "text", "make" },
   { "copy", "follow", "write" },
+  { "copytree", "directory", "make", names_from = true, names_to = true },
+  { "move", "link", "replace" },
 }
 
 ---Calls whose first argument is a File; method: its names among the methods, where there are

@@ -6,6 +6,7 @@
 -- nobody else, filled, and given what it keeps when all in it is done.
 
 local bit = require "bit"
+local copy_entries = require "halo.fs.copy_entries"
 local core = require "halo.core"
 local dir_cache = require "halo.fs.dir_cache"
 local meta = require "halo.fs.meta"
@@ -25,257 +26,11 @@ local OWNER_BITS, PERM_BITS, SAFE_BITS = tonumber("700", 8), tonumber("7777", 8)
 local LISTABLE = flags.RDONLY + flags.DIRECTORY
 local PINS, SLOT = 6, 5 -- descriptors: the holders of both roots, the roots; of a job
 
----@class halo.fs.CopyWork
----@field base halo.File? that paths start from, where links are followed from there
----@field flags integer for core.copyfile
----@field keep integer those of them that say what is kept
----@field private_dirs boolean directories are for nobody else until they are done
----@field merge boolean? into directories that exist, replacing what is no directory
----@field follow boolean? symbolic links
----@field filter (fun(path: string, entry: halo.WalkEntry): any)?
----@field dirs halo.fs.DirCache
----@field workers halo.fs.Workers
----@field linked table<string, halo.fs.CopyLinked> by a stat's id
----@field root_id string? of the copy, which must not be copied
----@field failure { [1]: string, [2]: string }? message and code of the first one
+local path_of, fail, fail_both = copy_entries.path_of, copy_entries.fail, copy_entries.fail_both
+local fail_open = copy_entries.fail_open
 
----@class halo.fs.CopyLinked a file that has several names
----@field node halo.fs.CopyNode the directory of its first one
----@field name string
----@field left integer names that may yet be found
----@field done boolean whether it is copied
----@field waiting { [1]: halo.fs.CopyNode, [2]: halo.Entry }[] names found before that
-
----@class halo.fs.CopyNode a directory being copied; pending as long as anything in it is
----@field parent halo.fs.CopyNode?
----@field from halo.fs.Node
----@field to halo.fs.Node
----@field depth integer of what is in it
----@field pending integer
----@field tries integer
----@field stat halo.Stat? of the original
----@field made boolean? whether its copy is new
----@field exists boolean? whether it has a copy
----@field prefix string? of the paths of what is in it
-
--- ---- failures ----------------------------------------------------------------------------------
-
----The path of a name in a directory; of the directory itself without one.
-local function path_of(node, name)
-  local names = { name }
-  while node.parent do
-    table.insert(names, 1, node.name)
-    node = node.parent
-  end
-  local below = table.concat(names, "/")
-  return below == "" and node.name or paths.prefix(node.name) .. below
-end
-
----Remembers the first failure, its message about whole paths instead of names.
-local function fail(self, message, code, path, other)
-  if not self.failure then
-    local text = message:match "^%w+: [^:]*" or message
-    self.failure = { text .. ": " .. path .. (other and " -> " .. other or ""), code }
-  end
-end
-
----Of an original and its copy.
-local function fail_both(self, node, name, message, code)
-  fail(self, message, code, path_of(node.from, name), path_of(node.to, name))
-end
-
----Of a directory that could not be opened: from is one that is gone.
-local function fail_open(self, node, message, code, refused)
-  local is_copy = refused == node.to or node.parent and refused == node.parent.to
-  if is_copy then
-    fail(self, message, code, path_of(refused))
-  elseif code ~= "ENOENT" then
-    fail(self, message, code, path_of(node.from))
-  end
-end
-
--- ---- what is no directory ----------------------------------------------------------------------
-
----Where a name in a directory is looked up: links are followed from the start of all.
-local function place_of(self, node, from, entry)
-  if entry.followed and self.base then
-    return self.base, path_of(node.from, entry.name)
-  end
-  return from, entry.name
-end
-
-local function follows(entry)
-  return entry.followed and copy_flags.no_follow or 0
-end
-
----Makes something that must be new, in the place of what is there where that is wanted. Where that
----cannot be removed the fourth result is true.
----@async
-local function make(self, to, name, call, ...)
-  local ok, message, code = checked(call(...))
-  if code == "EEXIST" and self.merge then
-    ok, message, code = checked(core.remove(to, name))
-    if not ok and code ~= "ENOENT" then
-      return nil, message, code, true
-    end
-    ok, message, code = checked(call(...))
-  end
-  return ok, message, code
-end
-
----@async
-local function copy_file(self, node, from, to, entry, more)
-  local file, path = place_of(self, node, from, entry)
-  return make(self, to, entry.name, core.copyfile, file, path, to, entry.name,
-    self.flags - follows(entry) + more)
-end
-
----Whether the original has vanished: the copy's directory may have as well, and that is a failure.
----@async
-local function is_gone(self, node, from, entry)
-  local file, path = place_of(self, node, from, entry)
-  return not stat_of.ask(core.lstat, "lstat", path, file, "mode")
-end
-
-local add_dir, copy_linked, dispatch
-
----What came of the copying of a name. Returns false where it has to be tried again.
----@async
-local function settle(self, node, from, to, entry, message, code, taken)
-  if taken then
-    fail(self, message, code, path_of(node.to, entry.name))
-  elseif code == "EMLINK" then
-    return copy_linked(self, node, from, to, entry)
-  elseif code == "EISDIR" and (entry.tries or 0) < TRIES_MAX then
-    entry.tries = (entry.tries or 0) + 1
-    add_dir(self, node, entry)
-  elseif dir_cache.is_scarce(code) then
-    return false
-  elseif code ~= "ENOENT" or not is_gone(self, node, from, entry) then
-    fail_both(self, node, entry.name, message, code)
-  end
-  return true
-end
-
----@async
-local function copy_plain(self, node, from, to, entry)
-  local ok, message, code, taken = copy_file(self, node, from, to, entry, copy_flags.single)
-  return ok and true or settle(self, node, from, to, entry, message, code, taken)
-end
-
----Gives a copy another name.
----@async
-local function link_name(self, node, entry, linked)
-  local first = linked.node.to
-  local to, source, code, refused = self.dirs:acquire(node.to, first ~= node.to and first or nil)
-  if not to then
-    fail(self, source, code, path_of(refused))
-  else
-    local name = entry.name
-    local ok, message
-    ok, message, code = make(self, to, name, core.link, source or to, linked.name, to, name)
-    if not ok then
-      fail(self, message, code, path_of(first, linked.name), path_of(node.to, name))
-    end
-    self.dirs:release(node.to, first ~= node.to and first or nil)
-  end
-end
-
-local complete
-
----@async
-local function link_job(self, item)
-  link_name(self, item[1], item[2], item[3])
-  complete(self, item[1])
-end
-
-local function add_link(self, node, entry, linked)
-  node.pending = node.pending + 1
-  self.workers:add(link_job, self, { node, entry, linked })
-end
-
----Copies a file by the first of its names; for the others it waits.
----@async
-local function copy_first(self, node, from, to, entry, id, linked)
-  self.linked[id] = linked
-  local ok, message, code, taken = copy_file(self, node, from, to, entry, 0)
-  local waiting = linked.waiting
-  linked.waiting, linked.done = {}, true
-  if ok then
-    for i = 1, #waiting do
-      self.workers:add(link_job, self, { waiting[i][1], waiting[i][2], linked })
-    end
-    return true
-  end
-  self.linked[id] = nil
-  for i = 1, #waiting do -- each has to see for itself
-    dispatch(self, waiting[i][1], { waiting[i][2] }, true)
-    waiting[i][1].pending = waiting[i][1].pending - 1
-  end
-  return settle(self, node, from, to, entry, message, code, taken)
-end
-
----@async
-function copy_linked(self, node, from, to, entry)
-  local file, path = place_of(self, node, from, entry)
-  local look = entry.followed and core.stat or core.lstat
-  local stat, message, code = stat_of.ask(look, "lstat", path, file)
-  if not stat then
-    if code ~= "ENOENT" then
-      fail(self, message, code, path_of(node.from, entry.name))
-    end
-    return true
-  end
-  local id = stat.id
-  local linked = self.linked[id]
-  if not linked then
-    linked = { node = node, name = entry.name, left = stat.nlink - 1, done = false, waiting = {} }
-    return copy_first(self, node, from, to, entry, id, linked)
-  end
-  linked.left = linked.left - 1
-  if linked.left == 0 then
-    self.linked[id] = nil
-  end
-  if linked.done then
-    add_link(self, node, entry, linked)
-  else
-    node.pending = node.pending + 1
-    table.insert(linked.waiting, { node, entry })
-  end
-  return true
-end
-
----A symbolic link as what it leads to; one that leads nowhere is just a link.
----@async
-local function copy_followed(self, node, from, to, entry)
-  entry.followed = true
-  local file, path = place_of(self, node, from, entry)
-  local mode, message, code = stat_of.ask(core.stat, "stat", path, file, "type")
-  if mode == "dir" then
-    add_dir(self, node, entry)
-    return true
-  elseif not mode and (code == "ENOENT" or code == "ELOOP") then
-    entry.followed = false
-  elseif not mode then
-    fail(self, message, code, path_of(node.from, entry.name))
-    return true
-  end
-  return copy_plain(self, node, from, to, entry)
-end
-
----Copies names in directories that are open. Returns how far it came without being out of
----descriptors.
----@async
-local function copy_batch(self, node, from, to, entries, first)
-  for i = first, #entries do
-    local entry = entries[i]
-    local copy = self.follow and entry.type == "symlink" and copy_followed or copy_plain
-    if not copy(self, node, from, to, entry) then
-      return i
-    end
-  end
-  return #entries + 1
-end
+local Work = {}
+Work.__index = Work
 
 ---@async
 local function copy_names(self, node, entries)
@@ -285,7 +40,7 @@ local function copy_names(self, node, entries)
     fail_open(self, node, to, code, refused)
   end
   while from do
-    at = copy_batch(self, node, from, to, entries, at)
+    at = copy_entries.copy(self, node, from, to, entries, at)
     if at > #entries then
       dirs:release(node.from, node.to)
       break
@@ -295,20 +50,24 @@ local function copy_names(self, node, entries)
       fail_both(self, node, entries[at].name, "EMFILE: too many open files", "EMFILE")
     end
   end
-  complete(self, node)
+  self:complete(node)
 end
 
----Has names copied by some task, in any case by another one than this with later.
+---Has entries copied by a task that comes to it.
+function Work:add_names(node, entries)
+  node.pending = node.pending + 1
+  self.workers:add(copy_names, self, node, entries)
+end
+
+---Copies entries in directories that are open, or has another task do so.
 ---@async
-function dispatch(self, node, entries, later, from, to)
+local function dispatch(self, node, entries, from, to)
   local at = 1
-  if not later and self.workers:queued() > QUEUED_MAX then
-    at = copy_batch(self, node, from, to, entries, 1)
+  if self.workers:queued() > QUEUED_MAX then
+    at = copy_entries.copy(self, node, from, to, entries, 1)
   end
   if at <= #entries then
-    local rest = at == 1 and entries or { unpack(entries, at) }
-    node.pending = node.pending + 1
-    self.workers:add(copy_names, self, node, rest)
+    self:add_names(node, at == 1 and entries or { unpack(entries, at) })
   end
 end
 
@@ -360,8 +119,9 @@ local function finish_dir(self, node)
   self.dirs:release(node.to, xattrs)
 end
 
+---One thing in a directory is done; after the last one the directory is too, and so on upwards.
 ---@async
-function complete(self, node)
+function Work:complete(node)
   node.pending = node.pending - 1
   while node and node.pending == 0 do
     if node.exists then
@@ -395,19 +155,19 @@ local function scan(self, node, from, to)
       local entry = entries[i]
       local wanted = not filter or is_wanted(self, node, entry)
       if wanted and entry.type == "dir" then
-        add_dir(self, node, entry)
+        self:add_dir(node, entry)
       elseif wanted then
         batch[#batch + 1] = entry
       end
       if #batch == NAMES_MAX then
-        dispatch(self, node, batch, false, from, to)
+        dispatch(self, node, batch, from, to)
         batch = {}
       end
     end
     entries, message, code = checked(core.getdents(from))
   end
   if #batch > 0 then
-    dispatch(self, node, batch, false, from, to)
+    dispatch(self, node, batch, from, to)
   end
   if not entries and code ~= "ENOENT" then -- that one was removed meanwhile
     fail(self, message, code, path_of(node.from))
@@ -491,7 +251,7 @@ local function give_up_dir(self, node, message, code, refused)
   local is_other = (code == "ENOTDIR" or code == "ELOOP") and refused == node.from
   if is_other and (entry.tries or 0) < TRIES_MAX then
     entry.tries, entry.type = (entry.tries or 0) + 1, "unknown"
-    return dispatch(self, node.parent, { entry }, true)
+    return self:add_names(node.parent, { entry })
   end
   fail_open(self, node, message, code, refused)
   if code == "EACCES" and refused == node.from then
@@ -512,10 +272,10 @@ local function copy_dir(self, node)
       fill_dir(self, node)
     end
   end
-  complete(self, node)
+  self:complete(node)
 end
 
-function add_dir(self, parent, entry)
+function Work:add_dir(parent, entry)
   local name = entry.name
   local from = { parent = parent.from, name = name, users = 0, follow = entry.followed }
   if entry.followed and self.base then
@@ -557,7 +317,7 @@ end
 ---@async
 local function copy_root(self, node)
   fill_dir(self, node)
-  complete(self, node)
+  self:complete(node)
 end
 
 ---@async
@@ -615,7 +375,7 @@ end
 ---@return string? message
 ---@return string? code
 function copytree.copy(room, from, to, options)
-  local self = {
+  local self = setmetatable({
     dirs = room,
     workers = workers.new(),
     linked = {},
@@ -623,7 +383,7 @@ function copytree.copy(room, from, to, options)
     filter = options.filter,
     follow = options.follow,
     base = options.base,
-  }
+  }, Work)
   self.flags, self.keep = copytree.flags(options)
   self.private_dirs = self.keep - band(self.keep, copy_flags.times) ~= 0
   local stat, message, code = meta.fstat(from.file)

@@ -150,12 +150,10 @@ local function make_once(base, path, perm)
     return ok, message, code
   end
   local is_dir, problem, why = stat.ask(core.stat, "stat", path, base, "is_dir")
-  local leads_nowhere = why == "ENOENT"
-    and stat.ask(core.lstat, "lstat", path, base, "is_symlink")
-  if is_dir ~= nil or leads_nowhere then
-    return is_dir or nil, message, code
+  if why == "ENOENT" and not stat.ask(core.lstat, "lstat", path, base, "is_symlink") then
+    return nil, problem, why
   end
-  return nil, problem, why
+  return is_dir or nil, message, code
 end
 
 ---Others may remove what was there or has just been made: then it is looked again.

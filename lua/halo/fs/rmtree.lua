@@ -308,7 +308,7 @@ function by_path.rmtree(base, path, options)
   if code == "ENOENT" and options.force then
     return true
   end
-  return ok, message, code
+  return checked(ok, message, code)
 end
 
 ---Removes a directory with all that is in it. No symbolic link is followed in it, not even one
