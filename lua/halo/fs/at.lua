@@ -16,7 +16,7 @@ local at_options = { beneath = true, mounts = true }
 local fs = {}
 
 ---A directory, for calls on paths that begin in it; an absolute path begins at "/". They take and
----return what those of halo.fs do. (mkdir makes one directory at a time.)
+---return what those of halo.fs do.
 ---@class halo.Dir
 ---@field private file halo.File
 ---@field stat async fun(self, path: string, ...: string): halo.Stat|any, string?, string?
@@ -53,6 +53,12 @@ local fs = {}
 ---@field mknod async fun(self, path: string, kind?, perm?, major?, minor?): true?, string?, string?
 ---@field rename async fun(self, from: string, to: string, options?): true?, string?, string?
 ---@field copy async fun(self, from: string, to: string, options?): integer?, string?, string?
+---@field move async fun(self, from: string, to: string, options?): true?, string?, string?
+---@field copytree async fun(self, from: string, to: string, options?): true?, string?, string?
+---@field rmtree async fun(self, path: string, options?): true?, string?, string?
+---@field walk async fun(self, root: string, options?): (fun(): string?, halo.WalkEntry?), any
+---@field watch async fun(self, path: string, options?): halo.Watch
+---@field poll async fun(self, path: string, seconds?: number): fun(): any, any
 ---@field link async fun(self, path: string, new: string): true?, string?, string?
 ---@field symlink async fun(self, target: string, path: string): true?, string?, string?
 local Dir = {}
@@ -69,16 +75,27 @@ local function file_of(self, name)
   return self.file
 end
 
+---The limits that options ask for. What is inherited is not lifted.
+---@return integer # 0 for none
+local function limits(base, options)
+  options = check.options(options, 2, "at", at_options)
+  if options.mounts == false and not options.beneath and not core.confines(base) then
+    check.fail("mounts = false goes with beneath = true", 2, "at")
+  end
+  return (options.beneath and confine.beneath or 0)
+    + (options.mounts == false and confine.no_mounts or 0)
+end
+
 ---@param base halo.File
 ---@param path string below base
 ---@param options halo.AtOptions?
 local function open_dir(base, path, options)
-  options = check.options(options, 2, "at", at_options)
+  local how = limits(base, options)
   local file, message, code = checked(core.open(base, path, flags.PATH + flags.DIRECTORY))
   if not file then
     return nil, message, code
-  elseif options.beneath then
-    core.confine(file, confine.beneath + (options.mounts == false and confine.no_mounts or 0))
+  elseif how > 0 then
+    core.confine(file, how)
   end
   return setmetatable({ file = core.as_base(file) }, Dir)
 end
