@@ -235,6 +235,54 @@ describe("fs.at", function()
     assert.refused("ENOENT: no such file or directory: none", at:chown("none", uid))
   end)
 
+  it("makes what exists for a while in the directory", function()
+    assert.is_true(at:mkdir "sub")
+    local file, path = at:mkstemp "sub/name-"
+    assert.matches("^sub/name%-%w+$", path)
+    assert.is_true(at:exists(path))
+    file:close()
+    file, path = at:mkstemp()
+    assert.matches("^halo%-%w+$", path)
+    file:close()
+    path = at:mkdtemp "XXXXXXXX"
+    assert.matches("^%w%w%w%w%w%w%w%w$", path)
+    assert.equal("dir", at:stat(path, "type"))
+    local before = #at:readdir()
+    file = assert(at:tempfile())
+    file:write "x"
+    assert.equal(before, #at:readdir())
+    file:close()
+  end)
+
+  it("finds names by pattern, lines and entries", function()
+    tree.make(dir.root, { "a/x.c=one\ntwo", "a/y.h", "b/x.c", "link -> a" })
+    assert.same({ "a/x.c", "b/x.c", "link/x.c" }, at:glob "*/*.c")
+    assert.same({ "x.c", "y.h" }, at:glob("*", { dir = "a" }))
+    local lines, list = {}, {}
+    for line in at:lines "a/x.c" do
+      lines[#lines + 1] = line
+    end
+    assert.same({ "one", "two" }, lines)
+    for name in at:dir "a" do
+      list[#list + 1] = name
+    end
+    table.sort(list)
+    assert.same({ "x.c", "y.h" }, list)
+    assert.is_true(at:truncate("link/x.c", 3))
+    assert.equal("one", at:readfile "a/x.c")
+    assert.equal(at:statfs("a").type, fs.statfs(dir.root).type)
+  end)
+
+  it("leaves a File that it was made of what it was", function()
+    local file = assert(fs.open(dir.root, fs.flags.DIRECTORY))
+    local other = assert(fs.at(file))
+    assert.is_truthy(fs.statfs(file))
+    assert.misuse("bad argument #1 to 'stat' (path (a string) expected, got userdata)",
+      function() fs.stat(file, "size") end)
+    other:close()
+    file:close()
+  end)
+
   it("takes an absolute path as it is", function()
     assert.equal("char", at:stat("/dev/null", "type"))
   end)

@@ -296,9 +296,9 @@ describe("a call of halo.fs", function()
       dir:close()
       local call = catalog.calling(entry, 3, dir)
       if entry.raises then
-        refusals.assert_raised("EBADF", "file", function() call("file") end)
+        refusals.assert_raised("EBADF", "file", function() call "file" end)
       else
-        refusals.assert_refused("EBADF", "file", false, call("file"))
+        refusals.assert_refused("EBADF", "file", entry.prefix, call "file")
       end
     end)
   end

@@ -42,7 +42,8 @@ end
 -- ---- paths --------------------------------------------------------------------------------------
 
 local NUL = "(the path contains a NUL byte)"
-local defaults = { tempfile = true, mkstemp = true, mkdtemp = true, ["Dir:readdir"] = true }
+local defaults = { tempfile = true, mkstemp = true, mkdtemp = true, ["Dir:readdir"] = true,
+  ["Dir:tempfile"] = true, ["Dir:mkstemp"] = true, ["Dir:mkdtemp"] = true }
 
 ---Asserts that an argument has to be a path: call takes it, and may have a default.
 local function assert_takes_path(position, says, call, options)

@@ -21,7 +21,8 @@ local function all_of(iterate)
   end
 end
 
-local sub_calls = { walk = all_of(fs.walk) }
+---What is refused as the loop runs.
+local in_loop = { walk = true }
 
 ---Calls whose first argument is a path. Further arguments are those of a call that would do.
 --- says: the name in messages about bad arguments, where it is another one
@@ -83,35 +84,6 @@ catalog.paths = {
   { "mkdtemp", "make", prefix = true, except = { file = true, loop = true, empty = true } },
 }
 
----The same of Dir, with paths that begin in the directory.
-catalog.dir_paths = {
-  { "open", "follow" },
-  { "create", "write" },
-  { "stat", "follow" },
-  { "stat", "follow", "size", label = "stat(field)" },
-  { "lstat", "link" },
-  { "access", "follow", "r" },
-  { "exists", "follow", except = { missing = true, inner = true, empty = true, through = true } },
-  { "chmod", "follow", 420 },
-  { "chown", "follow", 0, 0 },
-  { "lchown", "link", 0, 0 },
-  { "utime", "follow", 1, 2 },
-  { "lutime", "link", 1, 2 },
-  { "remove", "link" },
-  { "rmdir", "tree" },
-  { "rmtree", "tree" },
-  { "readlink", "link" },
-  { "mkdir", "make" },
-  { "mkfifo", "make" },
-  { "mknod", "make", "file" },
-  { "readfile", "follow" },
-  { "readfile_into", "follow", halo.buffer(1) },
-  { "readdir", "directory" },
-  { "at", "directory" },
-  { "watch", "follow", raises = true },
-  { "watch", "follow", { recursive = true }, label = "watch(recursive)", raises = true },
-}
-
 ---Calls of two paths: how they take the first and the second.
 --- names_from: a refusal of the first path names it alone
 catalog.pairs = {
@@ -123,14 +95,19 @@ catalog.pairs = {
   { "move", "link", "replace" },
 }
 
-catalog.dir_pairs = {
-  { "rename", "link", "replace" },
-  { "link", "link", "make" },
-  { "symlink", "text", "make" },
-  { "copy", "follow", "write" },
-  { "copytree", "directory", "make", names_from = true, names_to = true },
-  { "move", "link", "replace" },
-}
+---Those that a Dir has too, with paths that begin in the directory.
+local function of_dir(list)
+  local dir, found = assert(fs.at "/"), {}
+  for _, entry in ipairs(list) do
+    if dir[entry[1]] then
+      found[#found + 1] = entry
+    end
+  end
+  dir:close()
+  return found
+end
+
+catalog.dir_paths, catalog.dir_pairs = of_dir(catalog.paths), of_dir(catalog.pairs)
 
 ---Calls whose first argument is a File; method: its names among the methods, where there are
 ---others than that of the function.
@@ -178,6 +155,7 @@ catalog.exceptions = {
   ["File:fd"] = "it asks halo alone",
   ["Dir:close"] = "a row of its own",
   ["Dir:poll"] = "what cannot be seen is not there",
+  ["Dir:glob"] = "as fs.glob",
 }
 
 ---A buffer is lent to one call at a time: each has its own.
@@ -193,7 +171,11 @@ end
 ---A row's call on a path or a file, with these arguments instead of its own where they are given.
 ---@return fun(subject: any): ...
 function catalog.calling(row, from, owner)
-  local name, method = row[1], owner and owner[row[1]]
+  local name = row[1]
+  local method, call = owner and owner[name], fs[name]
+  if in_loop[name] then
+    method, call = method and all_of(method), all_of(call)
+  end
   local arguments = { unpack(row, from, table.maxn(row)) }
   local count = math.max(table.maxn(row) - from + 1, 0)
   if method then
@@ -201,7 +183,6 @@ function catalog.calling(row, from, owner)
       return method(owner, own(subject, unpack(arguments, 1, count)))
     end
   end
-  local call = sub_calls[name] or fs[name]
   return function(subject)
     return call(own(subject, unpack(arguments, 1, count)))
   end

@@ -75,7 +75,7 @@ local function add_dir_paths(list, t, at, code, subject, ways)
       local path = t[subject]:sub(#t.root + 2)
       add(list, "Dir:" .. name, code, subject, function()
         return catalog.calling(entry, 3, at())(path)
-      end, { about = path, raises = entry.raises })
+      end, { about = path, prefix = entry.prefix, raises = entry.raises })
     end
   end
 end

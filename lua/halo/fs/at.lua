@@ -79,16 +79,27 @@ local function file_of(self, name)
   return self.file
 end
 
+---The limits that options ask for. What is inherited is not lifted.
+---@return integer # 0 for none
+local function limits(base, options)
+  options = check.options(options, 2, "at", at_options)
+  if options.mounts == false and not options.beneath and not core.confines(base) then
+    check.fail("mounts = false goes with beneath = true", 2, "at")
+  end
+  return (options.beneath and confine.beneath or 0)
+    + (options.mounts == false and confine.no_mounts or 0)
+end
+
 ---@param base halo.File
 ---@param path string below base
 ---@param options halo.AtOptions?
 local function open_dir(base, path, options)
-  options = check.options(options, 2, "at", at_options)
+  local how = limits(base, options)
   local file, message, code = checked(core.open(base, path, flags.PATH + flags.DIRECTORY))
   if not file then
     return nil, message, code
-  elseif options.beneath then
-    core.confine(file, confine.beneath + (options.mounts == false and confine.no_mounts or 0))
+  elseif how > 0 then
+    core.confine(file, how)
   end
   return setmetatable({ file = core.as_base(file) }, Dir)
 end
