@@ -181,6 +181,32 @@ describe("examples/checksum.lua", function()
   end)
 end)
 
+describe("examples/rebuild.lua", function()
+  local dir = temp.dir()
+
+  it("builds once, and once for all changes that come together", function()
+    assert(os.execute("mkdir -p " .. quote(dir:path "src/a")) == 0)
+    local process = command.start(example("rebuild", dir:path "src", "sh", "-c",
+      'cat "$0"/src/a/* 2>/dev/null; echo "it\'s built"', dir.root))
+    process:await "it's built\n"
+    for i = 1, 5 do dir:file("src/a/" .. i, i .. "\n") end
+    process:await "it's built\n"
+    assert(os.execute("mkdir " .. quote(dir:path "src/a/new")) == 0)
+    dir:file("src/a/5", "changed\n")
+    process:await "it's built\n"
+    assert(os.execute("rm -r " .. quote(dir:path "src")) == 0)
+    local built = "it's built\n"
+    local expected = built .. "1\n2\n3\n4\n5\n" .. built .. "1\n2\n3\n4\nchanged\n" .. built
+    assert.same({ expected, "", 0 }, { process:finish() })
+  end)
+
+  it("tells a path that is missing, with status 1", function()
+    local stdout, stderr, status = run(example("rebuild", "/nope", "true"))
+    assert.matches("^rebuild: .*ENOENT: no such file or directory: /nope\n$", stderr)
+    assert.same({ "", 1 }, { stdout, status })
+  end)
+end)
+
 describe("each example", function()
   local names = run("ls examples"):gmatch("(%w+)%.lua")
   for name in names do

@@ -291,6 +291,23 @@ describe("many watches", function()
     end
   end)
 
+  it("end by an interrupt", function()
+    local process = command.start(command.halo("-e", ([[
+      local halo = require "halo"
+      for i = 1, 100 do
+        halo.spawn(function()
+          for _ in halo.fs.watch(%q, { recursive = i %% 2 == 0 }) do end
+        end)
+      end
+      halo.sleep(0.05)
+      print "waiting" io.flush()
+      halo.sleep(%d)]]):format(dir.root, tasks.forever)))
+    process:await "waiting"
+    process:signal "INT"
+    local _, _, status = process:finish()
+    assert.equal(130, status)
+  end)
+
   it("end with a scope that is cancelled", function()
     for i = 1, 50 do
       add(dir.root, { events = { "create" }, recursive = i % 2 == 0 })

@@ -89,6 +89,23 @@ describe("the root of a watch", function()
     end
   end)
 
+  it("ends the watch even where the events of its removal were lost", function()
+    tree.make(dir.root, { "root/a", "other/" })
+    watch = fs.watch(dir:path "root", RECURSIVE)
+    local limit = tonumber(fs.readfile("/proc/sys/fs/inotify/max_queued_events"))
+    local from, to = dir:path "root/a", dir:path "root/b"
+    for _ = 1, limit / 4 + 10 do
+      os.rename(from, to)
+      os.rename(to, from)
+    end
+    shell "mv root other; rm -r other/root"
+    local told = {}
+    for event in watch do
+      told[event.type] = true
+    end
+    assert.same({ move = true, overflow = true, delete = true }, told)
+  end)
+
   it("may be relative, and the working directory change", function()
     tree.make(dir.root, { "root/a/", "elsewhere/root/a/" })
     local before = fs.cwd()

@@ -167,6 +167,18 @@ local function on_move(self, from, from_name, node, name, is_dir)
   end
 end
 
+---Lets the root of a recursive watch go if it was removed.
+---@async
+---@param has_moved boolean? it may lie in another directory now
+local function look_at_root(self, has_moved)
+  local root, node = self.root, self.tree.root
+  if has_moved and root.file then
+    root:settle(node.number)
+  end
+  root:look()
+  node.file = root.file
+end
+
 ---Something befell the path that is watched itself.
 ---@async
 local function on_root(self, root, mask)
@@ -180,18 +192,16 @@ local function on_root(self, root, mask)
   else
     report_plain(self, root, nil, mask, is_dir)
   end
-  if self.root and self.root.file and has(mask, IN.MOVE_SELF) then
-    self.root:settle(root.number)
-  end
   if self.root and has(mask, bor(IN.ATTRIB, IN.MOVE_SELF)) then
-    self.root:look()
+    look_at_root(self, has(mask, IN.MOVE_SELF))
   end
 end
 
 ---@async
 local function on_overflow(self)
   self.overflown = true
-  if self.recursive then
+  if self.root then
+    look_at_root(self, true)
     self.tree:rescan()
   end
 end
@@ -216,7 +226,7 @@ local function on_event(self, event, other)
   local number, mask, name = event[1], event[2], event[4]
   local root, node = self.tree.root, self.tree:find(number)
   if self.root and self.root:concerns(event) and has(mask, IN.ISDIR) then
-    self.root:look()
+    look_at_root(self)
   end
   if has(mask, IN.Q_OVERFLOW) then
     on_overflow(self)
