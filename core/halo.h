@@ -127,6 +127,8 @@ enum halo_op_code {
     HALO_OP_COPYFILE, /* path, path2, flags (HALO_COPY_*) -> bytes of the file */
     HALO_OP_READFILE, /* path, length: the most -> bytes; or -EFBIG. data as for a read, then 0: any
                        */
+    HALO_OP_HASH,     /* path, flags (HALO_HASH_*) -> data: hexadecimal digits */
+    HALO_OP_FHASH,    /* file, flags -> data; of the whole file */
     HALO_OP_WATCH,    /* file (of inotify), path, flags (IN_*) -> the watch's number */
     HALO_OP_UNWATCH,  /* file (of inotify), flags: the watch's number */
     HALO_OP_SYNC,     /* everything that is mounted */
@@ -140,6 +142,8 @@ enum halo_op_code {
 #define HALO_COPY_MODE      8u /* the permission bits too, those beyond the umask included */
 #define HALO_COPY_TIMES     16u
 #define HALO_COPY_NO_FOLLOW 32u /* ELOOP where path is a symbolic link */
+
+#define HALO_HASH_SHA256 1u /* else XXH3 of 64 bits */
 
 #define HALO_READDIR_STAT        1u /* also what stat says of each entry; without the vanished */
 #define HALO_READDIR_FOLLOW      2u /* links are what they lead to; statx is the directory's own */

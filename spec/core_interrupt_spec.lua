@@ -122,6 +122,7 @@ describe("SIGINT #slow", function()
   for name, call in pairs {
     ["fs.readfile"] = "fs.readfile(path)",
     ["fs.readfile_into"] = "fs.readfile_into(path, buffer)",
+    ["fs.hash"] = "fs.hash(path, 'sha256')",
     ["file:read"] = "file:read(2 ^ 31 - 2 ^ 20, 0)",
     ["file:read at its position"] = "file:seek('set', 0) file:read(2 ^ 31 - 2 ^ 20)",
     ["file:read_into"] = "file:read_into(buffer, 2 ^ 30, 0)",

@@ -118,6 +118,8 @@ struct halo_op_row {
     X(HALO_OP_FREMOVEXATTR, halo_fremovexattr_row)                                                 \
     X(HALO_OP_COPYFILE, halo_copyfile_row)                                                         \
     X(HALO_OP_READFILE, halo_readfile_row)                                                         \
+    X(HALO_OP_HASH, halo_hash_row)                                                                 \
+    X(HALO_OP_FHASH, halo_fhash_row)                                                               \
     X(HALO_OP_WATCH, halo_watch_row)                                                               \
     X(HALO_OP_UNWATCH, halo_unwatch_row)                                                           \
     X(HALO_OP_SYNC, halo_sync_row)                                                                 \

@@ -68,6 +68,7 @@ catalog.paths = {
   { "watch", "follow", { recursive = true }, label = "watch(recursive)" },
   { "readfile", "follow" },
   { "readfile_into", "follow", halo.buffer(1) },
+  { "hash", "follow" },
   { "lines", "follow", raises = true },
   { "writefile", "write", "data" },
   { "writefile", "write", "data", { append = true }, label = "writefile(append)" },
@@ -100,6 +101,7 @@ catalog.dir_paths = {
   { "mknod", "make", "file" },
   { "readfile", "follow" },
   { "readfile_into", "follow", halo.buffer(1) },
+  { "hash", "follow" },
   { "readdir", "directory" },
   { "at", "directory" },
 }
@@ -150,6 +152,7 @@ catalog.files = {
   { "setxattr", "user.none", "value", by_path = true },
   { "listxattr", by_path = true },
   { "removexattr", "user.none", by_path = true },
+  { "hash", by_path = true },
   { "lines", by_path = true, raises = true },
 }
 
@@ -164,6 +167,7 @@ catalog.exceptions = {
   ["File:path"] = "it asks halo alone",
   ["File:fd"] = "it asks halo alone",
   ["Dir:close"] = "a row of its own",
+  ["Dir:walk"] = "it raises in the loop, as fs.walk does: spec/fs_walk_spec.lua",
 }
 
 ---A buffer is lent to one call at a time: each has its own.

@@ -66,6 +66,9 @@ rows.by_path = {
   { "readfile_into", ok = { "file", buffer }, no = { "long_file", buffer } },
   { "readfile_into", ok = { "empty", buffer }, no = { "missing", buffer } },
   { "readfile_into", ok = { text "/dev/null", buffer }, no = { "dir", buffer } },
+  { "hash", ok = { "file" }, no = { "missing" } },
+  { "hash", ok = { "long_file", text "sha256" }, no = { "dir", text "sha256" } },
+  { "walk", ok = { "full", count = 2 }, never = "it raises in the loop" },
   { "at", ok = { "dir" }, no = { "file" } },
 }
 
@@ -114,7 +117,6 @@ rows.fs = {
   { "umask", ok = {}, never = "umask(2) always succeeds" },
   { "sync", ok = {}, never = "sync(2) always succeeds" },
   { "poll", ok = { "file" }, never = "what cannot be seen is not there" },
-  { "walk", ok = { "full", count = 2 }, never = "it raises in the loop" },
   { "dir", ok = { "full", count = 2 }, no = { "missing" }, raises = true },
   { "lines", ok = { "file", count = 2 }, no = { "missing" }, raises = true },
 }
@@ -161,6 +163,8 @@ rows.file = {
   { "statfs", ok = {} },
   { "getxattr", ok = { text "user.there" } },
   { "setxattr", ok = { text "user.x", text "x" } },
+  { "hash", ok = {} },
+  { "hash", ok = { text "sha256" } },
   { "listxattr", ok = {} },
   { "removexattr", ok = { text "user.there" } },
 }

@@ -8,7 +8,9 @@ local errors = require "halo.fs.errors"
 local stat = require "halo.fs.stat"
 local wait = require "halo.wait"
 
-require "halo.fs.readfile" -- which defines calls by path, too
+require "halo.fs.hash" -- which define calls by path, too
+require "halo.fs.readfile"
+require "halo.fs.walk"
 
 local checked = wait.checked
 local flags = core.flags
@@ -22,6 +24,8 @@ local fs = {}
 ---@field private file halo.File
 ---@field open async fun(self, path: string, mode?, perm?: integer): halo.File?, string?, string?
 ---@field create async fun(self, path: string, perm?: integer): halo.File?, string?, string?
+---@field hash async fun(self, path: string, algorithm?): string?, string?, string?
+---@field walk async fun(self, path: string, options?): fun(): string?, halo.WalkEntry?
 ---@field readfile async fun(self, path: string): string?, string?, string?
 ---@field readfile_into async fun(self, path: string, buffer): integer?, string?, string?
 ---@field access async fun(self, path: string, how?: string): true?, string?, string?

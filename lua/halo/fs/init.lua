@@ -16,6 +16,7 @@ local modules = {
   copytree = "halo.fs.copy",
   dir = "halo.fs.dir",
   glob = "halo.fs.glob",
+  hash = "halo.fs.hash",
   lines = "halo.fs.lines",
   mkdtemp = "halo.fs.temp",
   mkstemp = "halo.fs.temp",
@@ -46,6 +47,16 @@ setmetatable(fs, {
     return value
   end,
 })
+
+---As fs.hash, of the whole file.
+---@async
+---@param algorithm "xxh3"|"sha256"?
+---@return string? digits
+---@return string? message
+---@return string? code
+function core.File:hash(algorithm)
+  return fs.hash(self, algorithm)
+end
 
 ---As fs.lines, from the file's own position or an offset on.
 ---@async
