@@ -1,7 +1,8 @@
 # halo's build. Everything it makes goes below build/, and `make help` lists what it can do.
 #
 # `make` alone builds and never installs a package; demo, test and check install what is missing.
-# It takes gcc (or clang), GNU make and pkg-config, liburing and LuaJIT. V=1 shows the commands.
+# It takes gcc (or clang), GNU make and pkg-config, liburing, xxHash, libmd and LuaJIT. V=1 shows the
+# commands.
 #
 # A variant is a second build beside the plain one: its own flags, its own directory below build/.
 #   make SANITIZE=address,undefined       build/address-undefined/
@@ -56,6 +57,10 @@ PKG_CONFIG ?= pkg-config
 ask = $(eval $1 := $(shell $(PKG_CONFIG) $2 2>/dev/null))$($1)
 URING_CFLAGS = $(call ask,URING_CFLAGS,--cflags liburing)
 URING_LIBS = $(call ask,URING_LIBS,--libs liburing)
+# Their headers and libraries make the digests of files: xxHash is compiled in, libmd is linked.
+HASH_CFLAGS = $(call ask,HASH_CFLAGS,--cflags libxxhash libmd)
+HASH_LIBS = $(call ask,HASH_LIBS,--libs libmd)
+CORE_LIBS = $(URING_LIBS) $(HASH_LIBS)
 LUAJIT_CFLAGS = $(call ask,LUAJIT_CFLAGS,--cflags luajit)
 LUAJIT_LIBS = $(call ask,LUAJIT_LIBS,--libs luajit)
 
@@ -75,8 +80,8 @@ benches: $(BENCHES)
 
 # These two hold what objects and products depend on beside their files: other flags compile anew,
 # a source added or removed links anew. They are touched only when their text changes.
-$(B)/flags: text = $(COMPILE) $(URING_CFLAGS) $(LUAJIT_CFLAGS)
-$(B)/sources: text = $(LINK) $(URING_LIBS) $(LUAJIT_LIBS) $(CORE) $(BINDINGS) $(LUA)
+$(B)/flags: text = $(COMPILE) $(URING_CFLAGS) $(HASH_CFLAGS) $(LUAJIT_CFLAGS)
+$(B)/sources: text = $(LINK) $(CORE_LIBS) $(LUAJIT_LIBS) $(CORE) $(BINDINGS) $(LUA)
 $(B)/flags $(B)/sources: FORCE
 	@sh spec/support/requirements.sh --verify build
 	@mkdir -p $(@D)
@@ -86,7 +91,7 @@ $(B)/flags $(B)/sources: FORCE
 $(B)/core/%.o: core/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(say) CC $@
-	$(Q)$(COMPILE) -Icore $(URING_CFLAGS) -c -o $@ $<
+	$(Q)$(COMPILE) -Icore $(URING_CFLAGS) $(HASH_CFLAGS) -c -o $@ $<
 
 $(B)/bindings/%.o: bindings/%.c $(B)/flags
 	@mkdir -p $(@D)
@@ -133,19 +138,19 @@ $(B)/embedded.o: $(B)/embedded.S
 
 $(B)/halo: $(MAIN_O) $(LIB_O) $(B)/sources
 	$(say) LINK $@
-	$(Q)$(LINK) -o $@ $(MAIN_O) $(LIB_O) $(LUAJIT_LIBS) $(URING_LIBS) -lm
+	$(Q)$(LINK) -o $@ $(MAIN_O) $(LIB_O) $(LUAJIT_LIBS) $(CORE_LIBS) -lm
 
 # A module takes Lua's symbols from the interpreter that loads it; a LuaJIT of its own beside that
 # one would be a second, foreign Lua.
 $(B)/halo.so: $(LIB_O) $(B)/sources
 	$(say) LINK $@
-	$(Q)$(LINK) -shared -Wl,-z,nodelete -o $@ $(LIB_O) $(URING_LIBS) -lm
+	$(Q)$(LINK) -shared -Wl,-z,nodelete -o $@ $(LIB_O) $(CORE_LIBS) -lm
 
 # The core alone, and complete: the linker refuses any symbol that neither it nor its libraries
 # have. It keeps to its own functions even inside a program that exports the same names.
 $(B)/libhalo-core.so: $(CORE_O) $(B)/sources
 	$(say) LINK $@
-	$(Q)$(LINK) -shared -Wl,-z,nodelete -Wl,--no-undefined -Wl,-Bsymbolic -o $@ $(CORE_O) $(URING_LIBS)
+	$(Q)$(LINK) -shared -Wl,-z,nodelete -Wl,--no-undefined -Wl,-Bsymbolic -o $@ $(CORE_O) $(CORE_LIBS)
 
 $(B)/libhalo.a: $(LIB_O) $(B)/sources
 	$(say) AR $@
@@ -154,7 +159,7 @@ $(B)/libhalo.a: $(LIB_O) $(B)/sources
 $(EXAMPLES): $(B)/%: examples/%.c $(B)/libhalo.a
 	$(say) LINK $@
 	$(Q)$(COMPILE) -MT $@ -MF $@.d -Icore -Ibindings $(LUAJIT_CFLAGS) -o $@ $< $(B)/libhalo.a \
-		$(LDFLAGS) $(LUAJIT_LIBS) $(URING_LIBS) -lm
+		$(LDFLAGS) $(LUAJIT_LIBS) $(CORE_LIBS) -lm
 
 $(BENCHES): $(B)/bench/%: spec/bench/%.c $(B)/flags
 	@mkdir -p $(@D)

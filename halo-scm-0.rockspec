@@ -25,9 +25,11 @@ dependencies = {
 
 external_dependencies = {
   LIBURING = { header = "liburing.h" },
+  XXHASH = { header = "xxhash.h" },
+  LIBMD = { header = "sha2.h" },
 }
 
--- The Makefile finds liburing and LuaJIT through pkg-config.
+-- The Makefile finds these and LuaJIT through pkg-config.
 build = {
   type = "make",
   build_target = "all",

@@ -133,6 +133,8 @@ enum halo_op_code {
                          uid, gid, times: what the file is to have */
     HALO_OP_READFILE, /* path, length: the most -> bytes; or -EFBIG. data as for a read, then 0: any
                        */
+    HALO_OP_HASH,     /* path, flags (HALO_HASH_*) -> data: hexadecimal digits */
+    HALO_OP_FHASH,    /* file, flags -> data; of the whole file */
     HALO_OP_WATCH,    /* file, base: the file of inotify, flags (IN_*) -> the watch's number */
     HALO_OP_SYNC,     /* everything that is mounted */
     HALO_OP_POLL,     /* fd, flags (POLL*) -> the events that are ready */
@@ -154,6 +156,8 @@ enum halo_op_code {
 #define HALO_COPY_ANY       256u /* also what is no file; a directory is EISDIR */
 #define HALO_COPY_SINGLE    512u /* EMLINK where the file has several names */
 #define HALO_COPY_KEEP      (HALO_COPY_MODE | HALO_COPY_TIMES | HALO_COPY_OWNER | HALO_COPY_XATTRS)
+
+#define HALO_HASH_SHA256 1u /* else XXH3 of 64 bits */
 
 #define HALO_READDIR_STAT        1u /* also what stat says of each entry; without the vanished */
 #define HALO_READDIR_FOLLOW      2u /* links are what they lead to; statx is the directory's own */
@@ -218,12 +222,12 @@ struct halo_op {
     /* What operations with paths have besides. */
     struct halo_file *base_slot; /* the directories it is counted on */
     struct halo_file *base2_slot;
-    int base_fd;          /* or AT_FDCWD */
-    int base2_fd;         /* the same for path2 */
-    uint32_t resolve;     /* how paths below the base are, RESOLVE_*; see resolve.h */
-    uint32_t resolve2;    /* the same for path2 */
-    int watched_fd;       /* the poller's duplicate of fd */
-    const char *path;     /* set by halo_op_set_paths() */
+    int base_fd;       /* or AT_FDCWD */
+    int base2_fd;      /* the same for path2 */
+    uint32_t resolve;  /* how paths below the base are, RESOLVE_*; see resolve.h */
+    uint32_t resolve2; /* the same for path2 */
+    int watched_fd;    /* the poller's duplicate of fd */
+    const char *path;  /* set by halo_op_set_paths() */
     const char *path2;
     uint64_t base;  /* the directory that relative paths start from; 0: the working directory */
     uint64_t base2; /* the one that path2 starts from, where the operation has two; 0: as path */

@@ -97,6 +97,7 @@ describe("a path that leads into a slow place #slow", function()
     rmdir = function(path) fs.rmdir(path .. "6") end,
     remove = function(path) assert(fs.remove(path)) end,
     getxattr = function(path) fs.getxattr(path, "user.x") end,
+    hash = function(path) assert(fs.hash(path)) end,
     statfs = function(path) fs.statfs(path) end,
     readdir = function(path) assert(fs.readdir(path:match "^(.*)/")) end,
     missing = function(path) assert(not fs.stat(path:match "^(.*)/" .. "/missing")) end,

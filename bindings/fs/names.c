@@ -138,6 +138,31 @@ static int fs_getdents(lua_State *L)
     return halo_await_file(L, HALO_OP_GETDENTS, "dir");
 }
 
+static uint32_t check_algorithm(lua_State *L, int arg)
+{
+    const char *name = lua_type(L, arg) == LUA_TSTRING ? lua_tostring(L, arg) : NULL;
+
+    if (!name && !lua_isnoneornil(L, arg))
+        halo_arg_type_error(L, arg, "hash", "name of an algorithm (a string)");
+    if (name && strcmp(name, "xxh3") != 0 && strcmp(name, "sha256") != 0)
+        halo_arg_error(L, arg, "hash", "no such algorithm, but xxh3 and sha256");
+    return name && strcmp(name, "sha256") == 0 ? HALO_HASH_SHA256 : 0;
+}
+
+/* hash(path or file, algorithm) */
+static int fs_hash(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    uint64_t base = halo_take_base(L);
+    uint32_t algorithm = check_algorithm(L, 2);
+    bool is_file = !base && halo_to_type(L, 1, halo_file_type);
+    struct halo_op *op = is_file ? halo_new_file_op(L, lua, HALO_OP_FHASH, "hash")
+                                 : halo_new_path_op(L, lua, HALO_OP_HASH, "hash");
+    op->base = base;
+    op->flags = algorithm;
+    return halo_await(L, lua, op);
+}
+
 /* cwd(): neither this nor chdir() waits. */
 static int fs_cwd(lua_State *L)
 {
@@ -169,14 +194,23 @@ static int fs_chdir(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"rename", fs_rename},     {"remove", fs_remove},
-    {"mkdir", fs_mkdir},       {"rmdir", fs_rmdir},
-    {"link", fs_link},         {"symlink", fs_symlink},
-    {"readlink", fs_readlink}, {"realpath", fs_realpath},
-    {"mkfifo", fs_mkfifo},     {"mknod", fs_mknod},
-    {"readdir", fs_readdir},   {"cwd", fs_cwd},
-    {"chdir", fs_chdir},       {"getdents", fs_getdents},
-    {"list", fs_list},         {NULL, NULL},
+    {"rename", fs_rename},
+    {"remove", fs_remove},
+    {"mkdir", fs_mkdir},
+    {"rmdir", fs_rmdir},
+    {"link", fs_link},
+    {"symlink", fs_symlink},
+    {"readlink", fs_readlink},
+    {"realpath", fs_realpath},
+    {"mkfifo", fs_mkfifo},
+    {"mknod", fs_mknod},
+    {"readdir", fs_readdir},
+    {"cwd", fs_cwd},
+    {"chdir", fs_chdir},
+    {"getdents", fs_getdents},
+    {"list", fs_list},
+    {"hash", fs_hash},
+    {NULL, NULL},
 };
 
 void halo_open_fs_names(lua_State *L)

@@ -88,6 +88,8 @@ static int push_failure(lua_State *L, struct halo_lua *lua, const struct halo_op
         text = "the path leads out of the directory, or to another file system";
     if (file && error == EBADF)
         text = bad_file(lua, op);
+    if (error == ESPIPE && (halo_op_kind(op) == HALO_OP_HASH || halo_op_kind(op) == HALO_OP_FHASH))
+        text = "no regular file, which alone has contents to hash";
     if (file && error == EINVAL && halo_op_kind(op) == HALO_OP_WRITE)
         text = "invalid argument: a file opened to append takes no offset, and one opened with "
                "DIRECT only aligned ones";
@@ -164,6 +166,8 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
     case HALO_OP_GETXATTR:
     case HALO_OP_LGETXATTR:
     case HALO_OP_FGETXATTR:
+    case HALO_OP_HASH:
+    case HALO_OP_FHASH:
         lua_pushlstring(L, data, size);
         return 1;
     case HALO_OP_WRITE:
@@ -205,6 +209,8 @@ bool halo_result_is_plain(const struct halo_op *op)
     case HALO_OP_GETXATTR:
     case HALO_OP_LGETXATTR:
     case HALO_OP_FGETXATTR:
+    case HALO_OP_HASH:
+    case HALO_OP_FHASH:
     case HALO_OP_LISTXATTR:
     case HALO_OP_LLISTXATTR:
     case HALO_OP_FLISTXATTR:

@@ -119,6 +119,8 @@ struct halo_op_row {
     X(HALO_OP_COPYFILE, halo_copyfile_row)                                                         \
     X(HALO_OP_KEEP, halo_keep_row)                                                                 \
     X(HALO_OP_READFILE, halo_readfile_row)                                                         \
+    X(HALO_OP_HASH, halo_hash_row)                                                                 \
+    X(HALO_OP_FHASH, halo_fhash_row)                                                               \
     X(HALO_OP_WATCH, halo_watch_row)                                                               \
     X(HALO_OP_SYNC, halo_sync_row)                                                                 \
     X(HALO_OP_POLL, halo_poll_row)

@@ -74,6 +74,7 @@ catalog.paths = {
   { "watch", "follow", { recursive = true }, label = "watch(recursive)", raises = true },
   { "readfile", "follow" },
   { "readfile_into", "follow", halo.buffer(1) },
+  { "hash", "follow" },
   { "lines", "follow", raises = true },
   { "writefile", "write", "data" },
   { "writefile", "write", "data", { append = true }, label = "writefile(append)" },
@@ -140,6 +141,7 @@ catalog.files = {
   { "setxattr", "user.none", "value", by_path = true },
   { "listxattr", by_path = true },
   { "removexattr", "user.none", by_path = true },
+  { "hash", by_path = true },
   { "lines", by_path = true, raises = true },
 }
 
@@ -156,6 +158,7 @@ catalog.exceptions = {
   ["Dir:close"] = "a row of its own",
   ["Dir:poll"] = "what cannot be seen is not there",
   ["Dir:glob"] = "as fs.glob",
+  ["Dir:walk"] = "it raises in the loop, as fs.walk does: spec/fs_walk_spec.lua",
 }
 
 ---A buffer is lent to one call at a time: each has its own.

@@ -26,7 +26,7 @@ function host_program.build(name, more)
     compiler, "-std=gnu11 -O1 -g -Wall -Wextra -D_GNU_SOURCE= -pthread -Ibindings -Icore",
     sanitize ~= "" and "-fsanitize=" .. sanitize or "", "-o", quote(program),
     quote(("spec/support/%s.c"):format(name), command.build_dir .. "/libhalo.a"),
-    more or "", flags_of "luajit", flags_of "liburing", "-lm",
+    more or "", flags_of "luajit", flags_of "liburing", flags_of "libmd", "-lm",
   }, " "))
   assert(status == 0, stderr)
   return program

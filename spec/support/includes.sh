@@ -1,7 +1,7 @@
 #!/bin/sh
 # The include rules of the design: data flows one way, and so do the includes,
 #
-#     examples, spec -> lua/halo -> bindings -> core -> liburing, libc, pthread
+#     examples, spec -> lua/halo -> bindings -> core -> liburing, xxhash, libmd, libc, pthread
 #
 # and inside of the core and of the bindings from room to room:
 #

@@ -16,6 +16,8 @@ set -eu
 requirements='
 build    pkg_config    pkg-config         pkgconf-pkg-config   pkgconf       pkgconf
 build    liburing      liburing-dev       liburing-devel       liburing      liburing-dev
+build    xxhash        libxxhash-dev      xxhash-devel         xxhash        xxhash-dev
+build    libmd         libmd-dev          libmd-devel          libmd         libmd-dev
 build    libluajit     libluajit-5.1-dev  luajit-devel         luajit        luajit-dev
 test     luajit        luajit             luajit               luajit        luajit
 test     busted        lua-busted         luarocks             lua51-busted  lua5.1-busted
@@ -27,6 +29,8 @@ extra    fuse          libfuse3-dev       fuse3-devel          fuse3         fus
 
 have_pkg_config() { command -v "${PKG_CONFIG:-pkg-config}"; }
 have_liburing() { "${PKG_CONFIG:-pkg-config}" --exists liburing; }
+have_xxhash() { "${PKG_CONFIG:-pkg-config}" --exists libxxhash; }
+have_libmd() { "${PKG_CONFIG:-pkg-config}" --exists libmd; }
 have_libluajit() { "${PKG_CONFIG:-pkg-config}" --exists luajit; }
 have_luajit() { command -v luajit; }
 have_busted() { luajit -e 'require "busted.runner"'; } # LuaJIT must find it, not just any Lua

@@ -154,7 +154,7 @@ function rows.of_user(t)
   -- One that may not be read.
   add_paths(list, t, "EACCES", "secret", {
     open = true, access = true, getxattr = true, readfile = true, readfile_into = true,
-    lines = true, watch = true,
+    lines = true, watch = true, hash = true,
   })
   add(list, "fs.copy", "EACCES", "secret -> own_new",
     function() return fs.copy(t.secret, t.own_new) end)
@@ -218,7 +218,7 @@ function rows.of_crowd(t)
   })
   add_paths(list, t, "EMFILE", "own_file", {
     open = true, create = true, ["open(w)"] = true, readfile = true,
-    readfile_into = true, lines = true, writefile = true, ["writefile(append)"] = true,
+    readfile_into = true, hash = true, lines = true, writefile = true, ["writefile(append)"] = true,
     ["writefile(atomic)"] = true,
   })
   add_paths(list, t, "EMFILE", "own_new", { mkstemp = true })

@@ -23,6 +23,7 @@ local fs = {}
 ---@field lstat async fun(self, path: string, ...: string): halo.Stat|any, string?, string?
 ---@field open async fun(self, path: string, mode?, perm?: halo.Perm): halo.File?, string?, string?
 ---@field create async fun(self, path: string, perm?: halo.Perm): halo.File?, string?, string?
+---@field hash async fun(self, path: string, algorithm?): string?, string?, string?
 ---@field readfile async fun(self, path: string): string?, string?, string?
 ---@field readfile_into async fun(self, path: string, buffer): integer?, string?, string?
 ---@field writefile async fun(self, path: string, data, options?): true?, string?, string?

@@ -27,6 +27,16 @@ setmetatable(fs, {
   end,
 })
 
+---As fs.hash, of the whole file.
+---@async
+---@param algorithm "xxh3"|"sha256"?
+---@return string? digits
+---@return string? message
+---@return string? code
+function core.File:hash(algorithm)
+  return fs.hash(self, algorithm)
+end
+
 ---As fs.lines, from the file's own position or an offset on.
 ---@async
 ---@param ... any as for fs.lines

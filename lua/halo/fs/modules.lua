@@ -7,6 +7,7 @@ return {
   copytree = "halo.fs.copy",
   dir = "halo.fs.dir",
   glob = "halo.fs.glob",
+  hash = "halo.fs.hash",
   lines = "halo.fs.lines",
   mkdtemp = "halo.fs.temp",
   mkstemp = "halo.fs.temp",
