@@ -8,8 +8,10 @@
 
 struct halo_lua_file {
     const char *type;
-    uint64_t handle; /* 0 until it has been opened */
-    bool is_base;    /* a directory that halo's own calls on paths may begin in */
+    uint64_t handle;      /* 0 until it has been opened */
+    bool is_base;         /* a directory that halo's own calls on paths may begin in */
+    bool is_stdout;       /* C's stdout writes to the same */
+    struct halo_out *out; /* what it has been given to write, or NULL where it has no buffer */
     size_t length;
     char path[]; /* with a NUL behind */
 };
