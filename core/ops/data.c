@@ -293,7 +293,7 @@ static enum halo_step fsync_finish(struct halo_loop *loop, struct halo_op *op, i
     remember_failure(op, result);
     /* Of two at once, the other may have been the one that the kernel told. */
     op->result = result == 0 ? op->slot->sync_error : result;
-    if (op->result == 0)
+    if (op->slot->behind_error)
         op->result = op->slot->behind_error;
     return HALO_STEP_DONE;
 }

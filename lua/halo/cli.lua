@@ -131,20 +131,20 @@ local function replace_exit()
   end
 end
 
----What print and io write to standard output comes behind what halo.stdout has in its buffer; the
----other way round it is halo.stdout that sees to it.
+---What print, io and other programs write to standard output comes behind what halo.stdout has in
+---its buffer; the other way round it is halo.stdout that sees to it.
 local function keep_output_in_order()
-  local print, write, stdout, files = print, io.write, io.stdout, debug.getmetatable(io.stdout)
+  local stdout, files = io.stdout, debug.getmetatable(io.stdout)
   local write_file = files.__index.write
+  local function settled_first(fn)
+    return function(...)
+      core.settle_stdout()
+      return fn(...)
+    end
+  end
   core.is_command = true
-  _G.print = function(...)
-    core.settle_stdout()
-    return print(...)
-  end
-  io.write = function(...) -- luacheck: ignore 122
-    core.settle_stdout()
-    return write(...)
-  end
+  _G.print, io.write = settled_first(print), settled_first(io.write) -- luacheck: ignore 122
+  os.execute, io.popen = settled_first(os.execute), settled_first(io.popen) -- luacheck: ignore 122
   files.__index.write = function(file, ...)
     if file == stdout then
       core.settle_stdout()

@@ -11,8 +11,8 @@ local wait = require "halo.wait"
 ---@field fs halo.fs the filesystem calls
 ---@field path table paths as texts: see halo.path
 ---@field stdin halo.File
----@field stdout halo.File in order with print and io.write. In the command it has a buffer, but on a
----terminal: see its method setvbuf
+---@field stdout halo.File in order with print and io.write. In the command it has a buffer, but on
+---a terminal: see its method setvbuf
 ---@field stderr halo.File
 local halo = {}
 

@@ -66,8 +66,8 @@ function fs.flush(file)
   return true
 end
 
----Gives the file a buffer in which small writes are gathered, or takes it away, after what is in it
----has been written. A failure to write is told by the next call that writes, flushes or syncs, or by
+---Gives the file a buffer in which small writes are gathered, or takes it away, after what is in
+---it has been written. A failure to write is told by the next call that writes, flushes or syncs, or by
 ---the close, and is final. Every other call on the file writes first what was gathered.
 ---@async
 ---@param file halo.File
@@ -378,19 +378,23 @@ local function check_seek(file, whence, offset)
   elseif whence == "set" or find_whences[whence] then
     check.size(offset, 3, "seek")
   else
-    check.fail(("no way '%s'"):format(tostring(whence)), 2, "seek")
+    local problem = '"set", "cur", "end", "data" or "hole" expected, got %s'
+    check.fail(problem:format(tostring(whence)), 2, "seek")
   end
 end
 
 ---Moves the file's own position. From "data" and "hole" it is the next one at or behind the offset.
 ---@async
 ---@param file halo.File
----@param whence "set"|"cur"|"end"|"data"|"hole"
+---@param whence ("set"|"cur"|"end"|"data"|"hole")? "cur" by default
 ---@param offset integer? 0 by default; may be negative with "cur" and "end"
 ---@return integer? position
 ---@return string? message
 ---@return string? code
 function fs.seek(file, whence, offset)
+  if whence == nil then
+    whence = "cur"
+  end
   if offset == nil then
     offset = 0
   end
