@@ -41,8 +41,8 @@ static bool may_go(struct halo_loop *loop, enum halo_op_code code, const char *p
 static struct halo_file *find_quick(struct halo_loop *loop, uint64_t handle)
 {
     struct halo_file *file = halo_files_find_open(&loop->files, handle);
-    return file && file->local && file->straying == 0 &&
-                   !(file->flags & (O_DIRECT | O_SYNC | O_DSYNC))
+    return file && file->local && file->straying == 0 && file->behind_begun == file->behind_ended &&
+                   !file->behind_error && !(file->flags & (O_DIRECT | O_SYNC | O_DSYNC))
                ? file
                : NULL;
 }

@@ -150,6 +150,42 @@ void halo_file_clear_nonblock(struct halo_file *file)
     file->clear_nonblock = false;
 }
 
+/* ---- writes behind ------------------------------------------------------------------------- */
+
+static bool is_behind(const struct halo_op *op)
+{
+    return halo_op_is(op, HALO_OP_WRITE) && op->flags & HALO_WRITE_BEHIND;
+}
+
+static void begin_behind(struct halo_op *op)
+{
+    struct halo_file *file = op->slot;
+
+    op->after = file->behind_begun;
+    if (!is_behind(op))
+        return;
+    file->behind_begun++;
+    file->behind_bytes += op->length;
+}
+
+/* Those at the position have their turn, and a stream is read on another side. */
+static bool waits_for_behind(const struct halo_op *op)
+{
+    const struct halo_file *file = op->slot;
+    bool elsewhere = file->stream && halo_op_is(op, HALO_OP_READ);
+    return op->row->on_file && !is_behind(op) && !elsewhere &&
+           (int32_t)(op->after - file->behind_ended) > 0;
+}
+
+static void end_behind(struct halo_op *op, struct halo_list *ready)
+{
+    if (!is_behind(op))
+        return;
+    op->slot->behind_ended++;
+    op->slot->behind_bytes -= op->length;
+    halo_list_append_all(ready, &op->slot->held);
+}
+
 /* ---- coming -------------------------------------------------------------------------------- */
 
 static int enter(struct halo_files *files, uint64_t handle, struct halo_file **slot, int *fd)
@@ -207,8 +243,8 @@ int halo_files_enter(struct halo_files *files, struct halo_op *op)
         return enter_close(files, op);
     if (op->base2 && op->row->lookup != HALO_LOOKUP_BOTH)
         return -EINVAL;
-    if (op->row->on_file)
-        error = enter(files, op->file, &op->slot, &op->fd);
+    if (op->row->on_file && (error = enter(files, op->file, &op->slot, &op->fd)) == 0)
+        begin_behind(op);
     if (!error && op->base)
         error = enter_base(files, op);
     if (!error && op->base2)
@@ -348,7 +384,7 @@ bool halo_file_may_start(struct halo_op *op)
     }
     if (!has_turn(op))
         return false;
-    if (!op->row->after_writes || file->straying == 0)
+    if (!waits_for_behind(op) && (!op->row->after_writes || file->straying == 0))
         return true;
     halo_list_append(&file->held, op);
     return false;
@@ -371,6 +407,7 @@ void halo_files_leave(struct halo_op *op, struct halo_list *ready)
     if (file && op->row->on_file) {
         pass_turn(op, ready);
         end_straying(op, ready);
+        end_behind(op, ready);
         leave(file, ready);
     }
     if (base)
@@ -518,7 +555,9 @@ int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_inf
         .stream = file->stream,
         .confines = (file->resolve & RESOLVE_BENEATH) != 0,
         .position = file->position,
+        .behind = file->behind_bytes,
         .in_flight = file->in_flight,
+        .write_error = file->behind_error,
     };
     return 0;
 }

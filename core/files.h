@@ -58,6 +58,10 @@ struct halo_file {
     struct halo_list waiting[HALO_SIDES];
     struct halo_kept *kept; /* what the next read has first */
     uint32_t straying;      /* writes that go on although nobody waits for them */
+    uint32_t behind_begun;  /* writes behind, ever; their number may go round */
+    uint32_t behind_ended;  /* in the order in which they began */
+    uint64_t behind_bytes;  /* of those that have not ended */
+    int behind_error;       /* the first one that failed, kept for ever; or 0 */
     struct halo_list held;  /* by those */
     struct halo_op *closer;
     struct halo_file *next; /* in the free list or the dropped list */

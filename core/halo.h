@@ -141,9 +141,17 @@ enum halo_op_code {
     HALO_OP_COUNT
 };
 
-#define HALO_READ_ALL                                                                              \
-    0x100u /* to the end: length is what to begin with. Or an error, nothing read */
-#define HALO_READ_PEEK 0x200u /* what is read stays where it is, for the next read */
+/* Flags of a read: to the end, with length as a guess, and an error where not all can be had; */
+#define HALO_READ_ALL  256u
+#define HALO_READ_PEEK 512u /* or only to look, so that the next read gets the same */
+
+/*
+ * A flag of a write at the file's position whose result nobody waits for: whatever comes later on
+ * the file follows it, reads of a stream excepted, and no cancel ends it. Its failure is the answer
+ * to every later write, sync and close of the file. With no bytes it ends when those before it
+ * have.
+ */
+#define HALO_WRITE_BEHIND 1024u
 
 #define HALO_COPY_EXCLUSIVE 1u /* the new name must not exist */
 #define HALO_COPY_REFLINK   2u /* share the data on disk, or fail */
@@ -232,6 +240,7 @@ struct halo_op {
     uint64_t base;  /* the directory that relative paths start from; 0: the working directory */
     uint64_t base2; /* the one that path2 starts from, where the operation has two; 0: as path */
     struct statx *statx;      /* a result */
+    uint32_t after;           /* as many writes behind of the file have to end before */
     uint32_t mode;            /* permission bits of what is created, less the umask */
     uint32_t uid, gid;        /* not reset from use to use, as the two above and below */
     struct timespec times[2]; /* of access, of modification */
@@ -322,7 +331,9 @@ struct halo_file_info {
     bool stream;    /* a pipe, terminal or socket: no offsets, short reads are normal */
     bool confines;  /* see halo_file_confine() */
     uint64_t position;
+    uint64_t behind; /* bytes that are being written behind */
     uint32_t in_flight;
+    int write_error; /* of a write behind, or 0 */
 };
 
 /* Fills in info. Returns 0, or -EBADF for a handle that is closed or never was. */

@@ -262,10 +262,19 @@ static enum halo_way choose(struct halo_loop *loop, struct halo_op *op)
     return may_try(loop, op) ? HALO_WAY_TRY : HALO_WAY_ENGINE;
 }
 
+/* After a write behind that failed nothing is written; one without bytes has only waited. */
+static bool ends_early(struct halo_op *op)
+{
+    op->result = op->slot->behind_error;
+    return op->result || (op->length == 0 && op->flags & HALO_WRITE_BEHIND);
+}
+
 /* Takes the way that the policy says. Returns true when the operation has ended already. */
 static bool start(struct halo_loop *loop, struct halo_op *op)
 {
     if (op->headed && halo_file_take_kept(op))
+        return true;
+    if (halo_op_is(op, HALO_OP_WRITE) && ends_early(op))
         return true;
     switch (choose(loop, op)) {
     case HALO_WAY_DIRECT:
@@ -341,7 +350,8 @@ bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
 void halo_op_cancel(struct halo_loop *loop, struct halo_op *op)
 {
     /* A close is never cancelled: its descriptor would stay open with nobody to close it. */
-    if (op->cancelled || halo_op_is(op, HALO_OP_CLOSE))
+    if (op->cancelled || halo_op_is(op, HALO_OP_CLOSE) ||
+        (halo_op_is(op, HALO_OP_WRITE) && op->flags & HALO_WRITE_BEHIND))
         return;
     __atomic_store_n(&op->cancelled, true, __ATOMIC_RELAXED); /* a worker may look */
     switch (op->state) {

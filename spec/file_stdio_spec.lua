@@ -47,6 +47,7 @@ describe("standard files", function()
     local process = command.start(line_of [[
       local reading = halo.spawn(function() return halo.stdin:read(100) end)
       halo.stdout:write "waiting\n"
+      halo.stdout:setvbuf "no"
       local rounds = 0
       repeat
         halo.sleep(0.001)

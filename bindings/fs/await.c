@@ -8,6 +8,8 @@
 #include <sys/file.h>
 
 #include "fs/buffer.h"
+#include "args.h"
+#include "fs/out.h"
 #include "fs/result.h"
 #include "tasks/task.h"
 
@@ -76,7 +78,8 @@ static bool changes_names(const struct halo_op *op)
 static bool is_clean_up(const struct halo_op *op)
 {
     enum halo_op_code kind = halo_op_kind(op);
-    return kind == HALO_OP_CLOSE || (kind == HALO_OP_LOCK && op->flags == LOCK_UN);
+    return kind == HALO_OP_CLOSE || (kind == HALO_OP_LOCK && op->flags == LOCK_UN) ||
+           (kind == HALO_OP_WRITE && op->flags & HALO_WRITE_BEHIND);
 }
 
 struct anchoring {
@@ -203,14 +206,32 @@ static void drop(struct halo_lua *lua, struct halo_task *task)
 static const struct halo_wait_kind wait_for_op = {
     .what = "operation", .cancel = leave, .deliver = deliver, .drop = drop};
 
-int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+static unsigned flags_of(const struct halo_lua *lua)
+{
+    return lua->ready || lua->stepping ? 0 : HALO_ALONE;
+}
+
+/* What the File has been given to write comes first; its close takes the buffer along. */
+static void send_first(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+{
+    struct halo_lua_file *file = op->file ? halo_to_type(L, 1, halo_file_type) : NULL;
+
+    if (!file || !file->out || file->handle != op->file)
+        return;
+    if (file->out->used > 0 && halo_out_send(lua, file->out) < 0) {
+        halo_op_release(lua->loop, op);
+        luaL_error(L, "not enough memory");
+    }
+    if (halo_op_kind(op) == HALO_OP_CLOSE)
+        halo_out_free(file);
+}
+
+/* Of an operation that was submitted: its result, or the wait for it. */
+static int await_submitted(lua_State *L, struct halo_lua *lua, struct halo_op *op, bool under_way)
 {
     bool suspend = halo_can_wait(L, lua);
-    unsigned flags = suspend && (lua->ready || lua->stepping) ? 0 : HALO_ALONE;
 
-    if (halo_is_cancelled(L, lua))
-        return refuse(L, lua, op);
-    if (!halo_op_submit(lua->loop, op, flags)) {
+    if (!under_way) {
         int count = push_own_result(L, lua, op);
         return suspend && halo_should_yield(lua) ? halo_let_others(L, lua, count) : count;
     }
@@ -221,6 +242,27 @@ int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
     lend(op, lua_touserdata(L, BUFFER_INDEX), 1);
     op->user = lua->task;
     return halo_park(L, lua, &wait_for_op, halo_op_name(op), op);
+}
+
+int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+{
+    unsigned flags = halo_can_wait(L, lua) ? flags_of(lua) : HALO_ALONE;
+
+    send_first(L, lua, op);
+    if (halo_is_cancelled(L, lua))
+        return refuse(L, lua, op);
+    return await_submitted(L, lua, op, halo_op_submit(lua->loop, op, flags));
+}
+
+int halo_await_behind(lua_State *L, struct halo_lua *lua, struct halo_op *op, size_t count)
+{
+    op->mode = (uint32_t)count;
+    bool under_way = halo_op_submit(lua->loop, op, flags_of(lua));
+    if (!halo_is_cancelled(L, lua))
+        return await_submitted(L, lua, op, under_way);
+    if (!under_way)
+        halo_op_release(lua->loop, op);
+    return halo_give_cancelled(L, lua);
 }
 
 void halo_open_await(lua_State *L)

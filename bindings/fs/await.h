@@ -15,6 +15,12 @@
  */
 int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op);
 
+/*
+ * Submits a write behind, which has no cancel, and waits until it and all before it are written:
+ * the result is count.
+ */
+int halo_await_behind(lua_State *L, struct halo_lua *lua, struct halo_op *op, size_t count);
+
 void halo_open_await(lua_State *L);
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fs/fs.h"
+#include "tasks/task.h"
 
 #define OPEN_MODE_DEFAULT 0644
 
@@ -212,29 +213,59 @@ static size_t append(lua_State *L, int index, uint8_t *to)
 }
 
 /*
- * Several pieces are put together in the operation's own memory: the members of an array could be
- * taken out of it while the kernel writes them.
+ * Puts several pieces together, at a place that has room for all of them: members could be taken
+ * out of an array while the kernel writes them.
  */
-static void gather(lua_State *L, struct halo_lua *lua, struct halo_op *op, int last)
+static void gather(lua_State *L, int last, uint8_t *to)
 {
-    size_t at = 0;
+    for (int arg = 2; arg <= last; arg++) {
+        if (lua_type(L, arg) != LUA_TTABLE) {
+            to += append(L, arg, to);
+            continue;
+        }
+        for (int i = 1, count = (int)lua_objlen(L, arg); i <= count; i++) {
+            lua_rawgeti(L, arg, i);
+            to += append(L, -1, to);
+            lua_pop(L, 1);
+        }
+    }
+}
 
+static void gather_in_op(lua_State *L, struct halo_lua *lua, struct halo_op *op, int last)
+{
     op->data = (uint8_t *)halo_op_storage(op, op->length + 1);
     if (!op->data) {
         halo_op_release(lua->loop, op);
         luaL_error(L, "not enough memory");
     }
-    for (int arg = 2; arg <= last; arg++) {
-        if (lua_type(L, arg) != LUA_TTABLE) {
-            at += append(L, arg, op->data + at);
-            continue;
-        }
-        for (int i = 1, count = (int)lua_objlen(L, arg); i <= count; i++) {
-            lua_rawgeti(L, arg, i);
-            at += append(L, -1, op->data + at);
-            lua_pop(L, 1);
-        }
+    gather(L, last, op->data);
+}
+
+/*
+ * A write to a File with a buffer. Where it does not fit, all goes out together, and the call waits
+ * until it is written.
+ */
+static int write_gathered(lua_State *L, struct halo_lua *lua, const struct halo_lua_file *file,
+                          int last, size_t length)
+{
+    struct halo_out *out = file->out;
+    size_t used = out->used;
+    struct halo_file_info info;
+    int error = halo_file_info(lua->loop, file->handle, &info);
+
+    if (halo_is_cancelled(L, lua))
+        return halo_give_cancelled(L, lua);
+    if (error < 0 || info.write_error < 0)
+        return halo_push_file_error(L, error < 0 ? -error : -info.write_error, file);
+    if (length > out->size - used) {
+        struct halo_op *op = halo_out_take(L, lua, out, length);
+        gather(L, last, op->data + used);
+        return halo_await_behind(L, lua, op, length);
     }
+    gather(L, last, out->data + used);
+    out->used += length;
+    lua_pushnumber(L, (double)length);
+    return halo_can_wait(L, lua) && halo_should_yield(lua) ? halo_let_others(L, lua, 1) : 1;
 }
 
 /* Writes the arguments from the second to the last one. */
@@ -246,6 +277,9 @@ static int write_all(lua_State *L, int last, uint64_t offset, const char *name)
     for (int arg = 2; arg <= last; arg++)
         length += measure(L, arg, name);
     bool is_one = last == 2 && lua_type(L, 2) != LUA_TTABLE;
+    halo_out_settle_stdio(file);
+    if (file->out && offset == HALO_POSITION && length < file->out->size)
+        return write_gathered(L, lua, file, last, length);
 
     struct halo_op *op = halo_new_op(L, lua, HALO_OP_WRITE);
     op->file = file->handle;
@@ -254,7 +288,7 @@ static int write_all(lua_State *L, int last, uint64_t offset, const char *name)
     if (is_one) /* a write only reads from it */
         op->data = (uint8_t *)(uintptr_t)to_bytes(L, 2, &op->length);
     else
-        gather(L, lua, op, last);
+        gather_in_op(L, lua, op, last);
     op->flags = is_one && lua_type(L, 2) == LUA_TUSERDATA ? HALO_WRITE_FROM : 0;
     return halo_await(L, lua, op);
 }
@@ -270,6 +304,24 @@ static int fs_pwrite(lua_State *L)
     measure(L, 2, "pwrite");
     uint64_t offset = halo_check_size(L, 3, "pwrite", HALO_OFFSET_MAX);
     return write_all(L, 2, offset, "pwrite");
+}
+
+/* flush(file): a count, once all is written that was given to write before. */
+static int fs_flush(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "flush");
+    struct halo_op *op;
+
+    halo_lua_loop(L, lua);
+    if (file->out) {
+        op = halo_out_take(L, lua, file->out, 0);
+    } else {
+        op = halo_new_op(L, lua, HALO_OP_WRITE);
+        op->file = file->handle;
+        op->flags = HALO_WRITE_BEHIND;
+    }
+    return halo_await_behind(L, lua, op, 0);
 }
 
 static int fs_fsync(lua_State *L)
@@ -350,7 +402,9 @@ static int fs_tell(lua_State *L)
         error = -ESPIPE;
     if (error < 0)
         return halo_push_file_error(L, -error, file);
-    lua_pushnumber(L, (double)info.position);
+    bool appends = info.flags & O_APPEND;
+    uint64_t pending = info.behind + (file->out ? file->out->used : 0);
+    lua_pushnumber(L, (double)(info.position + (appends ? 0 : pending)));
     return 1;
 }
 
@@ -439,6 +493,7 @@ static const luaL_Reg functions[] = {
     {"pread_into", fs_pread_into},
     {"write", fs_write},
     {"pwrite", fs_pwrite},
+    {"flush", fs_flush},
     {"fsync", fs_fsync},
     {"fdatasync", fs_fdatasync},
     {"ftruncate", fs_ftruncate},

@@ -88,10 +88,13 @@ static bool to_path(const char *path, double length)
     return length > 0 && length < PATH_MAX && !memchr(path, '\0', (size_t)length);
 }
 
-/* Lua has made sure that these are userdata with the metatable of a File, or of a Buffer. */
+/*
+ * Lua has made sure that these are userdata with the metatable of a File, or of a Buffer. What has
+ * been given to a File to write goes out first, by the ordinary way.
+ */
 static bool is_file(const struct halo_lua_file *file)
 {
-    return file->type == halo_file_type;
+    return file->type == halo_file_type && !(file->out && file->out->used > 0);
 }
 
 /* ---- data ---------------------------------------------------------------------------------- */
@@ -140,17 +143,35 @@ static int fast_read_into(struct halo_lua *lua, const struct halo_lua_file *file
     return read_to(lua, file, buffer->data, buffer->size, length, offset);
 }
 
+/* Where it fits, and nothing has failed. */
+static int put_gathered(struct halo_lua *lua, const struct halo_lua_file *file, const char *data,
+                        size_t length)
+{
+    struct halo_out *out = file->out;
+    struct halo_file_info info;
+
+    if (length > out->size - out->used || halo_file_info(lua->loop, file->handle, &info) < 0 ||
+        info.write_error < 0)
+        return DECLINED;
+    memcpy(out->data + out->used, data, length);
+    out->used += length;
+    return (int)length;
+}
+
 static int fast_write(struct halo_lua *lua, const struct halo_lua_file *file, const char *data,
                       double length, double offset)
 {
     uint64_t bytes, place;
     unsigned flags;
 
-    if (!is_file(file) || !to_size(length, &bytes) || !to_place(offset, &place))
+    if (file->type != halo_file_type || !to_size(length, &bytes) || !to_place(offset, &place))
         return DECLINED;
     int refused = check_admission(lua, &flags);
     if (refused)
         return refused;
+    halo_out_settle_stdio(file);
+    if (file->out)
+        return place == HALO_POSITION ? put_gathered(lua, file, data, (size_t)bytes) : DECLINED;
     int64_t put = halo_fast_write(lua->loop, file->handle, data, (size_t)bytes, place, flags);
     return put == HALO_DECLINED ? DECLINED : (int)put;
 }

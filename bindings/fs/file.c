@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "args.h"
+#include "fs/out.h"
 #include "fs/result.h"
 
 struct halo_lua_file *halo_file_new(lua_State *L, const char *path, size_t length)
@@ -12,7 +13,8 @@ struct halo_lua_file *halo_file_new(lua_State *L, const char *path, size_t lengt
     struct halo_lua_file *file = lua_newuserdata(L, sizeof(*file) + length + 1);
     file->type = halo_file_type;
     file->handle = 0;
-    file->is_base = file->is_alias = false;
+    file->is_base = file->is_alias = file->is_stdout = false;
+    file->out = NULL;
     file->length = length;
     memcpy(file->path, path, length);
     file->path[length] = '\0';
@@ -41,7 +43,12 @@ struct halo_lua_file *halo_check_file(lua_State *L, int arg, const char *name)
 static int file_gc(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
-    const struct halo_lua_file *file = lua_touserdata(L, 1);
+    struct halo_lua_file *file = lua_touserdata(L, 1);
+    if (file->out && file->out->used > 0 && lua->loop) {
+        halo_out_forget(file);
+        return 0;
+    }
+    halo_out_free(file);
     if (file->handle && !file->is_alias && lua->loop)
         halo_file_drop(lua->loop, file->handle);
     return 0;

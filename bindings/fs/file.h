@@ -8,9 +8,11 @@
 
 struct halo_lua_file {
     const char *type;
-    uint64_t handle; /* 0 until it has been opened */
-    bool is_base;    /* a directory that halo's own calls on paths may begin in */
-    bool is_alias;   /* the handle is another File's, which closes it */
+    uint64_t handle;      /* 0 until it has been opened */
+    bool is_base;         /* a directory that halo's own calls on paths may begin in */
+    bool is_alias;        /* the handle is another File's, which closes it */
+    bool is_stdout;       /* C's stdout writes to the same */
+    struct halo_out *out; /* what it has been given to write, or NULL where it has no buffer */
     size_t length;
     char path[]; /* with a NUL behind */
 };

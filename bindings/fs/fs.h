@@ -10,6 +10,7 @@
 #include "fs/await.h"
 #include "fs/buffer.h"
 #include "fs/file.h"
+#include "fs/out.h"
 #include "fs/result.h"
 
 #define HALO_MODE_MAX   07777

@@ -171,6 +171,9 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
         lua_pushlstring(L, data, size);
         return 1;
     case HALO_OP_WRITE:
+        /* Of one that was sent from a buffer, the count is that of the call that waits. */
+        lua_pushnumber(L, op->flags & HALO_WRITE_BEHIND ? op->mode : (double)op->result);
+        return 1;
     case HALO_OP_SEEK:
     case HALO_OP_COPYFILE:
     case HALO_OP_WATCH:

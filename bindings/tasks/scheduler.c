@@ -258,6 +258,7 @@ static void run_turn(lua_State *L, struct halo_run *run)
 
     if (lua->loop) {
         halo_lua_check_forked(L, lua);
+        lua->send_forgotten(lua);
         halo_loop_turn(lua->loop, timeout_ns);
         if (atomic_load(&lua->interrupt))
             tell_interrupt(L, lua);

@@ -20,6 +20,7 @@
 enum halo_yield { HALO_YIELD_USER, HALO_YIELD_WAIT, HALO_YIELD_RESUME };
 
 struct halo_group;
+struct halo_out;
 struct halo_report;
 struct halo_run;
 struct halo_task;
@@ -51,6 +52,12 @@ struct halo_lua {
     int push_result;              /* reference of the function that makes a call's own values */
     /* What becomes of an operation that nobody waits for. */
     void (*forget)(lua_State *L, struct halo_lua *lua, struct halo_op *op);
+
+    /* Files' buffers for writing, what sends those whose Files are gone, and all at the end. */
+    struct halo_out *outs;
+    void (*send_forgotten)(struct halo_lua *lua);
+    void (*flush_all)(struct halo_lua *lua);
+    int stdout_file; /* reference of halo.stdout's File, or LUA_NOREF */
 
     /* Tasks. */
     unsigned tasks; /* alive */

@@ -120,8 +120,8 @@ static enum halo_step close_finish(struct halo_loop *loop, struct halo_op *op, i
 {
     struct halo_file *file = op->slot;
     op->slot = NULL;
+    op->result = result < 0 ? result : file->behind_error;
     halo_files_vacate(&loop->files, file);
-    op->result = result;
     return HALO_STEP_DONE;
 }
 

@@ -97,6 +97,7 @@ local function run(chunk, message, ...)
     report = "halo: " .. tostring(report)
   end
   if not ok and not silent then
+    core.settle_stdout()
     io.stdout:flush()
     io.stderr:write(report, "\n")
   end
@@ -106,13 +107,49 @@ local function run(chunk, message, ...)
   return ok
 end
 
+---Writes what files have in their buffers. A reader that has gone away knows why.
+---@return boolean
+local function finish_writing()
+  io.stdout:flush()
+  local ok, message, code = core.finish_writing()
+  if not ok and code ~= "EPIPE" then
+    io.stderr:write("halo: ", message, "\n")
+  end
+  return ok or false
+end
+
 ---A script may end the process from anywhere: what is under way is ended first.
 local function replace_exit()
   local exit = os.exit
   os.exit = function(code) -- luacheck: ignore 122
-    io.stdout:flush()
+    local ok = finish_writing()
     core.shutdown()
+    if not ok and (code == nil or code == true or code == 0) then
+      code = false
+    end
     exit(code == nil or code, true)
+  end
+end
+
+---What print, io and other programs write to standard output comes behind what halo.stdout has in
+---its buffer; the other way round it is halo.stdout that sees to it.
+local function keep_output_in_order()
+  local stdout, files = io.stdout, debug.getmetatable(io.stdout)
+  local write_file = files.__index.write
+  local function settled_first(fn)
+    return function(...)
+      core.settle_stdout()
+      return fn(...)
+    end
+  end
+  core.is_command = true
+  _G.print, io.write = settled_first(print), settled_first(io.write) -- luacheck: ignore 122
+  os.execute, io.popen = settled_first(os.execute), settled_first(io.popen) -- luacheck: ignore 122
+  files.__index.write = function(file, ...)
+    if file == stdout then
+      core.settle_stdout()
+    end
+    return write_file(file, ...)
   end
 end
 
@@ -168,6 +205,7 @@ function cli.main(argv)
   end
   core.engine()
   replace_exit()
+  keep_output_in_order()
   loader.install()
   if options.version then
     verbose = true
@@ -191,10 +229,11 @@ function cli.finish(status)
       io.stderr:write("halo: never closed: ", path, "\n")
     end
   end
+  local ok = finish_writing()
   if core.interrupted() then
     return EXIT_INTERRUPTED
   end
-  return status == EXIT_OK and core.failures() > 0 and EXIT_ERROR or status
+  return status == EXIT_OK and (not ok or core.failures() > 0) and EXIT_ERROR or status
 end
 
 return cli

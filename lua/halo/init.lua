@@ -11,7 +11,8 @@ local wait = require "halo.wait"
 ---@field fs halo.fs the filesystem calls
 ---@field path table paths as texts: see halo.path
 ---@field stdin halo.File
----@field stdout halo.File it knows nothing of what print has in its buffer: see io.stdout:flush()
+---@field stdout halo.File in order with print and io.write. In the command it has a buffer, but on
+---a terminal: see its method setvbuf
 ---@field stderr halo.File
 local halo = {}
 
@@ -210,6 +211,7 @@ coroutines.install()
 halo.fs = require "halo.fs"
 halo.path = require "halo.path"
 
+local STDOUT_BYTES = 65536
 local standard_files = { stdin = 0, stdout = 1, stderr = 2 }
 
 -- Each is adopted when it is first asked for: a script that does without should not take it over.
@@ -222,6 +224,9 @@ setmetatable(halo, {
     local file, message = core.adopt(fd, name)
     if not file then
       core.raise(message)
+    end
+    if name == "stdout" and not core.mark_stdout(file) and core.is_command then
+      core.set_buffer(file, STDOUT_BYTES)
     end
     halo[name] = file
     return file

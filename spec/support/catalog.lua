@@ -119,6 +119,8 @@ catalog.files = {
   { "pread", 1, 0 },
   { "read_into", halo.buffer(1) },
   { "pread_into", halo.buffer(1), 1, 0 },
+  { "flush" },
+  { "setvbuf", "full" },
   { "readv", { halo.buffer(1) } },
   { "write", "x" },
   { "pwrite", "x", 0 },

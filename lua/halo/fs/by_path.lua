@@ -28,8 +28,41 @@ for _, name in ipairs(plain) do
   end
 end
 
-function by_path.open(base, path, mode, bits)
-  return checked(core.open(base, path, mode, perm.of_new(bits, perm.FILE, 3, "open")))
+local open_options = { perm = true, buffer = true }
+
+---The permission bits, and the size of the buffer where options ask for one.
+local function of_options(options, mode, position, name)
+  if type(options) ~= "table" then
+    return perm.of_new(options, perm.FILE, position, name)
+  end
+  check.options(options, position, name, open_options)
+  local size = options.buffer and check.buffer_size(options.buffer, position, name)
+  if size and (mode == nil or type(mode) == "string" and not mode:find "[wa+]") then
+    check.fail("buffer is for a file that is written", position, name)
+  end
+  return perm.of_new(options.perm, perm.FILE, position, name), size
+end
+
+local function open(base, path, mode, bits, size)
+  local file, message, code = checked(core.open(base, path, mode, bits))
+  if not file or not size then
+    return checked(file, message, code)
+  end
+  local ok
+  ok, message, code = core.set_buffer(file, size)
+  if not ok then
+    core.close(file)
+    return nil, message, code
+  end
+  return file
+end
+
+function by_path.open(base, path, mode, options)
+  local bits, size = of_options(options, mode, 3, "open")
+  if not size then
+    return checked(core.open(base, path, mode, bits))
+  end
+  return open(base, path, mode, bits, size)
 end
 
 function by_path.stat(base, path, ...)
@@ -47,9 +80,10 @@ for _, name in ipairs { "setxattr", "lsetxattr" } do
   end
 end
 
-function by_path.create(base, path, bits)
+function by_path.create(base, path, options)
   check.path(path, 1, "create")
-  return checked(core.open(base, path, "w", perm.of_new(bits, perm.FILE, 2, "create")))
+  local bits, size = of_options(options, "w", 2, "create")
+  return open(base, path, "w", bits, size)
 end
 
 function by_path.mkfifo(base, path, bits)

@@ -18,8 +18,8 @@ local fstat, check_fields = fs.fstat, require("halo.fs.stat").check_fields
 
 -- stylua: ignore
 local methods = {
-  "close", "read", "pread", "read_into", "pread_into", "readv", "write", "pwrite", "fsync",
-  "fdatasync", "ftruncate", "fchmod", "fchown", "futime", "fallocate", "fadvise",
+  "close", "flush", "setvbuf", "read", "pread", "read_into", "pread_into", "readv", "write",
+  "pwrite", "fsync", "fdatasync", "ftruncate", "fchmod", "fchown", "futime", "fallocate", "fadvise",
   "sync_file_range", "seek", "tell", "lock", "unlock", "statfs", "getxattr", "setxattr",
   "listxattr", "removexattr", "fstat",
 }

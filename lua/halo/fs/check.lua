@@ -154,6 +154,22 @@ function check.access(value, position, name)
   return bits
 end
 
+local BUFFER_BYTES, BUFFER_MAX = 65536, 2 ^ 30
+
+---The size of a file's buffer; true is the usual one.
+---@param value any
+---@param position integer
+---@param name string
+---@return integer
+function check.buffer_size(value, position, name)
+  if value == true then
+    return BUFFER_BYTES
+  elseif type(value) ~= "number" or not (value >= 1 and value <= BUFFER_MAX) or value % 1 ~= 0 then
+    check.fail("a buffer has 1 to 2^30 bytes, or true for 65536", position, name)
+  end
+  return value
+end
+
 ---@param value any
 ---@return boolean
 function check.is_file(value)

@@ -23,12 +23,16 @@ local QUICK_BYTES = 65536 -- what the quick way reads at most
 ---@field flags table<string, integer> RDONLY, WRONLY, RDWR, CREAT, EXCL, TRUNC, APPEND, DIRECT, ...
 local fs = { flags = core.flags }
 
+---@class halo.OpenOptions
+---@field perm halo.Perm? of a new file, less the umask; "644" by default
+---@field buffer (integer|true)? bytes, to gather small writes in: see fs.setvbuf
+
 ---Opens a file.
 ---@async
 ---@param path string
 ---@param mode string|integer? "r" (default), "r+", "w", "w+", "a", "a+", with "x" to be the
 ---creator; or a sum of fs.flags
----@param perm halo.Perm? of a new file, less the umask; "644" by default
+---@param perm (halo.Perm|halo.OpenOptions)? of a new file, less the umask; "644" by default
 ---@return halo.File? file
 ---@return string? message
 ---@return string? code
@@ -39,12 +43,50 @@ end
 ---Creates a file, or empties it where it exists, to write.
 ---@async
 ---@param path string
----@param perm halo.Perm? less the umask; "644" by default
+---@param perm (halo.Perm|halo.OpenOptions)? less the umask; "644" by default
 ---@return halo.File? file
 ---@return string? message
 ---@return string? code
 function fs.create(path, perm)
   return by_path.create(AT_FDCWD, path, perm)
+end
+
+---Waits until all that was given to the file to write has been handed to the system. Only a file
+---with a buffer has anything to do.
+---@async
+---@param file halo.File
+---@return true?
+---@return string? message
+---@return string? code
+function fs.flush(file)
+  local count, message, code = core.flush(file)
+  if not count then
+    return refused(message, code)
+  end
+  return true
+end
+
+---Gives the file a buffer in which small writes are gathered, or takes it away, after what is in
+---it has been written. A failure to write is told by the next call that writes, flushes or syncs, or by
+---the close, and is final. Every other call on the file writes first what was gathered.
+---@async
+---@param file halo.File
+---@param mode "full"|"no"
+---@param size integer? bytes; 65536 by default
+---@return true?
+---@return string? message
+---@return string? code
+function fs.setvbuf(file, mode, size)
+  check.file(file, 1, "setvbuf")
+  if mode ~= "full" and mode ~= "no" then
+    check.fail(('"full" or "no" expected, got %s'):format(tostring(mode)), 2, "setvbuf")
+  end
+  size = mode == "full" and check.buffer_size(size == nil or size, 3, "setvbuf") or 0
+  local ok, message, code = fs.flush(file)
+  if not ok then
+    return nil, message, code
+  end
+  return checked(core.set_buffer(file, size))
 end
 
 ---Closes a file. Operations under way on it are cancelled and waited for.
@@ -336,23 +378,33 @@ local function check_seek(file, whence, offset)
   elseif whence == "set" or find_whences[whence] then
     check.size(offset, 3, "seek")
   else
-    check.fail(("no way '%s'"):format(tostring(whence)), 2, "seek")
+    local problem = '"set", "cur", "end", "data" or "hole" expected, got %s'
+    check.fail(problem:format(tostring(whence)), 2, "seek")
   end
 end
 
 ---Moves the file's own position. From "data" and "hole" it is the next one at or behind the offset.
 ---@async
 ---@param file halo.File
----@param whence "set"|"cur"|"end"|"data"|"hole"
+---@param whence ("set"|"cur"|"end"|"data"|"hole")? "cur" by default
 ---@param offset integer? 0 by default; may be negative with "cur" and "end"
 ---@return integer? position
 ---@return string? message
 ---@return string? code
 function fs.seek(file, whence, offset)
+  if whence == nil then
+    whence = "cur"
+  end
   if offset == nil then
     offset = 0
   end
   check_seek(file, whence, offset)
+  if core.gathers(file) then
+    local flushed, refusal, why = fs.flush(file)
+    if not flushed then
+      return nil, refusal, why
+    end
+  end
   local start, message, code = 0, nil, nil
   if whence == "cur" then
     start, message, code = core.tell(file)

@@ -182,8 +182,12 @@ end
 ---@return fun(): string?
 ---@return halo.File file
 function fs.lines(path, keep_newline, offset)
+  if keep_newline ~= nil and type(keep_newline) ~= "boolean" then
+    check.fail(("true, to keep the newlines, expected, got %s"):format(tostring(keep_newline)), 2,
+      "lines")
+  end
+  check.opt_size(offset, 3, "lines")
   if check.is_file(path) then
-    check.opt_size(offset, 3, "lines")
     return iterate(new_reader(path, offset), keep_newline), path
   end
   return by_path.lines(core.AT_FDCWD, path, keep_newline, offset)
