@@ -151,9 +151,17 @@ local function iterate(reader, keep_newline)
   end
 end
 
+local function check_how(keep_newline, offset)
+  if keep_newline ~= nil and type(keep_newline) ~= "boolean" then
+    check.fail(("true, to keep the newlines, expected, got %s"):format(tostring(keep_newline)), 2,
+      "lines")
+  end
+  check.opt_size(offset, 3, "lines")
+end
+
 function by_path.lines(base, path, keep_newline, offset)
   check.path(path, 1, "lines")
-  check.opt_size(offset, 3, "lines")
+  check_how(keep_newline, offset)
   local file, message = by_path.open(base, path)
   if not file then
     core.raise(message)
@@ -182,12 +190,8 @@ end
 ---@return fun(): string?
 ---@return halo.File file
 function fs.lines(path, keep_newline, offset)
-  if keep_newline ~= nil and type(keep_newline) ~= "boolean" then
-    check.fail(("true, to keep the newlines, expected, got %s"):format(tostring(keep_newline)), 2,
-      "lines")
-  end
-  check.opt_size(offset, 3, "lines")
   if check.is_file(path) then
+    check_how(keep_newline, offset)
     return iterate(new_reader(path, offset), keep_newline), path
   end
   return by_path.lines(core.AT_FDCWD, path, keep_newline, offset)
