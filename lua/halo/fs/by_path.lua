@@ -7,7 +7,9 @@ local core = require "halo.core"
 local checked = require("halo.wait").checked
 
 local copy_flags = core.copy_flags
-local copy_options = { exclusive = true, reflink = true, mode = true, times = true }
+local copy_options = {
+  exclusive = true, reflink = true, mode = true, times = true, owner = true, xattrs = true,
+}
 
 local by_path = {}
 
