@@ -10,20 +10,27 @@ local tree = require "spec.support.tree"
 local SECONDS = tonumber(os.getenv "HALO_ATTACK_S") or 2
 local DIRS = 12
 
----Where directories of the tree come from and go to: names that the swapper exchanges.
-local function swapped_paths(victim)
-  local paths = {}
-  for i = 1, DIRS do
-    table.insert(paths, ("%s/d%d"):format(victim, i))
-    table.insert(paths, ("%s/d%d/sub"):format(victim, i))
+---Where directories and files of the tree come from and go to: names that the swapper exchanges,
+---and what the links lead to that take their place.
+local function swapped_paths(victim, outside)
+  local paths, targets = {}, {}
+  local function add(target, form, ...)
+    table.insert(paths, victim .. "/" .. form:format(...))
+    table.insert(targets, target)
   end
-  return paths
+  for i = 1, DIRS do
+    add(outside, "d%d", i)
+    add(outside, "d%d/sub", i)
+    add(outside .. "/file1", "d%d/own", i)
+  end
+  return paths, targets
 end
 
 ---Files with these names, in each directory of the victim.
 local function victim_items()
   local items = {}
   for i = 1, DIRS do
+    table.insert(items, ("d%d/own"):format(i))
     for j = 1, 4 do
       table.insert(items, ("d%d/file%d"):format(i, j))
       table.insert(items, ("d%d/sub/file%d"):format(i, j))
@@ -34,8 +41,21 @@ local function victim_items()
 end
 
 ---What the links lead to: the same names, but nothing that the swapper itself would take out.
-local outside_items = { "file1", "file2", "file3", "file4", "canary", "deep/file1", "deep/file2",
-  "deep/file3", "deep/file4", "deep/canary" }
+local outside_items = { "file1=outside", "file2=outside", "file3=outside", "file4=outside",
+  "canary", "deep/file1=outside", "deep/file2=outside", "deep/file3=outside", "deep/file4=outside",
+  "deep/canary" }
+
+---What there is outside, with what the files say and who may read them.
+local function seen_outside(outside)
+  return (command.run(("cd '%s' && find . -printf '%%P %%y %%m %%U %%T@\\n' | sort; grep -r . ."
+    .. " | sort"):format(outside)))
+end
+
+---What came from outside into a copy: names, or files that say so.
+local function found_outside(copy)
+  return (command.run(("cd '%s' && find . -name canary; grep -rl --no-messages outside ."):format(
+    copy)))
+end
 
 describe("while directories are swapped for symbolic links, #slow", function()
   local dir, outside, swapper
@@ -58,9 +78,9 @@ describe("while directories are swapped for symbolic links, #slow", function()
   before_each(function()
     outside = dir:path "outside"
     tree.make(outside, outside_items)
-    local paths, links = swapped_paths(dir:path "victim"), {}
+    local paths, links = swapped_paths(dir:path "victim", outside)
     for i = 1, #paths do
-      links[i] = ("%d -> %s"):format(i, outside)
+      links[i] = ("%d -> %s"):format(i, links[i])
     end
     tree.make(dir:path "new side", links)
     tree.make(dir:path "new victim", victim_items())
@@ -159,5 +179,51 @@ describe("while directories are swapped for symbolic links, #slow", function()
     assert.equal(before, command.run(list))
     assert.is_true(done > 100, done)
     assert.is_true(refused > 0, "no link was met")
+  end)
+
+  ---Calls attempt(copy) again and again, with a victim as new, and looks at what it made.
+  local function attack(attempt)
+    local before, copy = seen_outside(outside), dir:path "copy"
+    local deadline, rounds = halo.now() + SECONDS / 2, 0
+    while halo.now() < deadline or rounds == 0 do
+      swapper:signal "STOP"
+      set_up()
+      swapper:signal "CONT"
+      attempt(copy)
+      swapper:signal "STOP"
+      assert.equal("", fs.exists(copy) and found_outside(copy) or "")
+      assert(fs.remove(copy, { recursive = true, force = true }))
+      rounds = rounds + 1
+    end
+    assert.equal(before, seen_outside(outside))
+  end
+
+  local kept = { mode = true, owner = true, xattrs = true }
+  for name, options in pairs { plain = {}, keeping = kept } do
+    it("fs.copytree reads nothing outside, " .. name, function()
+      attack(function(copy) fs.copytree(dir:path "victim", copy, options) end)
+    end)
+
+    it("fs.copytree writes nothing outside, " .. name, function()
+      options.merge = true
+      attack(function() fs.copytree(dir:path "new victim", dir:path "victim", options) end)
+    end)
+  end
+
+  it("fs.move reads and removes nothing outside", function()
+    local there = fs.mkdtemp "/dev/shm/halo-spec-XXXXXX"
+    if not there or fs.stat(there, "dev") == fs.stat(dir.root, "dev") then
+      pending "/dev/shm is no file system of its own"
+    end
+    attack(function()
+      fs.move(dir:path "victim", there .. "/moved")
+      assert.equal("", found_outside(there))
+      assert(fs.remove(there .. "/moved", { recursive = true, force = true }))
+    end)
+    assert(fs.rmtree(there))
+  end)
+
+  it("fs.remove removes nothing outside", function()
+    attack(function() fs.remove(dir:path "victim", { recursive = true }) end)
   end)
 end)

@@ -201,13 +201,17 @@ static int fs_futime(lua_State *L)
 
 /* ---- extended attributes ------------------------------------------------------------------- */
 
-/* The first argument is a path or a File, the second the attribute's name where there is one. */
+/*
+ * The first argument is a path or a File, the second the attribute's name where there is one. What
+ * is about a symbolic link itself takes no File, which is never of one: both codes are the same.
+ */
 static struct halo_op *new_xattr_op(lua_State *L, struct halo_lua *lua, enum halo_op_code by_path,
                                     enum halo_op_code by_file, bool named, const char *name)
 {
     size_t path_length = 0, attribute_length = 0;
     uint64_t base = halo_take_base(L);
-    const struct halo_lua_file *file = halo_to_type(L, 1, halo_file_type);
+    const struct halo_lua_file *file =
+        by_file == by_path ? NULL : halo_to_type(L, 1, halo_file_type);
     const char *path = file ? "" : halo_check_path(L, 1, name, &path_length);
     const char *attribute = named ? halo_check_path(L, 2, name, &attribute_length) : NULL;
 
@@ -229,17 +233,24 @@ static int fs_getxattr(lua_State *L)
                       new_xattr_op(L, lua, HALO_OP_GETXATTR, HALO_OP_FGETXATTR, true, "getxattr"));
 }
 
+static int fs_lgetxattr(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    return halo_await(
+        L, lua, new_xattr_op(L, lua, HALO_OP_LGETXATTR, HALO_OP_LGETXATTR, true, "lgetxattr"));
+}
+
 /* setxattr(path or file, name, value, flags) */
-static int fs_setxattr(lua_State *L)
+static int set_xattr(lua_State *L, enum halo_op_code by_path, enum halo_op_code by_file,
+                     const char *name)
 {
     struct halo_lua *lua = halo_lua_self(L);
     size_t length;
     uint64_t base = halo_take_base(L);
     if (lua_type(L, 3) != LUA_TSTRING)
-        return halo_arg_type_error(L, 3, "setxattr", "string");
+        return halo_arg_type_error(L, 3, name, "string");
     const char *value = lua_tolstring(L, 3, &length);
-    struct halo_op *op =
-        new_xattr_op(L, lua, HALO_OP_SETXATTR, HALO_OP_FSETXATTR, true, "setxattr");
+    struct halo_op *op = new_xattr_op(L, lua, by_path, by_file, true, name);
     op->base = base;
     op->data = (uint8_t *)(uintptr_t)value; /* it is only read from */
     op->length = length;
@@ -247,45 +258,29 @@ static int fs_setxattr(lua_State *L)
     return halo_await(L, lua, op);
 }
 
-/* The same of a symbolic link itself: of a path alone, since a File is never of one. */
-static struct halo_op *new_lxattr_op(lua_State *L, struct halo_lua *lua, enum halo_op_code code,
-                                     bool named, const char *name)
+static int fs_setxattr(lua_State *L)
 {
-    size_t length;
-    halo_check_path(L, 1, name, &length);
-    return new_xattr_op(L, lua, code, code, named, name);
-}
-
-static int fs_lgetxattr(lua_State *L)
-{
-    struct halo_lua *lua = halo_lua_self(L);
-    return halo_await(L, lua, new_lxattr_op(L, lua, HALO_OP_LGETXATTR, true, "lgetxattr"));
+    return set_xattr(L, HALO_OP_SETXATTR, HALO_OP_FSETXATTR, "setxattr");
 }
 
 static int fs_lsetxattr(lua_State *L)
 {
-    struct halo_lua *lua = halo_lua_self(L);
-    size_t length;
-    if (lua_type(L, 3) != LUA_TSTRING)
-        return halo_arg_type_error(L, 3, "lsetxattr", "string");
-    const char *value = lua_tolstring(L, 3, &length);
-    struct halo_op *op = new_lxattr_op(L, lua, HALO_OP_LSETXATTR, true, "lsetxattr");
-    op->data = (uint8_t *)(uintptr_t)value; /* it is only read from */
-    op->length = length;
-    op->flags = (uint32_t)lua_tointeger(L, 4);
-    return halo_await(L, lua, op);
+    return set_xattr(L, HALO_OP_LSETXATTR, HALO_OP_LSETXATTR, "lsetxattr");
 }
 
 static int fs_llistxattr(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
-    return halo_await(L, lua, new_lxattr_op(L, lua, HALO_OP_LLISTXATTR, false, "llistxattr"));
+    return halo_await(
+        L, lua, new_xattr_op(L, lua, HALO_OP_LLISTXATTR, HALO_OP_LLISTXATTR, false, "llistxattr"));
 }
 
 static int fs_lremovexattr(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
-    return halo_await(L, lua, new_lxattr_op(L, lua, HALO_OP_LREMOVEXATTR, true, "lremovexattr"));
+    return halo_await(
+        L, lua,
+        new_xattr_op(L, lua, HALO_OP_LREMOVEXATTR, HALO_OP_LREMOVEXATTR, true, "lremovexattr"));
 }
 
 static int fs_listxattr(lua_State *L)

@@ -11,7 +11,9 @@ local wait = require "halo.wait"
 local checked, refused = wait.checked, wait.refused
 
 local copy_flags = core.copy_flags
-local copy_options = { exclusive = true, reflink = true, mode = true, times = true }
+local copy_options = {
+  exclusive = true, reflink = true, mode = true, times = true, owner = true, xattrs = true,
+}
 
 local by_path = {}
 

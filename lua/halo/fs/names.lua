@@ -13,7 +13,7 @@ local checked = wait.checked
 local AT_FDCWD = core.AT_FDCWD
 local mkdir_options = { parents = true, perm = true }
 local remove_options = { recursive = true, force = true }
-local PLACE = core.flags.PATH + core.flags.DIRECTORY
+local PLACE, NOFOLLOW = core.flags.PATH + core.flags.DIRECTORY, core.flags.NOFOLLOW
 local PATH_MAX = 4096 -- bytes, with the NUL behind
 local TRIES_MAX = 100 -- while others remove what has been made
 
@@ -76,12 +76,16 @@ local function make_one(names, i)
   if last and ok or not ok and code ~= "EEXIST" then
     return ok, message, code
   end
-  local file, problem, why = checked(core.open(base, names[i], PLACE))
-  local is_other = why == "ENOTDIR" and last
-    or why == "ENOENT" and stat.ask(core.lstat, "lstat", names[i], base, "is_symlink")
-  if is_other then -- there is something, which is no directory and leads to none
-    return nil, message, code, i
-  elseif not file then
+  local file, problem, why = checked(core.open(base, names[i], PLACE + NOFOLLOW))
+  if not file and why == "ENOTDIR" then
+    local is_link = stat.ask(core.lstat, "lstat", names[i], base, "is_symlink")
+    if is_link and stat.ask(core.stat, "stat", names[i], base, "is_dir") then
+      return nil, "ENOENT: no such file or directory", "ENOENT" -- the path will lead through it
+    elseif is_link or last then
+      return nil, message, code, i
+    end
+  end
+  if not file then
     return nil, problem, why
   end
   pcall(core.close, names.file) -- it raises in a task that was cancelled, once it has closed
