@@ -100,6 +100,8 @@ static int open_parent(const struct halo_op *op, int base_fd, const char *path, 
     *name = last_name(path);
     bool up = is_word(*name, ".."), itself = up || is_word(*name, ".") || strchr(*name, '/');
 
+    if (*path == '\0')
+        return -ENOENT;
     if (itself && !changes_name(op, path)) {
         *name = ".";
         return open_place(op, base_fd, path, O_DIRECTORY);
