@@ -225,17 +225,16 @@ end
 local function on_event(self, event, other)
   local number, mask, name = event[1], event[2], event[4]
   local root, node = self.tree.root, self.tree:find(number)
-  if self.root and self.root:concerns(event) and has(mask, IN.ISDIR) then
-    look_at_root(self)
-  end
-  if has(mask, IN.Q_OVERFLOW) then
+  if node and name then
+    on_entry(self, node, mask, name, other)
+  elseif has(mask, IN.Q_OVERFLOW) then
     on_overflow(self)
   elseif has(mask, IN.IGNORED) then
     self.ended = self.tree:on_ignored(number) == root or self.ended
-  elseif node and name then
-    on_entry(self, node, mask, name, other)
   elseif node == root then
     on_root(self, root, mask) -- of the other directories their parents tell
+  elseif self.root and self.root:concerns(event) then
+    look_at_root(self)
   end
 end
 

@@ -45,7 +45,7 @@ end
 ---@param event halo.InotifyEvent
 ---@return boolean
 function WatchRoot:concerns(event)
-  return self.above ~= nil and event[1] == self.above
+  return event[1] == self.above and bit.band(event[2], IN.ISDIR) ~= 0
 end
 
 ---Lets the root go if it is no longer in any directory, so that the kernel reports its end.
