@@ -192,9 +192,9 @@ bench: deps ## compare halo with C, luv, LuaJIT and node: one table, build/bench
 	+@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) JOBS= all benches
 	@TASKS='$(TASKS)' BUILD_DIR='$(abspath $(B))' $(B)/halo spec/bench/run.lua $(bench_jobs)
 
-bench-deps: ## install luv and LuaFileSystem, which the benchmark compares with
+bench-deps: ## install luv, LuaFileSystem and the tools that the benchmark compares with
 	$(if $(filter 0,$(shell id -u)),,sudo) apt-get -qq install -y --no-install-recommends \
-		lua-luv lua-filesystem >/dev/null
+		lua-luv lua-filesystem bfs fd-find ripgrep gdu >/dev/null
 
 bench-chart: ## draw build/bench/chart.svg of the last results
 	+@$(SUBMAKE) $(B)/halo

@@ -9,24 +9,25 @@ if not pattern then
   os.exit(2)
 end
 local is_plain = not pattern:find "[%^%$%(%)%%%.%[%]%*%+%-%?\n]"
-
 local function report(_, refusal)
   failed = true
   io.stderr:write("grep: ", refusal, "\n")
 end
-
 local function matches(path, content)
-  local lines, number, is_binary = {}, 0, content:find("\0", 1, true)
-  for line in (content:sub(-1) == "\n" and content or content .. "\n"):gmatch "([^\n]*)\n" do
+  local lines, number, from, is_binary = {}, 0, 1, content:find("\0", 1, true)
+  local at = is_plain and content:find(pattern, 1, true) or 1 -- no match is before that
+  while from <= #content and at <= #content + 1 do
+    local stop = content:find("\n", from, true) or #content + 1
     number = number + 1
-    if line:find(pattern, 1, is_plain) then
+    if at <= stop and (is_plain or content:sub(from, stop - 1):find(pattern)) then
       if is_binary then return ("grep: %s: binary file matches\n"):format(path) end
-      table.insert(lines, ("%s:%d:%s\n"):format(path, number, line))
+      table.insert(lines, ("%s:%d:%s\n"):format(path, number, content:sub(from, stop - 1)))
+      at = is_plain and (content:find(pattern, stop, true) or #content + 2) or at
     end
+    from = stop + 1
   end
-  return lines[1] and table.concat(lines)
+  return table.concat(lines)
 end
-
 local buffers = {} -- each for one file at a time; most files have no match, and make no string
 local function search(path)
   local buffer = table.remove(buffers) or halo.buffer(65536)
@@ -36,24 +37,22 @@ local function search(path)
     size, refusal, code = fs.readfile_into(path, buffer)
   end
   table.insert(buffers, buffer)
-  if not size then return report(path, refusal) end
-  if size > 0 and (not is_plain or buffer:search(pattern, 0, size)) then
-    return matches(path, buffer:string(0, size))
-  end
+  if not size then report(path, refusal) end
+  local is_found = size and size > 0 and (not is_plain or buffer:search(pattern, 0, size))
+  return is_found and matches(path, buffer:string(0, size)) or ""
 end
 
 local function is_file(_, entry) return entry.type == "file" end
 local paths = {}
 for path in fs.walk(root, { filter = is_file, on_error = report }) do table.insert(paths, path) end
 table.sort(paths)
-local results, printed = {}, 0
-halo.map(paths, function(path, i)
-  results[i] = search(path) or ""
-  while results[printed + 1] do -- what is complete up to here is shown at once
-    printed = printed + 1
-    found = found or results[printed] ~= ""
-    io.stdout:write(results[printed])
-    results[printed] = ""
+local limit = 1 -- many at once pay only where the disk is waited for
+for first = 1, #paths, 64 do
+  local started, part = halo.now(), { unpack(paths, first, math.min(first + 63, #paths)) }
+  for _, text in ipairs(halo.map(part, search, limit)) do
+    found = found or text ~= ""
+    io.stdout:write(text)
   end
-end)
+  limit = halo.now() - started > #part * (limit == 1 and 0.0005 or 0.0001) and 64 or 1
+end
 os.exit(failed and 2 or found and 0 or 1)

@@ -23,6 +23,7 @@ local LUV_IO_NODE = { luv = true, io = true, node = true }
 ---@field needs string? of what files.lua makes
 ---@field path string? what the job works on, where not on all of that
 ---@field removes string? what a measurement leaves behind
+---@field copies string? what of that is copied, to path, before each measurement
 ---@field cold boolean? with empty caches, which takes root
 ---@field again boolean? the columns that do one thing after the other are measured at each number
 --- of tasks, too: they have that many files, or what was removed before slows creation down
@@ -36,6 +37,25 @@ local function shape(name, title)
     count = 50000, scaled = true, tasks = { 1, 4 }, passes = true,
     c = "name_loops", others = {}, needs = "names", job = { plain = "lstat" },
   }
+end
+
+---One piece of work beside one tool; where that is not installed, halo stands alone.
+local function beside(tool, job)
+  local here = os.execute(("command -v %s >/dev/null"):format(tool:match "%S+")) == 0
+  job.name = job.job._ .. "_" .. tool:match "%a+"
+  job.title, job.unit = ("%s (tool: %s)"):format(job.title, tool), "ms"
+  job.others = { tools = here and tool or nil }
+  return job
+end
+
+local function names_beside(tool)
+  return beside(tool, { title = "names of " .. TREE, path = TREE, job = { _ = "names" } })
+end
+
+local function grep_beside(tool)
+  return beside(tool, {
+    title = "files that have a text", path = "/usr/include", job = { _ = "grep" },
+  })
 end
 
 ---@type bench.Job[]
@@ -141,6 +161,22 @@ return {
     name = "copytree", title = "copy of a tree of 2,000 small files", unit = "ms",
     others = { node = true, tools = "cp -r" }, needs = "tree", removes = "tree.copy", path = "tree",
   },
+  beside("cp -a", {
+    title = "copy of that tree with modes and times", job = { _ = "copytree_all" },
+    needs = "tree", removes = "tree.copy", path = "tree",
+  }),
+  beside("rm -rf", {
+    title = "removal of that tree", job = { _ = "rmtree" },
+    needs = "tree", copies = "tree", path = "doomed",
+  }),
+  names_beside "bfs",
+  names_beside "find",
+  names_beside "fdfind -uu .",
+  beside("gdu -snp", {
+    title = "walk + stat of " .. TREE, path = TREE, job = { _ = "walk" },
+  }),
+  grep_beside "grep -rlF printf",
+  grep_beside "rg -uulF printf",
   {
     name = "walk", title = "walk + stat of " .. TREE, unit = "ms",
     c = "walk_loops", ring = true, path = TREE,

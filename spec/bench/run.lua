@@ -100,6 +100,10 @@ end
 
 ---Runs a line that prints a number, and returns that number.
 local function measure(job, line, settings)
+  if job.copies then
+    line = ("cp -r '%s' '%s'; %s"):format(settings.directory .. "/" .. job.copies,
+      path_of(job, settings), line)
+  end
   if job.cold then line = "echo 3 >/proc/sys/vm/drop_caches; " .. line end
   local pipe = assert(io.popen(line))
   local number = pipe:read "*n"
