@@ -234,7 +234,8 @@ describe("halo.stdout", function()
   end)
 
   it("gathers small writes", function()
-    local code = "for i = 1, 1000 do halo.stdout:write('x') end io.stderr:write(halo.stats().submitted)"
+    local code = "for i = 1, 1000 do halo.stdout:write('x') end "
+      .. "io.stderr:write(halo.stats().submitted)"
     local _, stderr = command.run(command.halo("-e", code) .. " | cat")
     assert.is_true(tonumber(stderr) < 20)
   end)

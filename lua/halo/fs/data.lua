@@ -67,8 +67,8 @@ function fs.flush(file)
 end
 
 ---Gives the file a buffer in which small writes are gathered, or takes it away, after what is in
----it has been written. A failure to write is told by the next call that writes, flushes or syncs, or by
----the close, and is final. Every other call on the file writes first what was gathered.
+---it has been written. A failure to write is told by the next call that writes, flushes or syncs,
+---or by the close, and is final. Every other call on the file writes first what was gathered.
 ---@async
 ---@param file halo.File
 ---@param mode "full"|"no"
