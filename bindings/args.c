@@ -4,6 +4,9 @@
 
 #include "halo.h"
 
+const char halo_task_type[] = "Task", halo_file_type[] = "File", halo_buffer_type[] = "Buffer",
+           halo_group_type[] = "group";
+
 bool halo_is_own_source(const char *source)
 {
     return strncmp(source, HALO_SOURCE_PREFIX, sizeof(HALO_SOURCE_PREFIX) - 1) == 0;
@@ -36,10 +39,26 @@ int halo_error(lua_State *L, const char *message)
     return lua_error(L);
 }
 
+/* Whether the function on top of the stack is a method of that name of a File or a Buffer. */
+static bool is_method(lua_State *L, const char *name)
+{
+    const char *const types[] = {halo_file_type, halo_buffer_type};
+    bool same = false;
+
+    for (int i = 0; i < 2 && !same; i++) {
+        luaL_getmetatable(L, types[i]);
+        lua_getfield(L, -1, "__index");
+        lua_getfield(L, -1, name);
+        same = lua_rawequal(L, -1, -4);
+        lua_pop(L, 3);
+    }
+    return same;
+}
+
 /*
- * The name by which user code has called a method of a File, where that is what it has called. It
- * is compared with the function, since the caller of a function that calls in its tail position
- * says what that was called.
+ * The name by which user code has called a method, where that is what it has called. It is compared
+ * with the function, since the caller of a function that calls in its tail position says what that
+ * was called.
  */
 static const char *called_method(lua_State *L)
 {
@@ -54,14 +73,9 @@ static const char *called_method(lua_State *L)
     if (level == 0 || !lua_getstack(L, level - 1, &ar))
         return NULL;
     lua_getinfo(L, "nf", &ar);
-    if (!ar.name || strcmp(ar.namewhat, "method") != 0)
-        return lua_pop(L, 1), NULL;
-    luaL_getmetatable(L, halo_file_type);
-    lua_getfield(L, -1, "__index");
-    lua_getfield(L, -1, ar.name);
-    bool same = lua_rawequal(L, -1, -4);
-    lua_pop(L, 4);
-    return same ? ar.name : NULL;
+    bool found = ar.name && strcmp(ar.namewhat, "method") == 0 && is_method(L, ar.name);
+    lua_pop(L, 1);
+    return found ? ar.name : NULL;
 }
 
 int halo_arg_error(lua_State *L, int arg, const char *name, const char *message)
@@ -79,9 +93,6 @@ int halo_arg_type_error(lua_State *L, int arg, const char *name, const char *exp
     const char *got = lua_type(L, arg) == LUA_TNONE ? "no value" : luaL_typename(L, arg);
     return halo_arg_error(L, arg, name, lua_pushfstring(L, "%s expected, got %s", expected, got));
 }
-
-const char halo_task_type[] = "Task", halo_file_type[] = "File", halo_buffer_type[] = "Buffer",
-           halo_group_type[] = "group";
 
 void *halo_check_type(lua_State *L, int arg, const char *type, const char *name)
 {

@@ -20,8 +20,8 @@ int halo_error(lua_State *L, const char *message);
 /* Pushes what halo_error() would raise. */
 void halo_push_misuse(lua_State *L, const char *message);
 /*
- * Raises "bad argument #arg to 'name' (message)". As Lua does, it leaves the File out of the count
- * where it was called as a method, and names that.
+ * Raises "bad argument #arg to 'name' (message)". As Lua does, it leaves the File or Buffer out of
+ * the count where it was called as a method, and names that.
  */
 int halo_arg_error(lua_State *L, int arg, const char *name, const char *message);
 /* Raises "bad argument #arg to 'name' (expected expected, got ...)". */

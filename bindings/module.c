@@ -94,7 +94,7 @@ static void make_core(lua_State *L)
     halo_open_buffer(L);
     halo_open_fs(L);
     halo_open_await(L);
-    halo_open_out(L);
+    halo_open_gather(L);
     halo_open_fast(L);
     halo_open_fs_data(L);
     halo_open_fs_meta(L);

@@ -5,6 +5,7 @@ local halo = require "halo"
 local fs = halo.fs
 local command = require "spec.support.command"
 local eventually = require "spec.support.eventually"
+local random = require "spec.support.random"
 local temp = require "spec.support.temp"
 require "spec.support.assertions"
 
@@ -101,6 +102,60 @@ describe("a File with a buffer", function()
     end
     file:close()
     assert.is_true(table.concat(expected) == dir:read "file")
+  end)
+
+  -- A model of the file: its content and position.
+  local random_calls = random.chooser {
+    { 20, function(number, model, file)
+      local data = ("%d,"):format(number(1e6)):rep(number(0, number(10) == 1 and 40 or 3))
+      assert.equal(#data, file:write(data))
+      model.text = model.text:sub(1, model.position) .. data
+        .. model.text:sub(model.position + #data + 1)
+      model.position = model.position + #data
+    end },
+    { 3, function(number, model, file)
+      local n = number(30)
+      local expected = model.text:sub(model.position + 1, model.position + n)
+      assert.equal(expected ~= "" and expected or nil, (file:read(n)))
+      model.position = model.position + #expected
+    end },
+    { 3, function(number, model, file)
+      local n, offset = number(30), number(0, #model.text + 5)
+      local expected = model.text:sub(offset + 1, offset + n)
+      assert.equal(expected ~= "" and expected or nil, (file:pread(n, offset)))
+    end },
+    { 3, function(number, model, file)
+      local data, offset = ("p"):rep(number(20)), number(0, #model.text)
+      assert.equal(#data, file:pwrite(data, offset))
+      model.text = model.text:sub(1, offset) .. data .. model.text:sub(offset + #data + 1)
+    end },
+    { 3, function(number, model, file)
+      model.position = number(0, #model.text)
+      assert.equal(model.position, file:seek("set", model.position))
+    end },
+    { 2, function(_, model, file) assert.equal(#model.text, file:stat "size") end },
+    { 2, function(_, model, file) assert.equal(model.position, file:tell()) end },
+    { 1, function(_, _, file) assert.is_true(file:flush()) end },
+    { 1, function(number, _, file) assert.is_true(file:setvbuf("full", number(100))) end },
+    { 1, function(number, model, file)
+      local size = number(0, #model.text)
+      assert.is_true(file:truncate(size))
+      model.text = model.text:sub(1, size)
+      model.position = math.min(model.position, size)
+      file:seek("set", model.position)
+    end },
+  }
+
+  it("is what a model of it is, whatever is done", function()
+    local number = random.new(random.seed "buffer")
+    for _ = 1, 5 do
+      local file, model = open(number(100)), { text = "", position = 0 }
+      for _ = 1, 300 do
+        random_calls(number, number, model, file)
+      end
+      assert.is_true(file:close())
+      assert.is_true(model.text == dir:read "file")
+    end
   end)
 
   it("appends", function()

@@ -252,13 +252,13 @@ describe("data of a File", function()
       local range = "(a number from 0 to %d expected, got %d)"
       assert.misuse("bad argument #3 to 'read_into' (more bytes than the buffer has)",
         function() fs.read_into(file, buffer, 5) end)
-      assert.misuse("bad argument #2 to 'string' " .. range:format(4, 5),
+      assert.misuse("bad argument #1 to 'string' " .. range:format(4, 5),
         function() buffer:string(5) end)
-      assert.misuse("bad argument #3 to 'string' " .. range:format(3, 4),
+      assert.misuse("bad argument #2 to 'string' " .. range:format(3, 4),
         function() buffer:string(1, 4) end)
-      assert.misuse("bad argument #3 to 'set' " .. range:format(2, 3),
+      assert.misuse("bad argument #2 to 'set' " .. range:format(2, 3),
         function() buffer:set("ab", 3) end)
-      assert.misuse("bad argument #2 to 'set' (the string is longer than the buffer)",
+      assert.misuse("bad argument #1 to 'set' (the string is longer than the buffer)",
         function() buffer:set("abcde") end)
       assert.equal(("\0"):rep(4), buffer:string())
       file:close()

@@ -1,17 +1,13 @@
 #include "fs/out.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fs/fs.h"
 #include "tasks/wait.h"
-
-#define OUT_BYTES_MAX (1u << 30)
 
 /* ---- the buffer ---------------------------------------------------------------------------- */
 
@@ -130,122 +126,16 @@ void halo_out_send_forgotten(struct halo_lua *lua)
     }
 }
 
-void halo_out_flush_all(struct halo_lua *lua)
+void halo_out_send_all(struct halo_lua *lua)
 {
-    while (lua->outs) {
-        if (lua->loop && !halo_loop_is_forked(lua->loop) && lua->outs->used > 0)
-            halo_out_flush(lua, lua->outs);
-        lua->outs->used = 0;
-        struct halo_out *out = lua->outs;
-        *out->link = out->next;
-        if (out->next)
-            out->next->link = out->link;
-        out->next = NULL;
-        out->link = &out->next; /* its File may be collected later, and frees it then */
+    bool may_send = lua->loop && !halo_loop_is_forked(lua->loop);
+
+    for (struct halo_out *out = lua->outs, *next; out; out = next) {
+        next = out->next;
+        if (may_send && out->used > 0)
+            halo_out_send(lua, out);
+        out->used = 0;
         if (out->forgotten)
-            free(out);
+            unlink_and_free(out);
     }
-}
-
-/* ---- what Lua calls ------------------------------------------------------------------------ */
-
-/* set_buffer(file, size): true, or nil, message, code. 0 bytes: none. It is empty before. */
-static int out_set_buffer(lua_State *L)
-{
-    struct halo_lua *lua = halo_lua_self(L);
-    struct halo_lua_file *file = halo_check_file(L, 1, "setvbuf");
-    size_t size = (size_t)halo_check_size(L, 2, "setvbuf", OUT_BYTES_MAX);
-    struct halo_file_info info;
-
-    int error = halo_file_info(halo_lua_loop(L, lua), file->handle, &info);
-    if (error < 0)
-        return halo_push_file_error(L, -error, file);
-    if (size > 0 && (info.flags & O_ACCMODE) == O_RDONLY)
-        return halo_push_file_error(L, EBADF, file);
-    halo_out_free(file);
-    if (size > 0 && !halo_out_make(lua, file, size))
-        return luaL_error(L, "not enough memory");
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
-/* gathers(file): whether there is something that it was given and has not written yet. */
-static int out_gathers(lua_State *L)
-{
-    struct halo_lua *lua = halo_lua_self(L);
-    const struct halo_lua_file *file = halo_check_file(L, 1, "flush");
-    struct halo_file_info info = {0};
-
-    halo_file_info(halo_lua_loop(L, lua), file->handle, &info);
-    lua_pushboolean(L, info.behind > 0 || (file->out && file->out->used > 0));
-    return 1;
-}
-
-/* mark_stdout(file): C's buffer of the same descriptor has to be kept in order with this File. */
-static int out_mark_stdout(lua_State *L)
-{
-    struct halo_lua *lua = halo_lua_self(L);
-    struct halo_lua_file *file = halo_check_file(L, 1, "stdout");
-
-    file->is_stdout = true;
-    if (lua->stdout_file == LUA_NOREF) {
-        lua_pushvalue(L, 1);
-        lua->stdout_file = luaL_ref(L, LUA_REGISTRYINDEX);
-    }
-    lua_pushboolean(L, isatty(STDOUT_FILENO));
-    return 1;
-}
-
-/* settle_stdout(): what halo.stdout has gathered goes out, before others write to the same. */
-static int out_settle_stdout(lua_State *L)
-{
-    struct halo_lua *lua = halo_lua_self(L);
-
-    if (lua->stdout_file == LUA_NOREF || !lua->loop || halo_loop_is_forked(lua->loop))
-        return 0;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->stdout_file);
-    const struct halo_lua_file *file = lua_touserdata(L, -1);
-    struct halo_file_info info;
-    if (file->out && halo_file_info(lua->loop, file->handle, &info) == 0 &&
-        (file->out->used > 0 || info.behind > 0))
-        halo_out_flush(lua, file->out);
-    return 0;
-}
-
-/* finish(): writes all that is gathered; nil, message, code for the first File that fails. */
-static int out_finish(lua_State *L)
-{
-    struct halo_lua *lua = halo_lua_self(L);
-    const struct halo_out *failed = NULL;
-    int first = 0;
-
-    if (!lua->loop || halo_loop_is_forked(lua->loop))
-        return lua_pushboolean(L, 1), 1;
-    for (struct halo_out *out = lua->outs; out; out = out->next) {
-        int error = halo_out_flush(lua, out);
-        if (error && !failed) {
-            first = error;
-            failed = out;
-        }
-    }
-    if (failed)
-        return halo_push_error(L, -first, failed->path, NULL);
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
-static const luaL_Reg functions[] = {
-    {"set_buffer", out_set_buffer},   {"gathers", out_gathers},
-    {"mark_stdout", out_mark_stdout}, {"settle_stdout", out_settle_stdout},
-    {"finish_writing", out_finish},   {NULL, NULL},
-};
-
-void halo_open_out(lua_State *L)
-{
-    struct halo_lua *lua = halo_lua_get(L);
-
-    lua->send_forgotten = halo_out_send_forgotten;
-    lua->flush_all = halo_out_flush_all;
-    lua->stdout_file = LUA_NOREF;
-    halo_register(L, functions);
 }

@@ -38,10 +38,8 @@ int halo_out_flush(struct halo_lua *lua, struct halo_out *out);
 /* C's own buffer of standard output goes out before what is written to the same by halo. */
 void halo_out_settle_stdio(const struct halo_lua_file *file);
 
-/* What the scheduler and the end of halo call. */
+/* What the scheduler calls, and the end of halo, which waits for what is under way. */
 void halo_out_send_forgotten(struct halo_lua *lua);
-void halo_out_flush_all(struct halo_lua *lua);
-
-void halo_open_out(lua_State *L);
+void halo_out_send_all(struct halo_lua *lua);
 
 #endif

@@ -53,8 +53,8 @@ void halo_open_type(lua_State *L, const char *type, const luaL_Reg *metamethods,
 
 void halo_lua_close_loop(struct halo_lua *lua)
 {
-    if (lua->loop && lua->flush_all)
-        lua->flush_all(lua);
+    if (lua->loop && lua->send_all)
+        lua->send_all(lua);
     if (lua->loop)
         halo_loop_close(lua->loop, CLOSE_DEADLINE_MS);
     lua->loop = NULL;

@@ -56,7 +56,7 @@ struct halo_lua {
     /* Files' buffers for writing, what sends those whose Files are gone, and all at the end. */
     struct halo_out *outs;
     void (*send_forgotten)(struct halo_lua *lua);
-    void (*flush_all)(struct halo_lua *lua);
+    void (*send_all)(struct halo_lua *lua);
     int stdout_file; /* reference of halo.stdout's File, or LUA_NOREF */
 
     /* Tasks. */

@@ -47,8 +47,10 @@ end
 
 local function open(base, path, mode, bits, size)
   local file, message, code = checked(core.open(base, path, mode, bits))
-  if not file or not size then
-    return checked(file, message, code)
+  if not file then
+    return nil, message, code
+  elseif not size then
+    return file
   end
   local ok
   ok, message, code = core.set_buffer(file, size)
