@@ -7,8 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <linux/openat2.h>
-
 #include "check.h"
 #include "loop.h"
 #include "ops/ops.h"
