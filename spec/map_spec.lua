@@ -377,6 +377,14 @@ describe("halo.map", function()
     assert.same({ "1\t1\n2\t2\n0\n", "" }, { stdout, stderr })
   end)
 
+  it("takes a script's arguments, which have more than a list", function()
+    local before = rawget(_G, "arg")
+    rawset(_G, "arg", { [-1] = "halo", [0] = "script", "a", "b" })
+    local results = halo.map(arg, string.upper)
+    rawset(_G, "arg", before)
+    assert.same({ "A", "B" }, results)
+  end)
+
   it("takes a list, a function and a limit", function()
     assert.misuse("bad argument #1 to 'map' (array or iterator expected, got string)",
       function() halo.map("list", print) end)

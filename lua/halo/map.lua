@@ -17,9 +17,10 @@ local MAP_LIMIT = 64
 
 local map = {}
 
+---A script's arguments have its name in [0], and that is no place either, but meant so.
 local function check_list(values, name)
   local key = keys.other(values, #values)
-  if key ~= nil then
+  if key ~= nil and values ~= rawget(_G, "arg") then
     local problem = "bad argument #1 to '%s' (a list expected: %s is no place from 1 to %d)"
     core.raise(problem:format(name, keys.name_of(key), #values))
   end
