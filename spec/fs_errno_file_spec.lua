@@ -79,7 +79,8 @@ describe("each call on a File", function()
   each_call("EBADF", "one opened with PATH", function()
     return assert(fs.open(t.file, flags.PATH))
   end, {
-    close = true, flush = true, fstat = true, statfs = true, seek = true, tell = true, futime = true,
+    close = true, flush = true, fstat = true, statfs = true, seek = true, tell = true,
+    futime = true,
   })
 
   it("leaves all as it was where it is refused", function()
