@@ -38,11 +38,17 @@ static bool may_go(struct halo_loop *loop, enum halo_op_code code, const char *p
             resolved);
 }
 
+/* No write that others follow is under way, and none behind has failed. */
+static bool is_settled(const struct halo_file *file)
+{
+    uint32_t behind = file->behind_begun - file->behind_ended;
+    return (file->straying | behind | (uint32_t)file->behind_error) == 0;
+}
+
 static struct halo_file *find_quick(struct halo_loop *loop, uint64_t handle)
 {
     struct halo_file *file = halo_files_find_open(&loop->files, handle);
-    return file && file->local && file->straying == 0 && file->behind_begun == file->behind_ended &&
-                   !file->behind_error && !(file->flags & (O_DIRECT | O_SYNC | O_DSYNC))
+    return file && file->local && is_settled(file) && !(file->flags & (O_DIRECT | O_SYNC | O_DSYNC))
                ? file
                : NULL;
 }

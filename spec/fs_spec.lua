@@ -307,10 +307,10 @@ describe("halo.fs", function()
   end)
 
   it("takes permission bits from 0 to 07777, and raises for others", function()
-    local expected = "permissions are a whole number from 0 to 4095 (07777), got %s)"
+    local expected = "bad argument #2 to 'mkdir' (permissions are a whole number from 0 to 4095 "
+      .. "(07777), got %s)"
     for _, perm in ipairs { -1, octal "10000", 1 / 0, 0 / 0, 1.5 } do
-      assert.misuse("bad argument #2 to 'mkdir' (" .. expected:format(perm),
-        function() fs.mkdir(dir:path("new"), perm) end)
+      assert.misuse(expected:format(perm), function() fs.mkdir(dir:path("new"), perm) end)
     end
     assert.is_false(dir:has("new"))
   end)

@@ -219,6 +219,8 @@ static int write_begin(struct halo_loop *loop, struct halo_op *op)
     (void)loop;
     if (op->offset != HALO_POSITION && (op->slot->flags & O_APPEND))
         return -EINVAL;
+    if (op->slot->flags & O_PATH) /* one without bytes would not ask the kernel */
+        return -EBADF;
     return transfer_begin(op);
 }
 

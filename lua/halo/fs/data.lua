@@ -174,13 +174,11 @@ function fs.read(file, n, ...)
   return read_result(core_read(file, n))
 end
 
----An offset that may not be left out.
-local function check_offset(file, offset, position, name, instead)
-  if offset == nil then
-    check.file(file, 1, name)
-    check.fail(("offset expected: file:%s has the file's own position"):format(instead), position,
-      name)
-  end
+---An offset may not be left out there.
+local function fail_for_offset(file, position, name, instead)
+  check.file(file, 1, name)
+  local problem = ("offset expected: file:%s has the file's own position"):format(instead)
+  check.fail(problem, position, name)
 end
 
 ---Reads up to n bytes at an offset, and leaves the file's own position alone; nil alone at the end.
@@ -192,7 +190,9 @@ end
 ---@return string? message
 ---@return string? code
 function fs.pread(file, n, offset)
-  check_offset(file, offset, 3, "pread", "read(n)")
+  if offset == nil then
+    fail_for_offset(file, 3, "pread", "read(n)")
+  end
   local data = fast_read(file, n, offset)
   if data then
     return data
@@ -231,7 +231,9 @@ end
 ---@return string? message
 ---@return string? code
 function fs.pread_into(file, buffer, n, offset)
-  check_offset(file, offset, 4, "pread_into", "read_into(buffer, n)")
+  if offset == nil then
+    fail_for_offset(file, 4, "pread_into", "read_into(buffer, n)")
+  end
   local count = fast_read_into(file, buffer, n, offset)
   if count then
     return count
@@ -268,7 +270,9 @@ end
 ---@return string? message
 ---@return string? code
 function fs.pwrite(file, data, offset)
-  check_offset(file, offset, 3, "pwrite", "write(...)")
+  if offset == nil then
+    fail_for_offset(file, 3, "pwrite", "write(...)")
+  end
   local count = fast_write(file, data, offset)
   if count then
     return count
