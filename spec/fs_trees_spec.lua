@@ -412,6 +412,17 @@ describe("few descriptors", function()
     end)
   end
 
+  it("are enough for directories of many names", function()
+    local root = fs.mkdtemp "/dev/shm/halo-spec-XXXXXX" or dir.root
+    command.run(("mkdir '%s' && cd '%s' && seq 9000 | xargs touch"):format(root .. "/from",
+      root .. "/from"))
+    dir:file("script.lua", script)
+    local stdout, stderr = command.run("ulimit -n 40; "
+      .. command.halo(dir:path "script.lua", root, "2"))
+    command.run(command.quote("rm", "-rf", root))
+    assert.equal("done\n", stdout, stderr)
+  end)
+
   it("are told of where none is left, and nothing hangs", function()
     tree.make(dir:path "from", { "a/b/c", "d/e" })
     dir:file("script.lua", [[
