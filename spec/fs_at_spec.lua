@@ -155,8 +155,8 @@ describe("fs.at", function()
     assert.refused("EEXIST: file exists: sub/file -> copy",
       at:copy("sub/file", "copy", { exclusive = true }))
     assert.refused("ENOENT: no such file or directory: none", at:readfile "none")
-    assert.misuse("bad argument #3 to 'copy' (no option 'no_link', but exclusive, mode, reflink, "
-      .. "times)", function() at:copy("a", "b", { no_link = true }) end)
+    assert.misuse("bad argument #3 to 'copy' (no option 'no_link', but exclusive, mode, owner, "
+      .. "reflink, times, xattrs)", function() at:copy("a", "b", { no_link = true }) end)
   end)
 
   it("makes nodes of the kinds that anybody may make", function()

@@ -163,6 +163,7 @@ const struct halo_op_row halo_hash_row = {
     .quick = true,
     .lengthy = true,
     .attempt = hash_attempt,
+    .opens = true,
     .block = hash_block,
 };
 

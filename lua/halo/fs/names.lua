@@ -76,7 +76,7 @@ local function make_one(names, i)
   if last and ok or not ok and code ~= "EEXIST" then
     return ok, message, code
   end
-  local file, problem, why = checked(core.open(base, names[i], PLACE + NOFOLLOW))
+  local file, problem, why = dir_cache.with_room(core.open, base, names[i], PLACE + NOFOLLOW)
   if not file and why == "ENOTDIR" then
     local is_link = stat.ask(core.lstat, "lstat", names[i], base, "is_symlink")
     if is_link and stat.ask(core.stat, "stat", names[i], base, "is_dir") then

@@ -84,12 +84,17 @@ local function remove_name(self, node, file, name)
 end
 
 ---@async
+local function remove_batch(self, node, file, names)
+  for i = 1, #names do
+    remove_name(self, node, file, names[i])
+  end
+end
+
+---@async
 local function remove_names(self, node, names)
   local file, message, code = self.dirs:acquire(node)
   if file then
-    for i = 1, #names do
-      remove_name(self, node, file, names[i])
-    end
+    remove_batch(self, node, file, names)
     self.dirs:release(node)
   elseif not is_gone(code) then
     fail_dir(self, node, message, code)
@@ -97,15 +102,14 @@ local function remove_names(self, node, names)
   complete(self, node)
 end
 
----Removes names that were found, or lets another task do so.
+---Removes names in a directory that is open, or lets another task do so.
 ---@async
-local function dispatch(self, node, names)
-  node.pending = node.pending + 1
+local function dispatch(self, node, file, names)
   if self.workers:queued() > QUEUED_MAX then
-    remove_names(self, node, names)
-  else
-    self.workers:add(remove_names, self, node, names)
+    return remove_batch(self, node, file, names)
   end
+  node.pending = node.pending + 1
+  self.workers:add(remove_names, self, node, names)
 end
 
 ---Goes through a directory that is open. Names are removed by the batch, so that no directory is
@@ -122,16 +126,14 @@ local function scan_file(self, node, file)
       else
         names[#names + 1] = entry.name
         if #names == NAMES_MAX then
-          dispatch(self, node, names)
+          dispatch(self, node, file, names)
           names = {}
         end
       end
     end
     entries, message, code = checked(core.getdents(file))
   end
-  for i = 1, #names do
-    remove_name(self, node, file, names[i])
-  end
+  remove_batch(self, node, file, names)
   if code == "ENOENT" then -- somebody else has removed the directory
     return true
   end
