@@ -3,6 +3,8 @@
 local halo = require "halo"
 local fs = halo.fs
 local command = require "spec.support.command"
+local eventually = require "spec.support.eventually"
+local tasks = require "spec.support.tasks"
 local temp = require "spec.support.temp"
 local tree = require "spec.support.tree"
 local watching = require "spec.support.watching"
@@ -87,6 +89,43 @@ describe("the root of a watch", function()
       assert.equal(dir:path "root", last.path)
       assert.is_nil(last.name)
     end
+  end)
+
+  it("ends the watch when it is removed while somebody waits", function()
+    tree.make(dir.root, { "root/a/b", "above/" })
+    watch = fs.watch(dir:path "root", RECURSIVE)
+    local told = {}
+    local task = tasks.start(function()
+      for event in watch do
+        table.insert(told, watching.describe(event, dir:path "root"))
+      end
+    end)
+    for i, line in ipairs { "rm -r root/a", "mv root above", "rmdir above/root" } do
+      shell(line)
+      eventually("it is told", function() return #told > i end)
+    end
+    task:join()
+    assert.same({ "delete a/b", "delete a/", "move ./ -> ?", "delete ./" }, told)
+  end)
+
+  it("has the directory above watched while it is empty, and no longer", function()
+    tree.make(dir.root, { "root/a" })
+    watch = fs.watch(dir:path "root", RECURSIVE)
+    local waiting = tasks.start(function() for _ in watch do end end)
+    local info = ("/proc/self/fdinfo/%d"):format(watch.inotify.inotify.file:fd())
+    local above = ("ino:%x "):format(fs.stat(dir.root, "ino"))
+    local function is_watched()
+      return fs.readfile(info):find(above, 1, true) ~= nil
+    end
+    for _ = 1, 3 do
+      assert.is_false(is_watched())
+      shell "rm root/a"
+      eventually("it is watched", is_watched)
+      shell "touch root/a"
+      eventually("it is watched no more", function() return not is_watched() end)
+    end
+    watch:close()
+    waiting:join()
   end)
 
   it("ends the watch even where the events of its removal were lost", function()

@@ -368,6 +368,7 @@ describe("fs.watch with recursive", function()
   end)
 
   it("forgets directories that are gone", function()
+    dir:file("file")
     start()
     local count = numbers_of(watch)
     for _ = 1, 5 do

@@ -167,23 +167,19 @@ local function on_move(self, from, from_name, node, name, is_dir)
   end
 end
 
----Lets the root of a recursive watch go if it was removed.
+---Has the root of a recursive watch looked at: it may have been removed.
 ---@async
----@param has_moved boolean? it may lie in another directory now
-local function look_at_root(self, has_moved)
-  local root, node = self.root, self.tree.root
-  if has_moved and root.file then
-    root:settle(node.number)
-  end
-  root:look()
-  node.file = root.file
+---@param look fun(root: halo.WatchRoot)
+local function look_at_root(self, look)
+  look(self.root)
+  self.tree.root.file = self.root.file
 end
 
 ---Something befell the path that is watched itself.
 ---@async
 local function on_root(self, root, mask)
   local path, is_dir = root.name, self.is_dir
-  if has(mask, IN.DELETE_SELF) then
+  if has(mask, IN.DELETE_SELF) and not self.ended then
     report(self, "delete", root, nil, is_dir)
   elseif has(mask, IN.MOVE_SELF) and self.wanted.move then
     self.queue:push { type = "move", path = path, is_dir = is_dir, from = path }
@@ -192,8 +188,9 @@ local function on_root(self, root, mask)
   else
     report_plain(self, root, nil, mask, is_dir)
   end
-  if self.root and has(mask, bor(IN.ATTRIB, IN.MOVE_SELF)) then
-    look_at_root(self, has(mask, IN.MOVE_SELF))
+  if self.root then
+    self.root:note(mask)
+    look_at_root(self, self.root.look)
   end
 end
 
@@ -201,7 +198,7 @@ end
 local function on_overflow(self)
   self.overflown = true
   if self.root then
-    look_at_root(self, true)
+    look_at_root(self, self.root.settle)
     self.tree:rescan()
   end
 end
@@ -227,6 +224,9 @@ local function on_event(self, event, other)
   local root, node = self.tree.root, self.tree:find(number)
   if node and name then
     on_entry(self, node, mask, name, other)
+    if self.root and node == root then
+      self.root:note(mask)
+    end
   elseif has(mask, IN.Q_OVERFLOW) then
     on_overflow(self)
   elseif has(mask, IN.IGNORED) then
@@ -234,7 +234,7 @@ local function on_event(self, event, other)
   elseif node == root then
     on_root(self, root, mask) -- of the other directories their parents tell
   elseif self.root and self.root:concerns(event) then
-    look_at_root(self)
+    look_at_root(self, self.root.look)
   end
 end
 
@@ -264,6 +264,10 @@ local function report_overflow(self)
     self.tree:sweep()
   end
   self.queue:push { type = "overflow", path = self.tree.root.name, is_dir = self.is_dir }
+  if self.root and not self.root.file and not self.ended then
+    self.ended = true -- of which the kernel's word may be lost as well
+    report(self, "delete", self.tree.root, nil, self.is_dir)
+  end
 end
 
 ---Does what comes next towards an event. False where none will come any more.
@@ -283,6 +287,8 @@ local function step(self)
     scope.shield(report_overflow, self)
   elseif event then
     take_event(self, event)
+  elseif self.root and self.root:is_in_doubt() then
+    scope.shield(look_at_root, self, self.root.settle)
   else
     return not self.ended and inotify:wait(seen)
   end
@@ -349,9 +355,8 @@ end
 
 ---@async
 local function watch_below(self, file)
-  self.root = WatchRoot.new(self.inotify, file)
+  self.root = WatchRoot.new(self.inotify, self.tree.root.number, file)
   self.tree.root.file = file
-  self.root:settle(self.tree.root.number)
   self.tree:rescan()
   while not self.limit and self.tree:is_scanning() do
     self.tree:scan_next()
