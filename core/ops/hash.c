@@ -162,8 +162,8 @@ const struct halo_op_row halo_hash_row = {
     .opcode = HALO_NO_OPCODE,
     .quick = true,
     .lengthy = true,
-    .attempt = hash_attempt,
     .opens = true,
+    .attempt = hash_attempt,
     .block = hash_block,
 };
 
