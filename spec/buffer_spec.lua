@@ -115,7 +115,7 @@ describe("a buffer's search", function()
   end)
 
   it("takes a string and places in the buffer", function()
-    assert.misuse("bad argument #2 to 'search' (string expected, got number)",
+    assert.misuse("bad argument #1 to 'search' (string expected, got number)",
       function() buffer:search(5) end)
     assert.has_error(function() buffer:search("a", 33) end)
     assert.has_error(function() buffer:search("a", 30, 3) end)

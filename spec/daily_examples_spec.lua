@@ -1,6 +1,7 @@
 -- The examples that do what people write scripts for every day, each as its user would use it.
 
 local command = require "spec.support.command"
+local eventually = require "spec.support.eventually"
 local temp = require "spec.support.temp"
 
 local run, quote = command.run, command.quote
@@ -69,6 +70,10 @@ describe("examples/follow.lua", function()
   it("shows what is appended to several logs, over a rotation", function()
     local a, b = dir:file("a.log", "old\n"), dir:file("b.log", "")
     local process = command.start(example("follow", a, b))
+    eventually("both are open", function()
+      local open = run(("ls -l /proc/%d/fd"):format(process.pid))
+      return open:find(a, 1, true) and open:find(b, 1, true)
+    end)
     process:await_sleep()
     append(a, "one\n")
     process:await(a .. ": one\n")
