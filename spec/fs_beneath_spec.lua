@@ -131,6 +131,15 @@ describe("a Dir that confines", function()
     plain:close()
   end)
 
+  it("copies no tree into itself", function()
+    for _, to in ipairs { "dir/copy", "dir/deep/copy", "here/dir/copy" } do
+      assert.refused("EINVAL: a directory cannot be copied into itself: dir -> " .. to,
+        at:copytree("dir", to))
+    end
+    assert.is_true(at:copytree("dir", "beside"))
+    assert.equal("symlink", at:lstat("beside/hop", "type"))
+  end)
+
   it("says where a path leads, as it was written", function()
     assert.refused("EXDEV: the path leads out of the directory, or to another file system: "
       .. "../out/file", at:readfile "../out/file")

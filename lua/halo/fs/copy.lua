@@ -84,13 +84,22 @@ local function inside(from, to)
   return errors.refuse("EINVAL", "a directory cannot be copied into itself", from .. " -> " .. to)
 end
 
+---The directory above one. From one that confines it is asked of /proc, to be compared and no more.
+---@async
+local function open_above(file)
+  if core.confines(file) then
+    return core.open(("/proc/self/fd/%d/.."):format(core.fd(file)), PLACE)
+  end
+  return core.open(core.as_base(file), "..", PLACE)
+end
+
 ---Whether a directory is, or lies in, the one with that id. Its file is closed.
 ---@async
 local function lies_in(file, id)
   while file do
     local here, up = with_file(file, function()
       local here = meta.fstat(file, "id")
-      return here, here ~= id and core.open(core.as_base(file), "..", PLACE)
+      return here, here ~= id and open_above(file)
     end)
     if here == id then
       return true
