@@ -33,6 +33,13 @@ MAIN_O := $(B)/bindings/main.o
 EXAMPLES := $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
 BENCHES := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c))
 
+# The simulator is halo with a model in the place of the kernel: what its objects call is led to
+# spec/simulator/calls.c, and its engine stands for both. The products know nothing of it.
+SIMULATOR := $(sort $(wildcard spec/simulator/*.c))
+SIMULATOR_O := $(SIMULATOR:spec/simulator/%.c=$(B)/simulator/%.o)
+SIMULATED_O := $(filter-out $(patsubst %,$(B)/core/engines/%.o,ring pool workers poller),$(LIB_O))
+MODELLED := $(shell sed -n 's/.*\<WRAP(\([a-z][a-z0-9_]*\)).*/-Wl,--wrap=\1/p' spec/simulator/calls.c)
+
 # ---- flags ---------------------------------------------------------------------------------------
 
 # A sanitizer's first finding ends the program: a suite that carries on hides it in its output.
@@ -67,7 +74,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches demo test check bench bench-deps bench-chart install clean format deps help FORCE
+.PHONY: all benches simulator demo test check bench bench-deps bench-chart install clean format deps help FORCE
 
 all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
 
@@ -160,6 +167,17 @@ $(BENCHES): $(B)/bench/%: spec/bench/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(COMPILE) -MT $@ -MF $@.d $(URING_CFLAGS) -o $@ $< $(LDFLAGS) $(URING_LIBS)
+
+$(B)/simulator/%.o: spec/simulator/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(COMPILE) -Icore -Ibindings -Ispec/simulator $(LUAJIT_CFLAGS) $(URING_CFLAGS) -c -o $@ $<
+
+simulator: $(B)/simulator/halo
+
+$(B)/simulator/halo: $(SIMULATOR_O) $(SIMULATED_O) $(B)/sources
+	$(say) LINK $@
+	$(Q)$(LINK) $(MODELLED) -o $@ $(SIMULATOR_O) $(SIMULATED_O) $(LUAJIT_LIBS) $(URING_LIBS) -lm
 
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
 
