@@ -74,7 +74,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches simulator demo test check bench bench-deps bench-chart install clean format deps help FORCE
+.PHONY: all benches simulator fuzz mutants demo test check bench bench-deps bench-chart install clean format deps help FORCE
 
 all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
 
@@ -173,7 +173,7 @@ $(B)/simulator/%.o: spec/simulator/%.c $(B)/flags
 	$(say) CC $@
 	$(Q)$(COMPILE) -Icore -Ibindings -Ispec/simulator $(LUAJIT_CFLAGS) $(URING_CFLAGS) -c -o $@ $<
 
-simulator: $(B)/simulator/halo
+simulator: $(B)/simulator/halo ## build the simulator: halo on a model of a kernel
 
 $(B)/simulator/halo: $(SIMULATOR_O) $(SIMULATED_O) $(B)/sources
 	$(say) LINK $@
@@ -189,7 +189,7 @@ demo: deps ## install what is missing, build, and measure /usr with examples/du.
 
 # SPEC=file, ENGINES="pool", SANITIZE=address,undefined and GC=stress narrow or sharpen the run.
 test: deps ## install what is missing, build, and run all specs on each engine
-	+@$(SUBMAKE) all
+	+@$(SUBMAKE) all simulator
 	@SPEC='$(SPEC)' ENGINES='$(ENGINES)' SANITIZE='$(SANITIZE)' BUILD_DIR='$(abspath $(B))' \
 		$(if $(GC),HALO_GC='$(GC)') sh spec/support/test.sh
 
@@ -204,6 +204,14 @@ bench: bench_jobs = $(filter-out 1 2 3 4 5 6 7 8 9 %0 %1 %2 %3 %4 %5 %6 %7 %8 %9
 bench: deps ## compare halo with C, luv, LuaJIT and node: one table, build/bench/results.json
 	+@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) JOBS= all benches
 	@TASKS='$(TASKS)' BUILD_DIR='$(abspath $(B))' $(B)/halo spec/bench/run.lua $(bench_jobs)
+
+# SEEDS=100000 is how many, FROM=1 where to begin, SEED=7 runs one and makes it smaller if it fails.
+fuzz: deps ## run random programs in the simulator, each from a seed
+	+@$(SUBMAKE) all simulator
+	@SEEDS='$(SEEDS)' FROM='$(FROM)' SEED='$(SEED)' JOBS='$(JOBS)' sh spec/simulator/fuzz.sh $(abspath $(B))
+
+mutants: deps ## put bugs into copies of the core, and see whether the simulator finds them
+	@JOBS='$(JOBS)' sh spec/simulator/mutants.sh '$(MAKE)'
 
 bench-deps: ## install luv and LuaFileSystem, which the benchmark compares with
 	$(if $(filter 0,$(shell id -u)),,sudo) apt-get -qq install -y --no-install-recommends \

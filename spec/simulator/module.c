@@ -69,6 +69,46 @@ static int names(lua_State *L)
     return 1;
 }
 
+/*
+ * type(path): "file", "directory", "symlink" or "other", and its number; nil where there is
+ * none. */
+static int type(lua_State *L)
+{
+    const struct model_node *node = check_node(L);
+    if (!node)
+        return 0;
+    lua_pushstring(L, S_ISREG(node->mode)   ? "file"
+                      : S_ISDIR(node->mode) ? "directory"
+                      : S_ISLNK(node->mode) ? "symlink"
+                                            : "other");
+    lua_pushnumber(L, (double)node->ino);
+    return 2;
+}
+
+static void check(lua_State *L, int result)
+{
+    if (result < 0)
+        luaL_error(L, "%s: error %d", luaL_checkstring(L, 1), -result);
+}
+
+/* mkdir(path), file(path, content): makes one, whatever the weather. */
+static int make_directory(lua_State *L)
+{
+    check(L, model_mkdir(AT_FDCWD, luaL_checkstring(L, 1), 0755));
+    return 0;
+}
+
+static int make_file(lua_State *L)
+{
+    size_t length;
+    const char *text = luaL_checklstring(L, 2, &length);
+    int fd = model_open(AT_FDCWD, luaL_checkstring(L, 1), O_CREAT | O_RDWR, 0644, 0);
+    check(L, fd);
+    check(L, (int)model_write(fd, text, length, 0));
+    model_close(fd);
+    return 0;
+}
+
 /* locks(path): how many shared ones, and whether there is an exclusive one. */
 static int locks(lua_State *L)
 {
@@ -123,7 +163,8 @@ int simulator_open(lua_State *L)
         {"source", add_source}, {"sink", add_sink},       {"source_bytes", source_bytes},
         {"content", content},   {"names", names},         {"locks", locks},
         {"calm", calm},         {"under_way", under_way}, {"faults", faults},
-        {"note", note},         {"fail", fail_with},      {NULL, NULL},
+        {"note", note},         {"type", type},           {"mkdir", make_directory},
+        {"file", make_file},    {"fail", fail_with},      {NULL, NULL},
     };
     luaL_register(L, "simulator", functions);
     return 1;

@@ -52,11 +52,9 @@ void model_begin(void)
     root = new_node(S_IFDIR | 0755, 1);
     root->links = 2;
     root->parent = root;
-    if (weather.one_mount)
-        return;
     model_mkdir(AT_FDCWD, "/slow", 0755);
     model_walk(AT_FDCWD, "/slow", true, 0, &place);
-    place.node->device = 2;
+    place.node->device = weather.one_mount ? 1 : 2;
 }
 
 /* ---- entries ------------------------------------------------------------------------------- */

@@ -23,9 +23,20 @@ static bool is_stream(int fd)
     return handle && handle->node->stream;
 }
 
+/* A ring says so where a file system cannot go on at once, and sometimes without a reason. */
+static bool says_again(enum fault_group group)
+{
+    if (!weather_chance(weather.faults / 4))
+        return false;
+    weather_count_fault(group);
+    return true;
+}
+
 static int64_t run_read(const struct io_uring_sqe *sqe)
 {
     void *data = (void *)(uintptr_t)sqe->addr;
+    if (says_again(FAULT_READ))
+        return -EAGAIN;
     if (is_stream(sqe->fd))
         return result_of(read(sqe->fd, data, sqe->len));
     return result_of(pread(sqe->fd, data, sqe->len, (off_t)sqe->off));
@@ -34,6 +45,8 @@ static int64_t run_read(const struct io_uring_sqe *sqe)
 static int64_t run_write(const struct io_uring_sqe *sqe)
 {
     const void *data = (const void *)(uintptr_t)sqe->addr;
+    if (says_again(FAULT_WRITE))
+        return -EAGAIN;
     if (is_stream(sqe->fd))
         return result_of(write(sqe->fd, data, sqe->len));
     return result_of(pwrite(sqe->fd, data, sqe->len, (off_t)sqe->off));

@@ -68,8 +68,8 @@ void weather_begin(uint64_t seed)
 
 static const int errors[FAULT_GROUPS][FAULTS_MAX] = {
     [FAULT_OPEN] = {EIO, ENOMEM, EMFILE, ENFILE, EINTR, EROFS},
-    [FAULT_READ] = {EIO, EINTR, EAGAIN, ENOMEM, EINTR},
-    [FAULT_WRITE] = {EIO, ENOSPC, EDQUOT, EINTR, EAGAIN, ENOMEM},
+    [FAULT_READ] = {EIO, EINTR, ENOMEM},
+    [FAULT_WRITE] = {EIO, ENOSPC, EDQUOT, EINTR, ENOMEM},
     [FAULT_SYNC] = {EIO, ENOSPC, EDQUOT, EINTR},
     [FAULT_NAME] = {EIO, ENOSPC, EDQUOT, EROFS, ENOMEM, EINTR},
     [FAULT_LOOK] = {EIO, ENOMEM, EINTR},
@@ -86,7 +86,7 @@ int weather_fault(enum fault_group group)
     while (count < FAULTS_MAX && errors[group][count])
         count++;
     int error = errors[group][weather_below(count)];
-    counts[group] += error != EINTR;
+    counts[group]++;
     trace("fault", group, -error);
     return error;
 }
@@ -94,6 +94,11 @@ int weather_fault(enum fault_group group)
 unsigned weather_faults(enum fault_group group)
 {
     return counts[group];
+}
+
+void weather_count_fault(enum fault_group group)
+{
+    counts[group]++;
 }
 
 void weather_hush(int by)

@@ -47,6 +47,7 @@ bool weather_chance(unsigned per_mille);
 int weather_fault(enum fault_group group);
 /* How many calls of a group have failed so. */
 unsigned weather_faults(enum fault_group group);
+void weather_count_fault(enum fault_group group);
 /* Faults are off while quiet is above 0, as when the loop cleans up after itself. */
 void weather_hush(int by);
 /* How much of so many bytes is moved: all, or some, and never none. */
