@@ -289,7 +289,7 @@ static void pass_turn(struct halo_op *op, struct halo_list *ready)
     }
 }
 
-/* ---- writes that nobody waits for ---------------------------------------------------------- */
+/* ---- what goes on although nobody waits for it --------------------------------------------- */
 
 void halo_file_let_stray(struct halo_op *op)
 {
@@ -322,7 +322,7 @@ bool halo_file_may_start(struct halo_op *op)
     }
     if (!has_turn(op))
         return false;
-    if (!op->row->after_writes || file->straying == 0)
+    if (!op->row->after_strays || file->straying == 0)
         return true;
     halo_list_append(&file->held, op);
     return false;
