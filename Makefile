@@ -211,7 +211,8 @@ fuzz: deps ## run random programs in the simulator, each from a seed
 	@SEEDS='$(SEEDS)' FROM='$(FROM)' SEED='$(SEED)' JOBS='$(JOBS)' sh spec/simulator/fuzz.sh $(abspath $(B))
 
 mutants: deps ## put bugs into copies of the core, and see whether the simulator finds them
-	@JOBS='$(JOBS)' sh spec/simulator/mutants.sh '$(MAKE)'
+	+@$(SUBMAKE) all simulator
+	@$(B)/halo spec/simulator/mutate.lua '$(MAKE) --no-print-directory' $(SECONDS_MAX)
 
 bench-deps: ## install luv and LuaFileSystem, which the benchmark compares with
 	$(if $(filter 0,$(shell id -u)),,sudo) apt-get -qq install -y --no-install-recommends \

@@ -108,7 +108,7 @@ return function(seed, left_out)
   end
   halo.configure(made.config)
   for _, thing in ipairs(made.things) do
-    thing.object = thing.role.new(random.new(thing.seed), thing.path)
+    thing.object = thing.role.new(random.new(thing.seed), thing.path, made.config)
   end
   run_all(made)
   simulator.calm()

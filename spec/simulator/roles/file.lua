@@ -16,9 +16,11 @@ File.__index = File
 
 local role = { name = "file", tasks_max = 1 }
 
-function role.new(number, path)
+function role.new(number, path, config)
   return setmetatable({
     path = path,
+    -- What was tried on the loop's thread, and in vain, is made again from its beginning.
+    exact = config.engine ~= "auto",
     appends = number(5) == 1,
     shadow = shadow.new(),
     position = 0,
@@ -74,12 +76,15 @@ function File:settle_position(position)
     self:fail("the position was %d after a write of %d bytes at %d", position, pending.most,
       pending.at)
   end
-  if not pending.overtaken then
-    for i, cell in pairs(pending.cells) do
-      self.shadow.cells[pending.at + i - 1] = i <= out and pending.data:sub(i, i) or cell
+  if pending.overtaken then
+    return
+  end
+  self.shadow:write(pending.at, pending.data:sub(1, out))
+  if self.exact then
+    for i = out + 1, #pending.cells do
+      self.shadow.cells[pending.at + i - 1] = pending.cells[i]
     end
-    self.shadow.low = math.max(self.shadow.low, out > 0 and pending.at + out or 0)
-    self.shadow.high = math.max(pending.high, out > 0 and pending.at + out or 0)
+    self.shadow.high = math.max(pending.high, self.shadow.low)
   end
 end
 

@@ -152,7 +152,7 @@ local sink = { name = "sink", tasks_max = 4 }
 
 function sink.new(_, path)
   simulator.sink(path)
-  return setmetatable({ path = path, writes = {} }, Sink)
+  return setmetatable({ path = path, writes = {}, begun = 0 }, Sink)
 end
 
 function sink.step(number)
@@ -168,7 +168,11 @@ function Sink:run(step)
   local write = { n = step.n }
   table.insert(writes, write)
   local data = string.char(#writes):rep(step.n)
-  local outcome = attempt.make(step, function() return calls.write(self.file, data) end)
+  local outcome = attempt.make(step, function()
+    self.begun = self.begun + 1
+    write.begun = self.begun
+    return calls.write(self.file, data)
+  end)
   expect(self.path, outcome, "write")
   write.done = outcome.done
   attempt.settle(outcome)
@@ -179,6 +183,7 @@ function Sink:finish()
     assert(fs.close(self.file))
   end
   local content, at, seen = simulator.content(self.path), 1, {}
+  local latest = 0
   while at <= #content do
     local byte = content:byte(at)
     local stop = at
@@ -189,6 +194,10 @@ function Sink:finish()
       simulator.fail(("%s: a write of %d bytes came in pieces or twice"):format(self.path,
         self.writes[byte].n))
     end
+    if self.writes[byte].begun < latest then
+      simulator.fail(self.path .. ": a write has overtaken one that began before")
+    end
+    latest = self.writes[byte].begun
     seen[byte] = stop - at
     at = stop
   end
