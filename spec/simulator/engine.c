@@ -58,11 +58,13 @@ struct job {
 struct engine {
     struct halo_loop *loop;
     bool is_ring;
+    uint32_t running; /* jobs that are no polls */
     size_t count;
     struct job jobs[JOBS_MAX];
 };
 
 static struct engine *current;
+static size_t given_up;
 
 /* ---- what must not change ------------------------------------------------------------------ */
 
@@ -140,8 +142,10 @@ static void engine_submit(void *state, struct halo_op *op)
     struct engine *engine = state;
     bool polls = halo_op_polls(op);
 
+    if (!polls && ++engine->running > engine->loop->config.max_in_flight)
+        fail("%u operations are in flight, more than may be", engine->running);
     if (engine->count == JOBS_MAX)
-        fail("more operations in flight than the loop may have");
+        fail("too many polls");
     struct job *job = &engine->jobs[engine->count++];
     *job = (struct job){
         .op = op,
@@ -164,6 +168,7 @@ static void answer(struct engine *engine, struct job *job, int64_t result)
     if (op->seq != job->seq || op->state != HALO_OP_RUNNING)
         fail("operation %llu was given up before its answer", (unsigned long long)job->seq);
     trace("answer", op->seq, result);
+    engine->running -= !halo_op_polls(op);
     *job = engine->jobs[--engine->count];
     halo_engine_answer(&engine->loop->answered, op, result);
 }
@@ -357,8 +362,14 @@ static int engine_fd(void *state)
 
 static void engine_close(void *state)
 {
+    given_up = engine_jobs();
     current = NULL;
     free(state);
+}
+
+size_t engine_given_up(void)
+{
+    return given_up;
 }
 
 size_t engine_jobs(void)

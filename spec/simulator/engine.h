@@ -8,5 +8,8 @@
 
 /* Operations that it has not answered. */
 size_t engine_jobs(void);
+/* Those that it had not answered when the loop was closed, which waits for so long and no longer.
+ */
+size_t engine_given_up(void);
 
 #endif

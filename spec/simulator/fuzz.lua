@@ -22,6 +22,15 @@ local function print_step(thing, step)
   io.stderr:write(thing.path, " ", table.concat(parts, " "), "\n")
 end
 
+---No timer is early.
+local function sleep(seconds)
+  local start = halo.now()
+  halo.sleep(seconds)
+  if halo.now() - start < seconds * 0.999 then
+    simulator.fail(("a sleep of %g s took %g"):format(seconds, halo.now() - start))
+  end
+end
+
 local function run_task(things, task)
   local thing = things[task.thing]
   halo.sleep(task.start)
@@ -32,7 +41,7 @@ local function run_task(things, task)
     simulator.note("step", step.number)
     thing.object:run(step)
     if step.pause then
-      halo.sleep(step.pause)
+      sleep(step.pause)
     end
   end
 end
@@ -54,6 +63,12 @@ local function run_all(made)
   local tasks = {}
   for _, task in ipairs(made.tasks) do
     start(tasks, made.things, task)
+  end
+  if made.abrupt then
+    halo.sleep(made.steps / 1e6)
+    for _, task in ipairs(tasks) do
+      task:cancel()
+    end
   end
   for _, task in ipairs(tasks) do
     local ok, err = pcall(task.join, task)
@@ -111,6 +126,9 @@ return function(seed, left_out)
     thing.object = thing.role.new(random.new(thing.seed), thing.path, made.config)
   end
   run_all(made)
+  if made.abrupt then
+    return -- the end of halo is the end of all that is under way
+  end
   simulator.calm()
   wait_until_idle()
   for _, thing in ipairs(made.things) do

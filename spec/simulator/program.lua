@@ -11,6 +11,7 @@ local whole = require "spec.simulator.roles.whole"
 local roles = {
   require "spec.simulator.roles.file",
   require "spec.simulator.roles.names",
+  require "spec.simulator.roles.crowd",
   streams[1], streams[2], sync[1], sync[2], sync[3], whole[1], whole[2],
 }
 
@@ -43,6 +44,7 @@ end
 ---@field things { role: table, path: string, seed: integer }[]
 ---@field tasks table[]
 ---@field steps integer how many there are
+---@field abrupt boolean it ends while operations are under way
 
 ---@param seed integer
 ---@return Program
@@ -50,6 +52,7 @@ function program.new(seed)
   local number = random.new(seed)
   local engines = { "ring", "pool", "auto" }
   local made = { things = {}, tasks = {}, steps = 0 }
+  made.abrupt = number(8) == 1
   made.config = {
     engine = engines[number(3)],
     max_in_flight = number(2) == 1 and number(8) or nil,

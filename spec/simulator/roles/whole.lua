@@ -154,7 +154,7 @@ function tree.new(_, path)
 end
 
 function tree.step(number)
-  local kinds = { "copytree", "copytree", "rmtree", "walk", "copy", "move", "glob" }
+  local kinds = { "copytree", "copytree", "rmtree", "walk", "copy", "move", "glob", "dir", "at" }
   return { kind = kinds[number(#kinds)], leaf = LEAVES[number(#LEAVES)] }
 end
 
@@ -225,6 +225,48 @@ function Tree:walk(step)
         #count(self.from, {})))
     end
     return true
+  end)
+end
+
+---An open directory gives each of its entries once, whoever asks for them.
+function Tree:dir(step)
+  return attempt.make(step, function()
+    local seen, total = {}, 0
+    local ok, err = pcall(function()
+      for name in fs.dir(self.from) do
+        if seen[name] then
+          simulator.fail(("%s/%s was listed twice"):format(self.from, name))
+        end
+        seen[name] = true
+        total = total + 1
+      end
+    end)
+    if not ok and type(err) ~= "string" then
+      error(err, 0)
+    elseif ok and total ~= #simulator.names(self.from) and not self.moved and not self.restless then
+      simulator.fail(("%s: %d names were listed"):format(self.from, total))
+    end
+    return true
+  end)
+end
+
+---By an open directory, as by paths.
+function Tree:at(step)
+  if self.moved or self.restless then
+    return
+  end
+  return attempt.make(step, function()
+    local dir, message, code = fs.at(self.from)
+    if not dir then
+      return nil, message, code
+    end
+    local text
+    text, message, code = dir:readfile(step.leaf)
+    dir:close()
+    if text and text ~= simulator.content(self.from .. "/" .. step.leaf) then
+      simulator.fail(("%s/%s was read wrongly"):format(self.from, step.leaf))
+    end
+    return text, message, code
   end)
 end
 
