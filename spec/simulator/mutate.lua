@@ -3,7 +3,7 @@
 --
 --     build/halo spec/simulator/mutate.lua MAKE [SECONDS [WORD]]
 --
--- SECONDS is how long it may look for each, 300 by default; WORD picks those with it in their names.
+-- SECONDS is how long it may look for each, 300 by default; WORD picks those whose names have it.
 
 local mutants = require "spec.simulator.mutants"
 
@@ -45,8 +45,9 @@ end
 ---What found it and how soon, or nil.
 local function look(directory)
   local start = os.time()
-  local line = "cd %s && timeout %d build/simulator/halo spec/simulator/fuzz.lua 1 100000000 >output"
-  if run((line .. " 2>&1; test $? -eq 124"):format(directory, patience)) then
+  local fuzz = "timeout %d build/simulator/halo spec/simulator/fuzz.lua 1 100000000"
+  local line = "cd %s && " .. fuzz .. " >output 2>&1; test $? -eq 124"
+  if run(line:format(directory, patience)) then
     return nil
   end
   local output = read(directory .. "/output")

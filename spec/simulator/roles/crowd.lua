@@ -21,7 +21,9 @@ function role.new(_, path)
   return setmetatable({ path = path, parts = {}, count = 0, bytes = 0 }, Crowd)
 end
 
-local kinds = { "write", "write", "write", "read", "read", "read", "stat", "sync", "close", "forget" }
+local kinds = {
+  "write", "write", "write", "read", "read", "read", "stat", "sync", "close", "forget",
+}
 
 function role.step(number)
   local from = number(0, PART - 1)
