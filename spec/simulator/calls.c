@@ -21,6 +21,7 @@
 
 #include "model.h"
 #include "weather.h"
+#include "worker.h"
 
 /* The linker gives these names. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
@@ -37,6 +38,8 @@ static int64_t give(const char *name, int64_t subject, int64_t result)
 {
     clock_pass_ns(weather_chance(20) ? weather_below(LONG_CALL_NS) : weather_below(CALL_NS));
     trace(name, (uint64_t)subject, result);
+    if (weather_chance(weather.pauses))
+        worker_stand_still();
     if (result >= 0)
         return result;
     errno = (int)-result;

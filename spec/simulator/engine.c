@@ -23,6 +23,7 @@
 #include "ops/ops.h"
 #include "sqe.h"
 #include "weather.h"
+#include "worker.h"
 
 #define TURN_NS     2000
 #define TOGETHER_NS 50000 /* answers as far apart as this may come in one turn */
@@ -34,6 +35,7 @@
 
 enum job_state {
     JOB_SUBMITTED, /* takes effect when it is due */
+    JOB_WORKING,   /* a worker stands still in the middle of it, and goes on when it is due */
     JOB_POLLING,   /* until its descriptor is ready */
     JOB_EFFECTIVE  /* is answered when it is due */
 };
@@ -47,6 +49,7 @@ struct job {
     bool by_ring;
     bool cancelled;
     struct io_uring_sqe sqe;
+    struct worker *worker;
     /* As they were at the submission. */
     const void *data;
     const char *path;
@@ -100,12 +103,16 @@ static void take_down(struct job *job, const struct halo_op *op)
     job->print = print_job(op);
 }
 
+static void check_held(const struct job *job)
+{
+    if (job->op->seq != job->seq || job->op->state != HALO_OP_RUNNING)
+        fail("operation %llu was given up while the engine had it", (unsigned long long)job->seq);
+}
+
 static void check_unchanged(const struct job *job)
 {
     const struct halo_op *op = job->op;
 
-    if (op->seq != job->seq || op->state != HALO_OP_RUNNING)
-        fail("operation %llu was given up while the engine had it", (unsigned long long)job->seq);
     if (op->data != job->data || op->path != job->path || op->length != job->length ||
         op->done != job->done || op->offset != job->offset || op->fd != job->fd)
         fail("%s %llu was changed while the engine had it", op->row->name,
@@ -165,8 +172,7 @@ static void answer(struct engine *engine, struct job *job, int64_t result)
 {
     struct halo_op *op = job->op;
 
-    if (op->seq != job->seq || op->state != HALO_OP_RUNNING)
-        fail("operation %llu was given up before its answer", (unsigned long long)job->seq);
+    check_held(job);
     trace("answer", op->seq, result);
     engine->running -= !halo_op_polls(op);
     *job = engine->jobs[--engine->count];
@@ -206,8 +212,8 @@ static void engine_cancel(void *state, struct halo_op *op)
 
     trace("cancel", op->seq, job->state);
     job->cancelled = true;
-    if (job->state == JOB_EFFECTIVE)
-        return; /* too late */
+    if (job->state == JOB_EFFECTIVE || job->state == JOB_WORKING)
+        return; /* too late; a lengthy twin looks by itself */
     bool cuts = job->by_ring && halo_op_is(op, HALO_OP_WRITE) && job->sqe.len > 1;
     if (job->state == JOB_SUBMITTED && cuts && luck < 20)
         job->sqe.len = 1 + (unsigned)weather_below(job->sqe.len - 1);
@@ -226,16 +232,37 @@ static bool falls_back(const struct job *job, int64_t result)
     return job->by_ring && !job->op->cancelled && (refused || result == -ECANCELED);
 }
 
+/* What the loop does for itself, such as to take something back, cannot be told to anybody. */
+static bool is_own(const struct job *job)
+{
+    return job->op->user == current->loop;
+}
+
+static int64_t run_by_ring(const struct job *job)
+{
+    bool unasked = !is_own(job) && weather_chance(weather.faults / 4);
+    return unasked ? -ECANCELED : sqe_run(&job->sqe);
+}
+
 static void take_effect(struct job *job)
 {
     struct halo_op *op = job->op;
-    bool own = op->user == current->loop; /* what the loop does for itself cannot be told */
+    bool own = is_own(job), ended = true;
 
-    check_unchanged(job);
+    if (job->state == JOB_SUBMITTED && !job->by_ring)
+        job->worker = worker_new(op);
     weather_hush(own);
-    bool unasked = job->by_ring && !own && weather_chance(weather.faults / 4);
-    int64_t result = unasked ? -ECANCELED : job->by_ring ? sqe_run(&job->sqe) : op->now->block(op);
+    int64_t result = job->by_ring ? run_by_ring(job) : 0;
+    if (!job->by_ring)
+        ended = worker_go_on(job->worker);
     weather_hush(-own);
+    if (!ended) {
+        job->state = JOB_WORKING;
+        job->due_ns = clock_now_ns() + weather_delay_ns();
+        return;
+    }
+    if (!job->by_ring)
+        result = worker_result(job->worker);
     trace("effect", op->seq, result);
     if (falls_back(job, result)) {
         op->pool_only = true;
@@ -248,10 +275,13 @@ static void take_effect(struct job *job)
 
 static void advance(struct engine *engine, struct job *job)
 {
+    check_held(job);
     if (job->state == JOB_SUBMITTED)
-        take_effect(job);
-    else
+        check_unchanged(job);
+    if (job->state == JOB_EFFECTIVE)
         answer(engine, job, job->result);
+    else
+        take_effect(job);
 }
 
 /* ---- time ---------------------------------------------------------------------------------- */

@@ -46,7 +46,7 @@ static unsigned one_of(const unsigned *choices, size_t count)
 void weather_begin(uint64_t seed)
 {
     static const unsigned faults[] = {0, 0, 5, 20, 100}, shorts[] = {0, 50, 400},
-                          slow[] = {0, 20, 200}, ring[] = {0, 500, 1000};
+                          slow[] = {0, 20, 200}, pauses[] = {0, 50, 500}, ring[] = {0, 500, 1000};
 
     state = first_state = seed;
     now_ns = CLOCK_START_NS;
@@ -58,6 +58,7 @@ void weather_begin(uint64_t seed)
         .faults = one_of(faults, 5),
         .shorts = one_of(shorts, 3),
         .slow = one_of(slow, 3),
+        .pauses = one_of(pauses, 3),
         .ring = one_of(ring, 3),
         .unknown = weather_chance(500) ? 200 : 0,
         .one_mount = weather_chance(500),

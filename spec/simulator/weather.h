@@ -29,6 +29,7 @@ struct weather {
     unsigned faults;  /* per mille of the calls that fail */
     unsigned shorts;  /* per mille of the reads and writes that are cut */
     unsigned slow;    /* per mille of the operations that take long */
+    unsigned pauses;  /* per mille of the system calls after which a worker stands still */
     unsigned ring;    /* per mille of the operations that have an opcode and use it */
     unsigned unknown; /* per mille of the directory entries that do not tell their type */
     bool one_mount;   /* all is on one local file system */

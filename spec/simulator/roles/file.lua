@@ -242,7 +242,7 @@ function File:truncate(step)
   self:overtake()
   if outcome.done then
     self.shadow:truncate(size)
-    if size == 0 then
+    if size == 0 and not self.loose then
       self.unknown = false
     end
   else
@@ -293,12 +293,15 @@ function File:size(step)
   attempt.settle(outcome)
 end
 
----Closes although a cancellation comes; what was written before is in the file by then.
+---What was written before is in the file by then, unless the wait for that was cut short.
 function File:close(step)
   local file = self.file
   self.file = nil
   local outcome = attempt.make(step, function() return fs.close(file) end)
   self:expect(outcome, "close")
+  if outcome.cut then
+    self.unknown, self.loose = true, true
+  end
   attempt.settle(outcome)
 end
 
