@@ -34,11 +34,11 @@ EXAMPLES := $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
 BENCHES := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c))
 
 # The simulator is halo with a model in the place of the kernel: what its objects call is led to
-# spec/simulator/calls.c, and its engine stands for both. The products know nothing of it.
+# spec/simulator/calls.h, and its engine stands for both. The products know nothing of it.
 SIMULATOR := $(sort $(wildcard spec/simulator/*.c))
 SIMULATOR_O := $(SIMULATOR:spec/simulator/%.c=$(B)/simulator/%.o)
 SIMULATED_O := $(filter-out $(patsubst %,$(B)/core/engines/%.o,ring pool workers poller),$(LIB_O))
-MODELLED := $(shell sed -n 's/.*\<WRAP(\([a-z][a-z0-9_]*\)).*/-Wl,--wrap=\1/p' spec/simulator/calls.c)
+MODELLED := $(shell sed -n 's/.*\<WRAP(\([a-z][a-z0-9_]*\)).*/-Wl,--wrap=\1/p' $(SIMULATOR))
 
 # ---- flags ---------------------------------------------------------------------------------------
 

@@ -9,7 +9,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "model.h"
+#include "trace.h"
 #include "weather.h"
 
 #define SIZE_MAX_MODEL (64u << 20)

@@ -18,10 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "loop.h"
 #include "model.h"
 #include "ops/ops.h"
 #include "sqe.h"
+#include "trace.h"
 #include "weather.h"
 #include "worker.h"
 

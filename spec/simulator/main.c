@@ -29,6 +29,7 @@
 #include "halo_lua.h"
 #include "model.h"
 #include "module.h"
+#include "trace.h"
 #include "weather.h"
 
 #define JOBS_MAX       64
@@ -94,7 +95,7 @@ static void run_child(struct outcome *outcome, uint64_t seed, int argc, char **a
 {
     alarm(SECONDS_MAX);
     weather_begin(seed);
-    trace_print(getenv("SIMULATOR_TRACE") != NULL);
+    trace_begin(seed, getenv("SIMULATOR_TRACE") != NULL);
     model_begin();
     run_program(program, seed, argc, argv);
     *outcome = (struct outcome){.hash = trace_hash(), .events = trace_events()};

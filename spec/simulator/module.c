@@ -7,6 +7,7 @@
 
 #include "engine.h"
 #include "model.h"
+#include "trace.h"
 #include "weather.h"
 
 static struct model_node *check_node(lua_State *L)

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "model.h"
+#include "trace.h"
 #include "weather.h"
 
 #define LINKS_MAX 40

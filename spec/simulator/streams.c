@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "model.h"
+#include "trace.h"
 #include "weather.h"
 
 #define CAPACITY 4096

@@ -2,8 +2,7 @@
  * weather.h: what the seed decides. Everything that a kernel may do one way or another is asked
  * here: how long something takes, whether it fails and with what, how much of it is done.
  *
- * A seed gives a run its weather once: from a calm day, on which nothing fails, to a storm. The
- * clock is here as well: it stands still but for what the simulator lets pass.
+ * A seed gives a run its weather once: from a calm day, on which nothing fails, to a storm.
  */
 #ifndef SIMULATOR_WEATHER_H
 #define SIMULATOR_WEATHER_H
@@ -37,8 +36,6 @@ struct weather {
 
 extern struct weather weather;
 
-/* ---- chance -------------------------------------------------------------------------------- */
-
 void weather_begin(uint64_t seed);
 /* A number below limit, which is not 0. */
 uint64_t weather_below(uint64_t limit);
@@ -55,24 +52,5 @@ void weather_hush(int by);
 size_t weather_shorten(size_t length);
 /* How long an operation takes. */
 uint64_t weather_delay_ns(void);
-
-/* ---- the clock ----------------------------------------------------------------------------- */
-
-uint64_t clock_now_ns(void);
-void clock_pass_ns(uint64_t ns);
-/* Does nothing where that has passed. */
-void clock_pass_until_ns(uint64_t time_ns);
-
-/* ---- the trace ----------------------------------------------------------------------------- */
-
-/* Adds an event; the hash of them all is what two runs of a seed must have in common. */
-void trace(const char *what, uint64_t subject, int64_t value);
-uint64_t trace_hash(void);
-uint64_t trace_events(void);
-/* Every event is printed, too. */
-void trace_print(bool on);
-
-/* Ends the process: a promise is broken. */
-__attribute__((format(printf, 1, 2), noreturn)) void fail(const char *format, ...);
 
 #endif

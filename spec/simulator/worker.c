@@ -5,7 +5,7 @@
 #include <ucontext.h>
 
 #include "ops/ops.h"
-#include "weather.h"
+#include "trace.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HAS_ASAN 1
