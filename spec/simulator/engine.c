@@ -1,7 +1,7 @@
 /*
- * The simulated engine: it takes the place of the ring and of the pool, and shows each the other's
- * face. An operation is a job that takes effect at one time and is answered at another; both are
- * drawn, so that what was submitted first may end last. In between
+ * The simulated engine, which takes the place of both the ring and the pool. An operation is a job
+ * that takes effect at one time and is answered at another; both are drawn, so that what was
+ * submitted first may end last. In between
  *
  *   - it is carried out as the ring would, by the submission that its row has prepared, or as a
  *     worker would, by the row's blocking twin;
@@ -49,7 +49,6 @@ struct job {
     uint64_t due_ns;
     int64_t result;
     bool by_ring;
-    bool cancelled;
     struct io_uring_sqe sqe;
     struct worker *worker;
     /* As they were at the submission. */
@@ -213,7 +212,6 @@ static void engine_cancel(void *state, struct halo_op *op)
     unsigned luck = (unsigned)weather_below(100);
 
     trace("cancel", op->seq, job->state);
-    job->cancelled = true;
     if (job->state == JOB_EFFECTIVE || job->state == JOB_WORKING)
         return; /* too late; a lengthy twin looks by itself */
     bool cuts = job->by_ring && halo_op_is(op, HALO_OP_WRITE) && job->sqe.len > 1;

@@ -12,6 +12,7 @@ local roles = {
   require "spec.simulator.roles.file",
   require "spec.simulator.roles.names",
   require "spec.simulator.roles.crowd",
+  require "spec.simulator.roles.family",
   streams[1], streams[2], sync[1], sync[2], sync[3], whole[1], whole[2],
 }
 
