@@ -228,17 +228,17 @@ static int64_t open_source(struct copy *copy, bool at_once)
     int look = op->flags & HALO_COPY_NO_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
 
     /* Opening what cannot be copied, such as a device, could have an effect. */
-    if (fstatat(op->base_fd, op->path, &copy->source, look) < 0)
-        return -errno;
-    int64_t error = check_source(&copy->source);
+    int64_t error = halo_op_stat_at(op, op->base_fd, op->path, &copy->source, look);
+    if (error)
+        return error;
+    error = check_source(&copy->source);
     if (error && !S_ISLNK(copy->source.st_mode))
         return error;
     copy->from = halo_op_open_at(op, op->path, flags, 0, at_once);
     if (copy->from < 0)
         return copy->from;
-    if (fstat(copy->from, &copy->source) < 0)
-        return -errno;
-    return check_source(&copy->source);
+    error = halo_op_stat_at(op, copy->from, NULL, &copy->source, 0);
+    return error ? error : check_source(&copy->source);
 }
 
 static bool cannot_share(int error)
@@ -270,8 +270,9 @@ static int64_t open_copy(struct copy *copy)
     copy->to = open_target(copy->op, copy->source.st_mode & 0777, &copy->created);
     if (copy->to < 0)
         return copy->to;
-    if (fstat(copy->to, &copy->target) < 0)
-        return -errno;
+    int error = halo_op_stat_at(copy->op, copy->to, NULL, &copy->target, 0);
+    if (error)
+        return error;
     if (copy->target.st_dev == copy->source.st_dev && copy->target.st_ino == copy->source.st_ino)
         return -EINVAL;
     bool emptied = S_ISREG(copy->target.st_mode) && copy->target.st_size > 0;

@@ -119,8 +119,8 @@ static bool open_undo(struct halo_loop *loop, struct halo_op *op)
 static void remove_name(const struct halo_op *op)
 {
     struct stat opened, named;
-    if (fstat(op->fd, &opened) == 0 &&
-        fstatat(op->base_fd, op->path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+    if (halo_op_stat_at(op, op->fd, NULL, &opened, 0) == 0 &&
+        halo_op_stat_at(op, op->base_fd, op->path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino)
         unlinkat(op->base_fd, op->path, 0);
 }

@@ -103,15 +103,17 @@ static int64_t read_file(struct halo_op *op, bool at_once)
     struct stat status;
 
     op->own_data |= !op->data;
-    if (fstatat(op->base_fd, op->path, &status, 0) < 0)
-        return -errno;
-    int64_t result = check_type(&status);
+    int64_t result = halo_op_stat_at(op, op->base_fd, op->path, &status, 0);
+    if (!result)
+        result = check_type(&status);
     if (result)
         return result;
     int fd = halo_op_open_at(op, op->path, O_RDONLY, 0, at_once);
     if (fd < 0)
         return fd;
-    result = fstat(fd, &status) < 0 ? -errno : check_type(&status);
+    result = halo_op_stat_at(op, fd, NULL, &status, 0);
+    if (!result)
+        result = check_type(&status);
     if (!result && is_too_big(op, fd, &status))
         result = -EFBIG;
     if (!result && at_once && status.st_size > HALO_TRY_BYTES_MAX)

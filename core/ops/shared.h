@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -79,6 +80,22 @@ static inline int halo_op_open_at(const struct halo_op *op, const char *path, in
         fd = halo_open_at(op->base_fd, path, flags, mode, at_once);
     while (fd == -EINTR && halo_op_retries(op, &tries));
     return fd;
+}
+
+/*
+ * As fstatat(2), or of a descriptor itself where path is NULL; one that is interrupted, as a file
+ * system in user space may be, is made again. Returns 0 or -errno.
+ */
+static inline int halo_op_stat_at(const struct halo_op *op, int fd, const char *path,
+                                  struct stat *status, int flags)
+{
+    unsigned tries = 0;
+    int result;
+
+    do
+        result = (int)halo_result_of(path ? fstatat(fd, path, status, flags) : fstat(fd, status));
+    while (result == -EINTR && halo_op_retries(op, &tries));
+    return result;
 }
 
 #endif

@@ -60,9 +60,10 @@ attempt.ways = { "plain", "timeout", "shield", "scope", "race", "generator" }
 ---And those for a call that waits for the system alone.
 attempt.all_ways = { "plain", "plain", "timeout", "shield", "scope", "race", "generator", "sort" }
 
----Codes of refusals that the weather may bring to any call.
+---Codes of refusals that the weather may bring to any call. What was only interrupted, or was not
+---ready, is tried again, and a cancel is told by an error.
 local by_weather = {}
-local codes = "EIO ENOMEM EMFILE ENFILE EINTR EROFS ENOSPC EDQUOT EAGAIN ENOLCK ECANCELED"
+local codes = "EIO ENOMEM EMFILE ENFILE EROFS ENOSPC EDQUOT ENOLCK"
 for code in codes:gmatch "%u+" do
   by_weather[code] = true
 end

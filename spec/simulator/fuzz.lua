@@ -11,6 +11,7 @@ local simulator = require "simulator"
 
 local IDLE_TRIES, IDLE_SECONDS = 100, 1000
 local COLLECTIONS = 3
+local LATE_SECONDS = 0.05
 local printing = os.getenv "SIMULATOR_STEPS"
 
 local function print_step(thing, step)
@@ -22,17 +23,18 @@ local function print_step(thing, step)
   io.stderr:write(thing.path, " ", table.concat(parts, " "), "\n")
 end
 
----No timer is early.
-local function sleep(seconds)
+---No timer is early; nor late, where nothing waits on the spot.
+local function sleep(seconds, made)
   local start = halo.now()
   halo.sleep(seconds)
-  if halo.now() - start < seconds * 0.999 then
-    simulator.fail(("a sleep of %g s took %g"):format(seconds, halo.now() - start))
+  local took = halo.now() - start
+  if took < seconds * 0.999 or (took > seconds + LATE_SECONDS and not made.blocks) then
+    simulator.fail(("a sleep of %g s took %g"):format(seconds, took))
   end
 end
 
-local function run_task(things, task)
-  local thing = things[task.thing]
+local function run_task(made, task)
+  local thing = made.things[task.thing]
   halo.sleep(task.start)
   for _, step in ipairs(task.steps) do
     if printing then
@@ -41,14 +43,14 @@ local function run_task(things, task)
     simulator.note("step", step.number)
     thing.object:run(step)
     if step.pause then
-      sleep(step.pause)
+      sleep(step.pause, made)
     end
   end
 end
 
 ---Starts a task, and one that cancels it where that is to be.
-local function start(all, things, task)
-  local started = halo.spawn(run_task, things, task)
+local function start(all, made, task)
+  local started = halo.spawn(run_task, made, task)
   table.insert(all, started)
   if task.cancelled_at then
     table.insert(all, halo.spawn(function()
@@ -62,7 +64,7 @@ end
 local function run_all(made)
   local tasks = {}
   for _, task in ipairs(made.tasks) do
-    start(tasks, made.things, task)
+    start(tasks, made, task)
   end
   if made.abrupt then
     halo.sleep(made.steps / 1e6)

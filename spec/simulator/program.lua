@@ -45,6 +45,7 @@ end
 ---@field things { role: table, path: string, seed: integer }[]
 ---@field tasks table[]
 ---@field steps integer how many there are
+---@field blocks boolean? a call waits on the spot
 ---@field abrupt boolean it ends while operations are under way
 
 ---@param seed integer
@@ -71,6 +72,7 @@ function program.new(seed)
     for _, step in ipairs(task.steps) do
       made.steps = made.steps + 1
       step.number = made.steps
+      made.blocks = made.blocks or step.way == "sort"
     end
   end
   return made

@@ -10,6 +10,7 @@ local shadow = require "spec.simulator.shadow"
 local simulator = require "simulator"
 
 local PART = 100 -- bytes of a task's own
+local SLOTS = 64 -- after so many files the core uses the place of the first again
 
 local Crowd = {}
 Crowd.__index = Crowd
@@ -22,7 +23,7 @@ function role.new(_, path)
 end
 
 local kinds = {
-  "write", "write", "write", "read", "read", "read", "stat", "sync", "close", "forget",
+  "write", "write", "write", "read", "read", "read", "stat", "sync", "close", "forget", "stale",
 }
 
 function role.step(number)
@@ -119,11 +120,31 @@ function Crowd:sync(step)
   return outcome
 end
 
+---A handle that has been closed never reaches another file, however many are opened.
+function Crowd:stale(step)
+  local stale = self.closed
+  local outcome = attempt.make(step, function()
+    for _ = 1, stale and SLOTS or 0 do
+      local file = fs.open(self.path)
+      if file then
+        file:close()
+      end
+    end
+    self.file = self.file or fs.open(self.path, "r+")
+    return true
+  end)
+  if stale and fs.tell(stale) then
+    simulator.fail(self.path .. ": a handle that was closed is open again")
+  end
+  return outcome
+end
+
 function Crowd:close(step)
   local file = self.file
   self.file = nil
   local outcome = attempt.make(step, function() return fs.close(file) end)
   self:expect(outcome, "close")
+  self.closed = outcome.done and file or self.closed
   return outcome
 end
 
