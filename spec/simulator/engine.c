@@ -29,6 +29,7 @@
 
 #define TURN_NS     2000
 #define TOGETHER_NS 50000 /* answers as far apart as this may come in one turn */
+#define TIMER_NS    1000000
 #define POISON      0xa5
 #define ERESTARTSYS 512
 #define JOBS_MAX    20000
@@ -346,6 +347,9 @@ static void engine_wait(void *state, int64_t timeout_ns)
         timeout_ns < 0 && !at_once ? NEVER : clock_now_ns() + (uint64_t)(at_once ? 0 : timeout_ns);
     while (step(engine, deadline_ns)) {
         if (!answered->first)
+            continue;
+        /* Often a timer runs out in the same turn, so that an end and a cancel meet. */
+        if (deadline_ns - clock_now_ns() < TIMER_NS && weather_chance(300))
             continue;
         if (weather_chance(500))
             return;

@@ -22,7 +22,8 @@ local THINGS_MAX, STEPS_MAX = 4, 14
 
 local function new_step(number, role)
   local step = role.step(number)
-  local ways = role.ways or attempt.all_ways
+  local ways = step.ways or role.ways or attempt.all_ways
+  step.ways = nil
   step.way = ways[number(#ways)]
   step.seconds = number(4) == 1 and number(30) / 1000 or number(100) / 1e6
   step.pause = step.pause or number(6) == 1 and number(100) / 1e6

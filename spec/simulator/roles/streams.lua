@@ -50,8 +50,12 @@ function source.new(number, path)
 end
 
 function source.step(number)
+  local kinds = { "read", "read", "read_into", "herd" }
+  local kind = kinds[number(#kinds)]
   return {
-    kind = number(4) == 1 and "read_into" or "read",
+    kind = kind,
+    ways = kind == "herd" and attempt.ways,
+    members = number(3),
     n = number(3) == 1 and number(5000) or number(40),
   }
 end
@@ -75,6 +79,21 @@ function Source:read_into(step)
       table.insert(got, buffer:string(0, count))
     end
     return count, message, code
+  end)
+end
+
+---Several that read, and are cancelled together.
+function Source:herd(step)
+  self.shared = true
+  return attempt.make(step, function()
+    halo.scope(function(scope)
+      for _ = 1, step.members do
+        scope:spawn(self.read, self, { n = step.n })
+      end
+      halo.sleep(step.seconds)
+      scope:cancel()
+    end)
+    return true
   end)
 end
 
