@@ -34,6 +34,13 @@ MAIN_O := $(B)/bindings/main.o
 EXAMPLES := $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
 BENCHES := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c))
 
+# The simulator is halo with a model in the place of the kernel: what its objects call is led to
+# spec/simulator/calls.h, and its engine stands for both. The products know nothing of it.
+SIMULATOR := $(sort $(wildcard spec/simulator/*.c))
+SIMULATOR_O := $(SIMULATOR:spec/simulator/%.c=$(B)/simulator/%.o)
+SIMULATED_O := $(filter-out $(patsubst %,$(B)/core/engines/%.o,ring pool workers poller),$(LIB_O))
+MODELLED := $(shell sed -n 's/.*\<WRAP(\([a-z][a-z0-9_]*\)).*/-Wl,--wrap=\1/p' $(SIMULATOR))
+
 # ---- flags ---------------------------------------------------------------------------------------
 
 # A sanitizer's first finding ends the program: a suite that carries on hides it in its output.
@@ -72,7 +79,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches demo test check bench bench-deps bench-chart install clean format deps help FORCE
+.PHONY: all benches simulator fuzz mutants demo test check bench bench-deps bench-chart install clean format deps help FORCE
 
 all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
 
@@ -166,6 +173,17 @@ $(BENCHES): $(B)/bench/%: spec/bench/%.c $(B)/flags
 	$(say) LINK $@
 	$(Q)$(COMPILE) -MT $@ -MF $@.d $(URING_CFLAGS) -o $@ $< $(LDFLAGS) $(URING_LIBS)
 
+$(B)/simulator/%.o: spec/simulator/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(COMPILE) -Icore -Ibindings -Ispec/simulator $(LUAJIT_CFLAGS) $(URING_CFLAGS) -c -o $@ $<
+
+simulator: $(B)/simulator/halo ## build the simulator: halo on a model of a kernel
+
+$(B)/simulator/halo: $(SIMULATOR_O) $(SIMULATED_O) $(B)/sources
+	$(say) LINK $@
+	$(Q)$(LINK) $(MODELLED) -o $@ $(SIMULATOR_O) $(SIMULATED_O) $(LUAJIT_LIBS) $(CORE_LIBS) -lm
+
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
 
 # ---- using it ------------------------------------------------------------------------------------
@@ -176,7 +194,7 @@ demo: deps ## install what is missing, build, and measure /usr with examples/du.
 
 # SPEC=file, ENGINES="pool", SANITIZE=address,undefined and GC=stress narrow or sharpen the run.
 test: deps ## install what is missing, build, and run all specs on each engine
-	+@$(SUBMAKE) all
+	+@$(SUBMAKE) all simulator
 	@SPEC='$(SPEC)' ENGINES='$(ENGINES)' SANITIZE='$(SANITIZE)' BUILD_DIR='$(abspath $(B))' \
 		$(if $(GC),HALO_GC='$(GC)') sh spec/support/test.sh
 
@@ -191,6 +209,15 @@ bench: bench_jobs = $(filter-out 1 2 3 4 5 6 7 8 9 %0 %1 %2 %3 %4 %5 %6 %7 %8 %9
 bench: deps ## compare halo with C, luv, LuaJIT and node: one table, build/bench/results.json
 	+@$(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc)) JOBS= all benches
 	@TASKS='$(TASKS)' BUILD_DIR='$(abspath $(B))' $(B)/halo spec/bench/run.lua $(bench_jobs)
+
+# SEEDS=100000 is how many, FROM=1 where to begin, SEED=7 runs one and makes it smaller if it fails.
+fuzz: deps ## run random programs in the simulator, each from a seed
+	+@$(SUBMAKE) all simulator
+	@SEEDS='$(SEEDS)' FROM='$(FROM)' SEED='$(SEED)' JOBS='$(JOBS)' sh spec/simulator/fuzz.sh $(abspath $(B))
+
+mutants: deps ## put bugs into copies of the core, and see whether the simulator finds them
+	+@$(SUBMAKE) all simulator
+	@$(B)/halo spec/simulator/mutate.lua '$(MAKE) --no-print-directory' $(SECONDS_MAX)
 
 bench-deps: ## install luv, LuaFileSystem and the tools that the benchmark compares with
 	$(if $(filter 0,$(shell id -u)),,sudo) apt-get -qq install -y --no-install-recommends \
@@ -217,4 +244,4 @@ deps: ## install the packages that building and testing need and this machine la
 	@sh spec/support/requirements.sh build test extra
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' Makefile

@@ -349,7 +349,7 @@ static void pass_turn(struct halo_op *op, struct halo_list *ready)
     }
 }
 
-/* ---- writes that nobody waits for ---------------------------------------------------------- */
+/* ---- what goes on although nobody waits for it --------------------------------------------- */
 
 void halo_file_let_stray(struct halo_op *op)
 {
@@ -382,7 +382,7 @@ bool halo_file_may_start(struct halo_op *op)
     }
     if (!has_turn(op))
         return false;
-    if (!waits_for_behind(op) && (!op->row->after_writes || file->straying == 0))
+    if (!waits_for_behind(op) && (!op->row->after_strays || file->straying == 0))
         return true;
     halo_list_append(&file->held, op);
     return false;

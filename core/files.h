@@ -57,7 +57,8 @@ struct halo_file {
     struct halo_op *turn[HALO_SIDES]; /* whose it is; streams have a position a direction */
     struct halo_list waiting[HALO_SIDES];
     struct halo_kept *kept; /* what the next read has first */
-    uint32_t straying;      /* writes that go on although nobody waits for them */
+    uint64_t locker;        /* the latest operation that was to lock or unlock it */
+    uint32_t straying;      /* operations that go on although nobody waits for them */
     uint32_t behind_begun;  /* writes behind, ever; their number may go round */
     uint32_t behind_ended;  /* in the order in which they began */
     uint64_t behind_bytes;  /* of those that have not ended */
@@ -101,8 +102,8 @@ static inline uint64_t halo_file_handle(const struct halo_file *file)
 int halo_files_enter(struct halo_files *files, struct halo_op *op);
 /*
  * Whether the operation may start: it has its turn, if it goes by the file's position; no abandoned
- * write that it must follow is still going on; and the file is idle, if it is the close. Otherwise
- * it is queued, and comes back in `ready` when another one leaves.
+ * one that it must follow is still going on; and the file is idle, if it is the close.
+ * Otherwise it is queued, and comes back in `ready` when another one leaves.
  */
 bool halo_file_may_start(struct halo_op *op);
 /*
@@ -110,7 +111,7 @@ bool halo_file_may_start(struct halo_op *op);
  * now are appended to ready.
  */
 void halo_files_leave(struct halo_op *op, struct halo_list *ready);
-/* A write has been abandoned half-way: what must follow it is held until it leaves. */
+/* A write or the like has been abandoned half-way: what must follow is held until it leaves. */
 void halo_file_let_stray(struct halo_op *op);
 
 /*

@@ -214,7 +214,8 @@ struct halo_op {
     bool refused;                  /* the ring answered that it does not know how */
     bool sequential;               /* has, or waits for, its turn at the file's position */
     bool advanced;                 /* and has moved it */
-    bool straying;                 /* a write that goes on although nobody waits for it */
+    bool straying;                 /* it goes on although nobody waits for it */
+    bool undoing;                  /* a lock that was granted and is given back */
     bool polled;                   /* the stream was found ready */
     bool counted;                  /* it is one of max_in_flight */
     bool alone;                    /* nothing else of the caller's could run meanwhile */
@@ -285,8 +286,9 @@ HALO_API void halo_op_cancel(struct halo_loop *loop, struct halo_op *op);
  * Says that nobody will take the operation's result, and cancels it if it has not ended. It still
  * comes back, to be released. What it brings is neither lost nor left behind: what a stream gave
  * goes to the front of the file, for the next read; a file that was opened is closed, and its name
- * removed where it was created exclusively; a lock is given back. A write that has started keeps
- * its place: later writes, syncs and the close of the file follow it.
+ * removed where it was created exclusively; a lock is given back. A write, a change of the
+ * size or a lock that has started keeps its place: later ones, syncs and the close of the file
+ * follow it.
  */
 HALO_API void halo_op_abandon(struct halo_loop *loop, struct halo_op *op);
 

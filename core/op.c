@@ -383,7 +383,7 @@ void halo_op_abandon(struct halo_loop *loop, struct halo_op *op)
     bool with_engine = op->state == HALO_OP_RUNNING || op->state == HALO_OP_ANSWERED;
 
     op->abandoned = true;
-    if (with_engine && halo_op_is(op, HALO_OP_WRITE) && !halo_op_polls(op) && !op->straying)
+    if (with_engine && op->row->strays && !halo_op_polls(op) && !op->straying)
         halo_file_let_stray(op);
     halo_op_cancel(loop, op);
 }

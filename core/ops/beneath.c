@@ -120,12 +120,18 @@ static int open_parent(const struct halo_op *op, int base_fd, const char *path, 
 int halo_op_stat_at(const struct halo_op *op, int base_fd, const char *path, int flags,
                     struct stat *status)
 {
-    if (!resolve_in(op, base_fd))
-        return (int)halo_result_of(fstatat(base_fd, path, status, flags));
+    unsigned tries = 0;
+    int result;
+
+    while (!resolve_in(op, base_fd)) {
+        result = (int)halo_result_of(fstatat(base_fd, path, status, flags));
+        if (result != -EINTR || !halo_op_retries(op, &tries))
+            return result;
+    }
     int fd = open_place(op, base_fd, path, flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
     if (fd < 0)
         return fd;
-    int result = (int)halo_result_of(fstat(fd, status));
+    result = halo_op_fstat(op, fd, status);
     close(fd);
     return result;
 }

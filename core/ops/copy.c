@@ -240,9 +240,9 @@ static int64_t open_source(struct copy *copy, bool at_once)
     if (error && !S_ISLNK(copy->source.st_mode))
         return error;
     copy->from = halo_op_open_at(op, op->path, flags, 0, at_once);
-    if (copy->from >= 0 && fstat(copy->from, &copy->source) < 0)
-        return -errno;
-    error = copy->from < 0 ? copy->from : check_source(&copy->source);
+    error = copy->from < 0 ? copy->from : halo_op_fstat(op, copy->from, &copy->source);
+    if (!error)
+        error = check_source(&copy->source);
     /* What was a file at the look is another thing now. */
     bool changed = error == -ELOOP || error == -ENXIO || error == -EINVAL;
     return changed && (op->flags & HALO_COPY_ANY) ? -ESTALE : error;
@@ -277,8 +277,9 @@ static int64_t open_copy(struct copy *copy)
     copy->to = open_target(copy->op, first_mode(copy->op, copy->source.st_mode), &copy->created);
     if (copy->to < 0)
         return copy->to;
-    if (fstat(copy->to, &copy->target) < 0)
-        return -errno;
+    int error = halo_op_fstat(copy->op, copy->to, &copy->target);
+    if (error)
+        return error;
     if (copy->target.st_dev == copy->source.st_dev && copy->target.st_ino == copy->source.st_ino)
         return -EINVAL;
     bool emptied = S_ISREG(copy->target.st_mode) && copy->target.st_size > 0;
@@ -314,7 +315,7 @@ static bool leads_to_file(const struct halo_op *op)
 static int64_t count_bytes(const struct copy *copy)
 {
     struct stat status;
-    if (S_ISREG(copy->target.st_mode) && fstat(copy->to, &status) == 0)
+    if (S_ISREG(copy->target.st_mode) && halo_op_fstat(copy->op, copy->to, &status) == 0)
         return status.st_size;
     return copy->source.st_size;
 }
@@ -358,8 +359,9 @@ static int64_t open_place(struct copy *copy)
     copy->from = halo_op_open_at(op, op->path, flags, 0, false);
     if (copy->from < 0)
         return copy->from;
-    if (fstat(copy->from, &copy->source) < 0)
-        return -errno;
+    int error = halo_op_fstat(op, copy->from, &copy->source);
+    if (error)
+        return error;
     return S_ISREG(copy->source.st_mode) || S_ISDIR(copy->source.st_mode) ? -ESTALE : 0;
 }
 
@@ -389,8 +391,9 @@ static int64_t keep_special(struct copy *copy)
         halo_op_open_from(op, op->base2_fd, op->path2, O_PATH | O_NOFOLLOW, 0, false);
     if (copy->to < 0)
         return copy->to;
-    if (fstat(copy->to, &copy->target) < 0)
-        return -errno;
+    int error = halo_op_fstat(op, copy->to, &copy->target);
+    if (error)
+        return error;
     if ((copy->target.st_mode ^ copy->source.st_mode) & S_IFMT || copy->target.st_nlink != 1)
         return -ESTALE;
     copy->created = true;

@@ -187,7 +187,7 @@ static enum halo_step read_finish(struct halo_loop *loop, struct halo_op *op, in
                 return HALO_STEP_AGAIN;
         }
     }
-    if (result == -ENOMEM || (all && result < 0 && !op->abandoned))
+    if (all && result < 0 && !op->abandoned)
         op->result = read_failed(op, result);
     else
         op->result = op->done > 0 ? (int64_t)op->done : result;
@@ -381,6 +381,31 @@ static int64_t lock_block(struct halo_op *op)
     return halo_result_of(flock(op->fd, (int)op->flags | LOCK_NB));
 }
 
+static int lock_begin(struct halo_loop *loop, struct halo_op *op)
+{
+    (void)loop;
+    op->slot->locker = op->seq;
+    return 0;
+}
+
+/* What the handle held before, if anything. */
+static uint32_t lock_before(uint32_t held)
+{
+    return held ? held : LOCK_UN;
+}
+
+/*
+ * A lock that was granted although nobody waits for it is given back in another round: what comes
+ * after it on this file is held until then, or that lock would be given up with it.
+ */
+static enum halo_step give_back(struct halo_op *op, uint32_t held)
+{
+    op->flags = lock_before(held);
+    op->undoing = true;
+    op->cancelled = false; /* it must not end early */
+    return HALO_STEP_AGAIN;
+}
+
 static enum halo_step lock_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
     (void)loop;
@@ -389,19 +414,24 @@ static enum halo_step lock_finish(struct halo_loop *loop, struct halo_op *op, in
     uint8_t held = op->slot->lock;
     if (result == 0)
         op->slot->lock = op->flags & (LOCK_SH | LOCK_EX);
+    if (result == 0 && op->straying && !op->undoing && !(op->flags & LOCK_UN))
+        return give_back(op, held);
     op->offset = held;
-    op->result = result;
+    op->result = op->undoing ? -ECANCELED : result;
     return HALO_STEP_DONE;
 }
 
-/* Back to what the handle held before, if anything; which waits only for another machine. */
+/*
+ * Back to what the handle held before, which waits only for another machine. Where it has been
+ * asked for another lock since, that decides.
+ */
 static bool lock_undo(struct halo_loop *loop, struct halo_op *op)
 {
     const struct halo_file *file = halo_files_find_open(&loop->files, op->file);
 
-    if (!file || (op->flags & LOCK_UN))
+    if (!file || (op->flags & LOCK_UN) || file->locker != op->seq)
         return false;
-    op->flags = op->offset ? (uint32_t)op->offset : LOCK_UN;
+    op->flags = lock_before((uint32_t)op->offset);
     if (!file->local)
         return true;
     op->fd = file->fd;
@@ -434,7 +464,8 @@ const struct halo_op_row halo_write_row = {
     .poll_events = POLLOUT,
     .on_file = true,
     .turn = HALO_TURN_POSITION,
-    .after_writes = true,
+    .strays = true,
+    .after_strays = true,
     .quick = true,
     .begin = write_begin,
     .prepare = write_prepare,
@@ -448,7 +479,7 @@ const struct halo_op_row halo_fsync_row = {
     .opcode = IORING_OP_FSYNC,
     .on_file = true,
     .turn = HALO_TURN_SYNC,
-    .after_writes = true,
+    .after_strays = true,
     .begin = fsync_begin,
     .prepare = fsync_prepare,
     .block = fsync_block,
@@ -461,7 +492,7 @@ const struct halo_op_row halo_fdatasync_row = {
     .opcode = IORING_OP_FSYNC,
     .on_file = true,
     .turn = HALO_TURN_SYNC,
-    .after_writes = true,
+    .after_strays = true,
     .begin = fsync_begin,
     .prepare = fdatasync_prepare,
     .block = fdatasync_block,
@@ -473,7 +504,8 @@ const struct halo_op_row halo_ftruncate_row = {
     .name = "ftruncate",
     .opcode = OPCODE_FTRUNCATE,
     .on_file = true,
-    .after_writes = true,
+    .strays = true,
+    .after_strays = true,
     .quick = true,
     .prepare = ftruncate_prepare,
     .block = ftruncate_block,
@@ -484,7 +516,8 @@ const struct halo_op_row halo_fallocate_row = {
     .name = "fallocate",
     .opcode = IORING_OP_FALLOCATE,
     .on_file = true,
-    .after_writes = true,
+    .strays = true,
+    .after_strays = true,
     .prepare = fallocate_prepare,
     .block = fallocate_block,
 };
@@ -505,7 +538,7 @@ const struct halo_op_row halo_sync_range_row = {
     .opcode = IORING_OP_SYNC_FILE_RANGE,
     .on_file = true,
     .turn = HALO_TURN_SYNC,
-    .after_writes = true,
+    .after_strays = true,
     .begin = sync_range_begin,
     .prepare = sync_range_prepare,
     .block = sync_range_block,
@@ -527,6 +560,9 @@ const struct halo_op_row halo_lock_row = {
     .name = "lock",
     .opcode = HALO_NO_OPCODE,
     .on_file = true,
+    .strays = true,
+    .after_strays = true,
+    .begin = lock_begin,
     .block = lock_block,
     .finish = lock_finish,
     .undo = lock_undo,

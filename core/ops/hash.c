@@ -87,8 +87,9 @@ static int64_t check_file(const struct halo_op *op, int fd, bool at_once)
 {
     struct stat status;
 
-    if (fstat(fd, &status) < 0)
-        return -errno;
+    int error = halo_op_fstat(op, fd, &status);
+    if (error)
+        return error;
     if (!S_ISREG(status.st_mode))
         return S_ISDIR(status.st_mode) ? -EISDIR : -ESPIPE;
     off_t most = is_sha256(op) ? TRY_SHA_BYTES_MAX : HALO_TRY_BYTES_MAX;
@@ -172,7 +173,7 @@ const struct halo_op_row halo_fhash_row = {
     .name = "fhash",
     .opcode = HALO_NO_OPCODE,
     .on_file = true,
-    .after_writes = true,
+    .after_strays = true,
     .quick = true,
     .lengthy = true,
     .attempt = fhash_attempt,

@@ -45,7 +45,8 @@ struct halo_op_row {
     bool keep;           /* unclaimed, it goes to the front of the file, for the next who asks */
     bool on_file;        /* it is counted on op->file */
     uint8_t turn;        /* enum halo_turn: one after the other on a file */
-    bool after_writes;   /* it follows a write that goes on although nobody waits for it */
+    bool strays;         /* it goes on although nobody waits for it any more, and */
+    bool after_strays;   /* it follows one that does */
     bool no_base;        /* there is no system call for it that takes a directory */
     bool opens;          /* its twin opens what it needs, by halo_op_open_at() and its like */
     bool no_follow;      /* a symbolic link as the last component is not followed */

@@ -111,7 +111,9 @@ static int64_t read_file(struct halo_op *op, bool at_once)
     int fd = halo_op_open_at(op, op->path, O_RDONLY, 0, at_once);
     if (fd < 0)
         return fd;
-    result = fstat(fd, &status) < 0 ? -errno : check_type(&status);
+    result = halo_op_fstat(op, fd, &status);
+    if (!result)
+        result = check_type(&status);
     if (!result && is_too_big(op, fd, &status))
         result = -EFBIG;
     if (!result && at_once && status.st_size > HALO_TRY_BYTES_MAX)

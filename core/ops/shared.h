@@ -114,4 +114,16 @@ static inline int halo_op_open_at(const struct halo_op *op, const char *path, in
     return halo_op_open_from(op, op->base_fd, path, flags, mode, at_once);
 }
 
+/* As fstat(2): 0 or -errno. One that is interrupted, as of a file in FUSE, is made again. */
+static inline int halo_op_fstat(const struct halo_op *op, int fd, struct stat *status)
+{
+    unsigned tries = 0;
+    int result;
+
+    do
+        result = (int)halo_result_of(fstat(fd, status));
+    while (result == -EINTR && halo_op_retries(op, &tries));
+    return result;
+}
+
 #endif

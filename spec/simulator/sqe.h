@@ -1,0 +1,14 @@
+/*
+ * sqe.h: what io_uring does with a submission, by the calls of calls.c.
+ */
+#ifndef SIMULATOR_SQE_H
+#define SIMULATOR_SQE_H
+
+#include <stdint.h>
+
+struct io_uring_sqe;
+
+/* Carries a submission out, which is no poll. Returns its result. */
+int64_t sqe_run(const struct io_uring_sqe *sqe);
+
+#endif
