@@ -175,13 +175,18 @@ static bool waits_for_behind(const struct halo_op *op)
            (int32_t)(op->after - file->behind_ended) > 0;
 }
 
+/* Nobody waits for it: that it failed, or was refused, is told by what follows. */
 static void end_behind(struct halo_op *op, struct halo_list *ready)
 {
+    struct halo_file *file = op->slot;
+
     if (!is_behind(op))
         return;
-    op->slot->behind_ended++;
-    op->slot->behind_bytes -= op->length;
-    halo_list_append_all(ready, &op->slot->held);
+    file->behind_ended++;
+    file->behind_bytes -= op->length;
+    if (op->result < 0 && !file->behind_error)
+        file->behind_error = (int)op->result;
+    halo_list_append_all(ready, &file->held);
 }
 
 /* ---- coming -------------------------------------------------------------------------------- */

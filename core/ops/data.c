@@ -252,8 +252,6 @@ static enum halo_step write_finish(struct halo_loop *loop, struct halo_op *op, i
     if (result >= 0 && op->done < op->length)
         return HALO_STEP_AGAIN;
     op->result = result < 0 ? result : (int64_t)op->done;
-    if (op->flags & HALO_WRITE_BEHIND && op->result < 0 && !op->slot->behind_error)
-        op->slot->behind_error = (int)op->result;
     return HALO_STEP_DONE;
 }
 
