@@ -175,13 +175,18 @@ static bool waits_for_behind(const struct halo_op *op)
            (int32_t)(op->after - file->behind_ended) > 0;
 }
 
+/* Nobody waits for it: that it failed, or was refused, is told by what follows. */
 static void end_behind(struct halo_op *op, struct halo_list *ready)
 {
+    struct halo_file *file = op->slot;
+
     if (!is_behind(op))
         return;
-    op->slot->behind_ended++;
-    op->slot->behind_bytes -= op->length;
-    halo_list_append_all(ready, &op->slot->held);
+    file->behind_ended++;
+    file->behind_bytes -= op->length;
+    if (op->result < 0 && !file->behind_error)
+        file->behind_error = (int)op->result;
+    halo_list_append_all(ready, &file->held);
 }
 
 /* ---- coming -------------------------------------------------------------------------------- */
@@ -491,7 +496,20 @@ int halo_file_extend(struct halo_op *op, size_t length)
     return 0;
 }
 
-/* A read to the end takes all that was kept, and goes on behind it, if there is room. */
+int64_t halo_file_put_back(struct halo_op *op, int64_t error)
+{
+    if (op->headed && op->done > 0) {
+        op->result = (int64_t)op->done;
+        halo_file_keep(op);
+    }
+    op->done = 0; /* the position of a plain file stays */
+    return error;
+}
+
+/*
+ * A read to the end takes all that was kept, and goes on behind it, if there is room. It may have
+ * read something already: what was kept comes before that, behind what it took before.
+ */
 static bool gather_kept(struct halo_op *op)
 {
     struct halo_file *file = op->slot;
@@ -502,15 +520,18 @@ static bool gather_kept(struct halo_op *op)
         int error =
             op->done + length < op->length ? 0 : halo_file_extend(op, op->done + length + 1);
         if (error) {
-            op->result = error;
+            op->result = halo_file_put_back(op, error);
             return true;
         }
         struct halo_kept *head = (struct halo_kept *)op->storage;
-        if (op->done == 0) {
+        uint8_t *to = op->data + head->gathered;
+        if (head->gathered == 0) {
             head->seq = kept->seq;
             head->skipped = kept->skipped;
         }
-        memcpy(op->data + op->done, (char *)kept + kept->start, length);
+        memmove(to + length, to, op->done - head->gathered);
+        memcpy(to, (char *)kept + kept->start, length);
+        head->gathered += length;
         op->done += length;
         free(take_first(file));
     }

@@ -31,6 +31,7 @@ struct halo_kept {
     uint64_t skipped;  /* and how many of its bytes came before these */
     size_t start, end; /* bytes, from the start of the storage; or how many entries are there */
     size_t stored;     /* bytes in all */
+    size_t gathered;   /* bytes that a read to the end has taken from the front of the file */
 };
 
 struct halo_file {
@@ -122,6 +123,8 @@ void halo_file_let_stray(struct halo_op *op);
 struct halo_op *halo_file_keep(struct halo_op *op);
 /* Puts what the file has kept back into the storage of an operation; false where it has nothing. */
 bool halo_file_take_kept(struct halo_op *op);
+/* Of a read that ends with this error: what it has got of a stream is kept. Returns the error. */
+int64_t halo_file_put_back(struct halo_op *op, int64_t error);
 /* Gives a read to the end more length, that one at least. Returns 0, -EFBIG or -ENOMEM. */
 int halo_file_extend(struct halo_op *op, size_t length);
 

@@ -109,6 +109,37 @@ core.describe("an operation of the core that nobody waits for", function(_, new_
     end)
   end
 
+  it("puts what was kept before what a read to the end has got meanwhile", function()
+    local loop = new_loop()
+    local from, to = posix.pipe()
+    local adopted = ffi.new("uint64_t[1]")
+    assert(lib.halo_file_adopt(loop, from, false, adopted) == 0)
+    local early = {}
+    for i = 1, 2 do
+      early[i] = core.submit(loop, read_op(loop, adopted[0], 2))
+    end
+    posix.write(to, "aabb")
+    core.drain(loop)
+    local rest = read_op(loop, adopted[0], 1)
+    rest.flags = core.HALO_READ_ALL
+    core.submit(loop, rest)
+    posix.write(to, "cc")
+    while posix.is_readable(from, 0) do
+      lib.halo_loop_turn(loop, 1e6)
+    end
+    lib.halo_loop_turn(loop, 1e6)
+    for _, op in ipairs(early) do
+      lib.halo_op_abandon(loop, op)
+      lib.halo_op_release(loop, op)
+      lib.halo_loop_turn(loop, 1e6)
+    end
+    posix.write(to, "dd")
+    posix.close(to)
+    core.drain(loop)
+    assert.equal("aabbccdd", ffi.string(rest.data, tonumber(rest.result)))
+    lib.halo_op_release(loop, rest)
+  end)
+
   it("gives what is put back to a read that waits for the stream already", function()
     local loop = new_loop()
     local file = core.open(loop, dir:fifo "fifo", 2)

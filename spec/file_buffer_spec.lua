@@ -227,6 +227,63 @@ describe("a File with a buffer", function()
     reader:close()
   end)
 
+  it("loses nothing that is written while another buffer is waited for", function()
+    local path = dir:fifo "fifo"
+    local opening = halo.spawn(fs.open, path)
+    local writer = assert(fs.open(path, "w", { buffer = 1000000 }))
+    local reader = assert(opening:join())
+    writer:write(("x"):rep(300000)) -- more than the pipe takes
+    local changing = halo.spawn(writer.setvbuf, writer, "full", 1000)
+    eventually("the buffer is being sent", function() return changing:status() == "waiting" end)
+    assert.equal(4, writer:write "tail")
+    local closing = halo.spawn(function()
+      assert.is_true(changing:join())
+      return writer:close()
+    end)
+    local got = reader:read "a"
+    assert.is_true(closing:join())
+    assert.equal(300004, #got)
+    reader:close()
+  end)
+
+  it("tells of a write that is refused before it starts", function()
+    local flags = fs.flags
+    dir:file("file", "old")
+    for _, call in ipairs { "flush", "close" } do
+      local file = assert(fs.open(dir:path "file", flags.PATH + flags.WRONLY, { buffer = 10 }))
+      file:write "lost"
+      assert.equal("EBADF", select(3, file[call](file)), call)
+      if call == "flush" then
+        assert.equal("EBADF", select(3, file:close()))
+      end
+    end
+  end)
+
+  it("takes nothing that it could not write: after the end, and in a child of fork()", function()
+    local script = [[
+      local ffi = require "ffi"
+      ffi.cdef "int fork(void); int waitpid(int, int *, int); void _exit(int);"
+      local file = fs.open(%q, "w", { buffer = 100 })
+      file:write "1"
+      local function try(when)
+        io.stderr:write(when, ": ", select(2, pcall(file.write, file, "x", 2)), "\n")
+      end
+      local pid = ffi.C.fork()
+      if pid == 0 then
+        try "child"
+        ffi.C._exit(0)
+      end
+      ffi.C.waitpid(pid, nil, 0)
+      kept = newproxy(true)
+      getmetatable(kept).__gc = function() try "end" end]]
+    local path = dir:path "file"
+    local _, said, status = command.run(command.halo("-e", script:format(path)))
+    assert.equal(0, status, said)
+    assert.matches("child: .*fork%(%)", said)
+    assert.matches("end: .*halo has been closed", said)
+    assert.equal("1", dir:read "file")
+  end)
+
   it("is written and closed where it was only collected", function()
     open(100):write "left"
     collectgarbage()

@@ -158,6 +158,26 @@ describe("a Dir that confines", function()
     end
   end)
 
+  it("confines what is copied and is no file", function()
+    local core = require "halo.core"
+    assert(fs.mkfifo(dir:path "in/fifo"))
+    local inside = core.as_base(assert(core.open(core.AT_FDCWD, dir:path "in", 0)))
+    core.confine(inside, core.confine_flags.beneath)
+    local how = core.copy_flags.any + core.copy_flags.no_follow + core.copy_flags.exclusive
+    local before = beneath_cases.outside(dir.root)
+    for _, way in ipairs(beneath_cases.ways(dir.root)) do
+      for _, name in ipairs { "fifo", "chain" } do
+        local to = way .. "/copy"
+        assert.equal("EXDEV", select(3, core.copyfile(inside, name, inside, to, how)), to)
+      end
+    end
+    assert.equal(before, beneath_cases.outside(dir.root))
+    assert.equal(0, core.copyfile(inside, "fifo", inside, "here/full/fifo", how))
+    assert.equal("fifo", fs.lstat(dir:path "in/full/fifo", "type"))
+    assert.is_true(fs.remove(dir:path "in/fifo"))
+    core.close(inside)
+  end)
+
   it("hands its confinement on", function()
     local inner = assert(at:at "dir")
     assert.refused("EXDEV: the path leads out of the directory, or to another file system: ../file",

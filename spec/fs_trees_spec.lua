@@ -160,6 +160,23 @@ describe("what a copy keeps", function()
     assert.equal(describe_tree(dir:path "from"), describe_tree(to))
   end)
 
+  it("is no ACL that a directory would give to what is no file", function()
+    tree.make(dir.root, { "from/", "holder/" })
+    if not fs.setxattr(dir:path "holder", "system.posix_acl_default", ACL) then
+      pending "there are no ACLs here"
+    end
+    assert(fs.mkfifo(dir:path "from/fifo", "640"))
+    assert(fs.mknod(dir:path "from/socket", "socket", "640"))
+    assert(fs.symlink("fifo", dir:path "from/link"))
+    assert.is_true(fs.copytree(dir:path "from", dir:path "holder/to", KEEP))
+    for _, name in ipairs { "fifo", "socket", "link" } do
+      local copy = dir:path("holder/to/" .. name)
+      assert.same({}, fs.llistxattr(copy), name)
+      local mode = fs.lstat(dir:path("from/" .. name), "mode")
+      assert.equal(mode, fs.lstat(copy, "mode"), name)
+    end
+  end)
+
   it("is capabilities, and attributes of files that may not be written to", function()
     tree.make(dir:path "from", { "tool=x", "fixed=y" })
     fs.chown(dir:path "from/tool", 65533, 65533)

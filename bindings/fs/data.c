@@ -251,7 +251,7 @@ static int write_gathered(lua_State *L, struct halo_lua *lua, const struct halo_
     struct halo_out *out = file->out;
     size_t used = out->used;
     struct halo_file_info info;
-    int error = halo_file_info(lua->loop, file->handle, &info);
+    int error = halo_file_info(halo_lua_loop(L, lua), file->handle, &info);
 
     if (halo_is_cancelled(L, lua))
         return halo_give_cancelled(L, lua);

@@ -7,7 +7,7 @@
 
 #define OUT_BYTES_MAX (1u << 30)
 
-/* set_buffer(file, size): true, or nil, message, code. 0 bytes: none. It is empty before. */
+/* set_buffer(file, size): true, or nil, message, code. 0 bytes: none. What is in it goes out. */
 static int out_set_buffer(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -20,6 +20,8 @@ static int out_set_buffer(lua_State *L)
         return halo_push_file_error(L, -error, file);
     if (size > 0 && (info.flags & O_ACCMODE) == O_RDONLY)
         return halo_push_file_error(L, EBADF, file);
+    if (file->out && file->out->used > 0 && halo_out_send(lua, file->out) < 0)
+        return luaL_error(L, "not enough memory");
     halo_out_free(file);
     if (size > 0 && !halo_out_make(lua, file, size))
         return luaL_error(L, "not enough memory");

@@ -16,10 +16,24 @@
 
 #define READ_BYTES 32768
 
-/* Pushes a File that owns the descriptor; or nil, message, code. Returns the count. */
-static int push_own(lua_State *L, struct halo_loop *loop, int fd, const char *name)
+static int open_inotify(void)
+{
+    return inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+}
+
+static int open_bell(void)
+{
+    return memfd_create("halo bell", MFD_CLOEXEC);
+}
+
+/*
+ * Pushes a File that owns what open gives; or nil, message, code. Returns the count. The File comes
+ * first, since memory may be out.
+ */
+static int push_own(lua_State *L, struct halo_loop *loop, int (*open)(void), const char *name)
 {
     struct halo_lua_file *file = halo_file_new(L, name, strlen(name));
+    int fd = open();
     int error = fd < 0 ? -errno : halo_file_adopt(loop, fd, false, &file->handle);
     if (error >= 0)
         return 1;
@@ -28,12 +42,13 @@ static int push_own(lua_State *L, struct halo_loop *loop, int fd, const char *na
     return halo_push_error(L, -error, name, NULL);
 }
 
-/* Watches a file in memory that nobody else has. Returns the watch's number, or -1. */
+/* Watches a file in memory that nobody else has. Returns the watch's number, or -errno. */
 static int watch_bell(int inotify_fd, int bell_fd)
 {
     char link[64];
     snprintf(link, sizeof(link), "/proc/self/fd/%d", bell_fd);
-    return inotify_add_watch(inotify_fd, link, IN_ATTRIB);
+    int number = inotify_add_watch(inotify_fd, link, IN_ATTRIB);
+    return number < 0 ? -errno : number;
 }
 
 /*
@@ -44,18 +59,16 @@ static int fs_inotify(lua_State *L)
 {
     struct halo_loop *loop = halo_lua_loop(L, halo_lua_self(L));
     const char *name = luaL_checkstring(L, 1);
-    int inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 
-    int count = push_own(L, loop, inotify_fd, name);
+    int count = push_own(L, loop, open_inotify, name);
+    if (count == 1)
+        count = push_own(L, loop, open_bell, name);
     if (count > 1)
         return count;
-    int bell_fd = memfd_create("halo bell", MFD_CLOEXEC);
-    count = push_own(L, loop, bell_fd, name);
-    if (count > 1)
-        return count;
-    int number = watch_bell(inotify_fd, bell_fd);
+    const struct halo_lua_file *inotify = lua_touserdata(L, -2), *bell = lua_touserdata(L, -1);
+    int number = watch_bell(halo_file_fd(loop, inotify->handle), halo_file_fd(loop, bell->handle));
     if (number < 0)
-        return halo_push_error(L, errno, name, NULL);
+        return halo_push_error(L, -number, name, NULL);
     lua_pushinteger(L, number);
     return 3;
 }

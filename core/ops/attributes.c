@@ -92,6 +92,11 @@ static int keep_xattr(const struct end *from, const struct end *to, const char *
     return 0;
 }
 
+static void take_away(const struct end *end, const char *name)
+{
+    (void)!(end->place ? removexattr(end->name, name) : fremovexattr(end->fd, name));
+}
+
 static bool has_name(const char *names, size_t size, const char *name)
 {
     for (const char *at = names; at < names + size; at += strlen(at) + 1)
@@ -103,12 +108,10 @@ static bool has_name(const char *names, size_t size, const char *name)
 /* What a directory gives to all that is made in it, the original has not got. */
 static void remove_inherited(const struct end *to, const char *names, size_t size)
 {
-    if (to->place)
-        return;
     if (!has_name(names, size, ACL_ACCESS))
-        fremovexattr(to->fd, ACL_ACCESS);
+        take_away(to, ACL_ACCESS);
     if (!has_name(names, size, ACL_DEFAULT))
-        fremovexattr(to->fd, ACL_DEFAULT);
+        take_away(to, ACL_DEFAULT);
 }
 
 static int keep_listed(const struct end *from, const struct end *to, char *names, uint32_t *mode)
@@ -131,10 +134,10 @@ static int keep_xattrs(struct halo_ends ends, uint32_t *mode)
     struct end from = end_of(ends.from, ends.places), to = end_of(ends.to, ends.places);
     ssize_t size = list(&from, few, sizeof(few));
 
-    if (size == 0)
+    if (size == 0 || (size < 0 && may_be_left_out(errno))) {
         remove_inherited(&to, few, 0);
-    if (size == 0 || (size < 0 && may_be_left_out(errno)))
         return 0;
+    }
     char *names = malloc(2 * XATTR_BYTES_MAX);
     if (!names)
         return -ENOMEM;

@@ -155,12 +155,18 @@ int halo_op_look_into(const struct halo_op *op, int dir_fd, const char *name,
     return result;
 }
 
+int halo_op_open_above(const struct halo_op *op, int base_fd, const char *path, const char **name)
+{
+    *name = last_name(path);
+    return open_above(op, base_fd, path, *name);
+}
+
 void halo_op_remove_made(const struct halo_op *op, int base_fd, const char *path,
                          const struct stat *made)
 {
     struct stat named;
-    const char *name = last_name(path);
-    int fd = open_above(op, base_fd, path, name);
+    const char *name;
+    int fd = halo_op_open_above(op, base_fd, path, &name);
 
     if (fd < 0)
         return;

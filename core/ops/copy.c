@@ -365,20 +365,34 @@ static int64_t open_place(struct copy *copy)
     return S_ISREG(copy->source.st_mode) || S_ISDIR(copy->source.st_mode) ? -ESTALE : 0;
 }
 
-static int64_t make_special(const struct copy *copy)
+static int64_t make_in(const struct copy *copy, int dir_fd, const char *name)
 {
-    const struct halo_op *op = copy->op;
     mode_t mode = copy->source.st_mode;
     char target[PATH_MAX];
 
     if (!S_ISLNK(mode))
-        return halo_result_of(mknodat(
-            op->base2_fd, op->path2, (mode & S_IFMT) | first_mode(op, mode), copy->source.st_rdev));
+        return halo_result_of(mknodat(dir_fd, name, (mode & S_IFMT) | first_mode(copy->op, mode),
+                                      copy->source.st_rdev));
     ssize_t length = readlinkat(copy->from, "", target, sizeof(target) - 1);
     if (length < 0)
         return -errno;
     target[length] = '\0';
-    return halo_result_of(symlinkat(target, op->base2_fd, op->path2));
+    return halo_result_of(symlinkat(target, dir_fd, name));
+}
+
+static int64_t make_special(const struct copy *copy)
+{
+    const struct halo_op *op = copy->op;
+    const char *name;
+
+    if (!op->resolve2)
+        return make_in(copy, op->base2_fd, op->path2);
+    int dir_fd = halo_op_open_above(op, op->base2_fd, op->path2, &name);
+    if (dir_fd < 0)
+        return dir_fd;
+    int64_t result = make_in(copy, dir_fd, name);
+    close(dir_fd);
+    return result;
 }
 
 /* Somebody may have given the name to another thing, which must not be given away. */

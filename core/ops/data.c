@@ -160,18 +160,6 @@ static int read_on(struct halo_op *op)
     return !op->own_data || op->headed || op->done < op->stored || read_grow(op) ? 0 : -ENOMEM;
 }
 
-/* A read to the end is all or nothing: what a stream gave before the error goes back to its front.
- */
-static int64_t read_failed(struct halo_op *op, int64_t error)
-{
-    if (op->headed && op->done > 0) {
-        op->result = (int64_t)op->done;
-        halo_file_keep(op);
-    }
-    op->done = 0; /* the position of a plain file stays */
-    return error;
-}
-
 /* Only an empty read says that a file has ended: a short one may have been cut by a signal. */
 static enum halo_step read_finish(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
@@ -187,8 +175,9 @@ static enum halo_step read_finish(struct halo_loop *loop, struct halo_op *op, in
                 return HALO_STEP_AGAIN;
         }
     }
+    /* A read to the end is all or nothing. */
     if (all && result < 0 && !op->abandoned)
-        op->result = read_failed(op, result);
+        op->result = halo_file_put_back(op, result);
     else
         op->result = op->done > 0 ? (int64_t)op->done : result;
     if (op->into) {
@@ -252,8 +241,6 @@ static enum halo_step write_finish(struct halo_loop *loop, struct halo_op *op, i
     if (result >= 0 && op->done < op->length)
         return HALO_STEP_AGAIN;
     op->result = result < 0 ? result : (int64_t)op->done;
-    if (op->flags & HALO_WRITE_BEHIND && op->result < 0 && !op->slot->behind_error)
-        op->slot->behind_error = (int)op->result;
     return HALO_STEP_DONE;
 }
 

@@ -71,6 +71,12 @@ int halo_op_look_into(const struct halo_op *op, int dir_fd, const char *name,
                       struct statx *statx_now);
 
 /*
+ * Opens what stands before the last name of a path in one of the operation's bases, and finds that
+ * name, for a call that makes or changes it there. Returns the descriptor or -errno.
+ */
+int halo_op_open_above(const struct halo_op *op, int base_fd, const char *path, const char **name);
+
+/*
  * Takes away the name of a file that the operation has made, unless it is another file's by now.
  */
 void halo_op_remove_made(const struct halo_op *op, int base_fd, const char *path,
