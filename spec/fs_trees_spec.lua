@@ -13,7 +13,7 @@ local tree = require "spec.support.tree"
 require "spec.support.assertions"
 
 local KEEP = { mode = true, times = true, owner = true, xattrs = true }
-local SECONDS = tonumber(os.getenv "HALO_ATTACK_S") or 1
+local SECONDS = tonumber(os.getenv "HALO_ATTACK_SECONDS") or 1
 local LONG = ("n"):rep(255)
 
 local function octal(digits)
