@@ -84,13 +84,16 @@ local function inside(from, to)
   return errors.refuse("EINVAL", "a directory cannot be copied into itself", from .. " -> " .. to)
 end
 
----Whether a directory is, or lies in, the one with that id. Its file is closed.
+---Whether a directory is, or lies in, the one with that id. Its file is closed. With a base that
+---confines, the way up goes from there, by the directory's path: a directory below would not let
+---it go.
 ---@async
-local function lies_in(file, id)
+local function lies_in(file, id, base, path)
   while file do
+    path = base and path .. "/.."
     local here, up = with_file(file, function()
       local here = meta.fstat(file, "id")
-      return here, here ~= id and core.open(core.as_base(file), "..", PLACE)
+      return here, here ~= id and core.open(base or core.as_base(file), path or "..", PLACE)
     end)
     if here == id then
       return true
@@ -112,8 +115,9 @@ local function is_inside(base, path, file)
   if name == "." or name == ".." then
     prefix = path
   end
-  local holder = dir_cache.pin(core.open, base, prefix == "" and "." or prefix, PLACE)
-  return lies_in(holder, meta.fstat(file, "id"))
+  local open = prefix == "" and "." or prefix
+  local holder = dir_cache.pin(core.open, base, open, PLACE)
+  return lies_in(holder, meta.fstat(file, "id"), core.confines(base) and base, open)
 end
 
 ---@async
@@ -251,20 +255,44 @@ local function copy_whole(self)
   return checked(ok, message, code)
 end
 
+local not_names = { [""] = true, ["."] = true, [".."] = true }
+
+---What a rename refuses of the names alone, once it has not refused to go to another file system.
+---@async
+local function check_names(self)
+  local code, text
+  if not_names[self.from_name] or not_names[self.to_name] then
+    code, text = "EBUSY", "device or resource busy"
+  elseif self.from:sub(-1) == "/" or self.to:sub(-1) == "/" then
+    local is_dir = stat_of.ask(core.lstat, "lstat", self.from_name, self.from_dir, "is_dir")
+    if is_dir == false then
+      code, text = "ENOTDIR", "not a directory"
+    end
+  end
+  if code then
+    return errors.refuse(code, text, self.from .. " -> " .. self.to)
+  end
+  return true
+end
+
 ---@async
 local function move_between(to_dir, from_dir, room, base, from, to, options)
   local self = { room = room, from = from, to = to, options = options }
   self.from_dir, self.to_dir = core.as_base(from_dir), core.as_base(to_dir)
   self.from_name, self.to_name = select(2, paths.split(from)), select(2, paths.split(to))
+  local ok, message, code = check_names(self)
+  if not ok then
+    return nil, message, code
+  end
   if options.noreplace and stat_of.ask(core.lstat, "lstat", to, base, "mode") then
     return errors.refuse("EEXIST", "file exists", from .. " -> " .. to)
   end
-  local letters, message, code = core.random_name(RANDOM_LETTERS)
+  local letters
+  letters, message, code = core.random_name(RANDOM_LETTERS)
   if not letters then
     return nil, message, code
   end
   self.beside = ".halo-" .. letters
-  local ok
   ok, message, code = copy_whole(self)
   if not ok then
     return nil, message, code
