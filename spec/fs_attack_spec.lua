@@ -1,13 +1,15 @@
--- Somebody swaps directories for symbolic links while halo works in a tree: nothing that these lead
--- to may be touched, or even seen. HALO_ATTACK_S says how many seconds each attack takes.
+-- Two attackers swap directories for symbolic links while halo works in a tree: nothing that these
+-- lead to may be touched, or even seen. HALO_ATTACK_SECONDS says how long each attack takes, and has
+-- the rounds told.
 
 local halo = require "halo"
 local fs = halo.fs
 local command = require "spec.support.command"
+local swappers = require "spec.support.swappers"
 local temp = require "spec.support.temp"
 local tree = require "spec.support.tree"
 
-local SECONDS = tonumber(os.getenv "HALO_ATTACK_S") or 2
+local SECONDS, TREE_SECONDS = swappers.seconds(2), swappers.seconds(1)
 local DIRS = 12
 
 ---Where directories and files of the tree come from and go to: names that the swapper exchanges,
@@ -57,11 +59,17 @@ local function found_outside(copy)
     copy)))
 end
 
+---What an attack came to, where it was asked for.
+local function tell(what, ...)
+  if os.getenv "HALO_ATTACK_SECONDS" then
+    print(("attack: " .. what):format(...))
+  end
+end
+
 describe("while directories are swapped for symbolic links, #slow", function()
   local dir, outside, swapper
 
   after_each(function()
-    swapper:signal "KILL"
     swapper:finish()
   end)
 
@@ -69,9 +77,11 @@ describe("while directories are swapped for symbolic links, #slow", function()
 
   ---A new victim and new links beside it.
   local function set_up()
-    for _, name in ipairs { "victim", "side" } do
-      assert(fs.rmtree(dir:path(name), { force = true }))
-      assert(fs.copytree(dir:path("new " .. name), dir:path(name)))
+    assert(fs.rmtree(dir:path "victim", { force = true }))
+    assert(fs.copytree(dir:path "new victim", dir:path "victim"))
+    for _, side in ipairs(swappers.sides(dir.root)) do
+      assert(fs.rmtree(side, { force = true }))
+      assert(fs.copytree(dir:path "new side", side))
     end
   end
 
@@ -85,9 +95,7 @@ describe("while directories are swapped for symbolic links, #slow", function()
     tree.make(dir:path "new side", links)
     tree.make(dir:path "new victim", victim_items())
     set_up()
-    swapper = command.start(command.halo("spec/support/swapper.lua", dir:path "side",
-      unpack(paths)))
-    swapper:await "swapping\n"
+    swapper = swappers.start(swappers.sides(dir.root), paths)
   end)
 
   it("fs.rmtree removes nothing outside", function()
@@ -101,27 +109,31 @@ describe("while directories are swapped for symbolic links, #slow", function()
       rounds = rounds + 1
     end
     assert.same(before, tree.list(outside))
+    tell("rmtree, %d rounds", rounds)
     assert.is_true(rounds > 3, rounds)
   end)
 
   it("fs.walk sees nothing outside", function()
     local before = tree.list(outside)
-    local deadline, seen, links = halo.now() + SECONDS, 0, 0
+    local deadline, seen, links, rounds = halo.now() + SECONDS, 0, 0, 0
     while halo.now() < deadline do
+      rounds = rounds + 1
       for path, entry in fs.walk(dir:path "victim") do
         seen = seen + 1
         links = links + (entry.type == "symlink" and 1 or 0)
         assert.is_nil(path:find("canary", 1, true), path)
       end
     end
+    tell("walk, %d rounds, %d entries, %d links", rounds, seen, links)
     assert.is_true(seen > 1000, seen)
     assert.is_true(links > 0, "no link was met")
     assert.same(before, tree.list(outside))
   end)
 
   it("fs.glob sees nothing outside with two stars", function()
-    local deadline, seen = halo.now() + SECONDS, 0
+    local deadline, seen, rounds = halo.now() + SECONDS, 0, 0
     while halo.now() < deadline do
+      rounds = rounds + 1
       for _, path in ipairs(assert(fs.glob(dir:path "victim/**"))) do
         seen = seen + 1
         assert.is_nil(path:find("canary", 1, true), path)
@@ -129,6 +141,7 @@ describe("while directories are swapped for symbolic links, #slow", function()
       assert.same({}, fs.glob(dir:path "victim/**/canary"))
       assert.same({}, fs.glob(dir:path "victim/**/deep/can*"))
     end
+    tell("glob, %d rounds, %d paths", rounds, seen)
     assert.is_true(seen > 1000, seen)
   end)
 
@@ -177,14 +190,46 @@ describe("while directories are swapped for symbolic links, #slow", function()
     end)
     at:close()
     assert.equal(before, command.run(list))
+    tell("Dir, %d calls done, %d refused", done, refused)
     assert.is_true(done > 100, done)
     assert.is_true(refused > 0, "no link was met")
   end)
 
+  it("an atomic write through a Dir that confines replaces nothing outside", function()
+    local before = seen_outside(outside)
+    local at = assert(fs.at(dir:path "victim", { beneath = true }))
+    local deadline, done, refused = halo.now() + SECONDS, 0, 0
+    local function write(name)
+      local options = { atomic = true, sync = false }
+      while halo.now() < deadline do
+        local ok, message, code = at:writefile(name, "inside", options)
+        local value = at:readfile(name)
+        assert.is_true(value == nil or value == "inside" or value == "", value)
+        assert(ok or code == "EXDEV" or code == "ENOENT" or code == "EINVAL", message)
+        done, refused = done + (ok and 1 or 0), refused + (code == "EXDEV" and 1 or 0)
+      end
+    end
+    halo.scope(function(scope)
+      for d = 1, 3 do
+        scope:spawn(write, ("d%d/own"):format(d))
+        scope:spawn(write, ("d%d/sub/file2"):format(d))
+      end
+    end)
+    at:close()
+    swapper:signal "STOP"
+    assert.equal(before, seen_outside(outside))
+    for _, path in ipairs(fs.glob(dir:path "**/.halo-*")) do
+      assert.is_nil(path)
+    end
+    swapper:signal "CONT"
+    tell("atomic writes, %d done, %d refused", done, refused)
+    assert.is_true(done > 100 and refused > 0, done .. " done, " .. refused)
+  end)
+
   ---Calls attempt(copy) again and again, with a victim as new, and looks at what it made.
-  local function attack(attempt)
+  local function attack(what, attempt)
     local before, copy = seen_outside(outside), dir:path "copy"
-    local deadline, rounds = halo.now() + SECONDS / 2, 0
+    local deadline, rounds = halo.now() + TREE_SECONDS, 0
     while halo.now() < deadline or rounds == 0 do
       swapper:signal "STOP"
       set_up()
@@ -196,17 +241,23 @@ describe("while directories are swapped for symbolic links, #slow", function()
       rounds = rounds + 1
     end
     assert.equal(before, seen_outside(outside))
+    swapper:signal "CONT"
+    tell("%s, %d rounds", what, rounds)
   end
 
   local kept = { mode = true, owner = true, xattrs = true }
   for name, options in pairs { plain = {}, keeping = kept } do
     it("fs.copytree reads nothing outside, " .. name, function()
-      attack(function(copy) fs.copytree(dir:path "victim", copy, options) end)
+      attack("copytree from, " .. name, function(copy)
+        fs.copytree(dir:path "victim", copy, options)
+      end)
     end)
 
     it("fs.copytree writes nothing outside, " .. name, function()
       options.merge = true
-      attack(function() fs.copytree(dir:path "new victim", dir:path "victim", options) end)
+      attack("copytree to, " .. name, function()
+        fs.copytree(dir:path "new victim", dir:path "victim", options)
+      end)
     end)
   end
 
@@ -215,7 +266,7 @@ describe("while directories are swapped for symbolic links, #slow", function()
     if not there or fs.stat(there, "dev") == fs.stat(dir.root, "dev") then
       pending "/dev/shm is no file system of its own"
     end
-    attack(function()
+    attack("move", function()
       fs.move(dir:path "victim", there .. "/moved")
       assert.equal("", found_outside(there))
       assert(fs.remove(there .. "/moved", { recursive = true, force = true }))
@@ -224,6 +275,6 @@ describe("while directories are swapped for symbolic links, #slow", function()
   end)
 
   it("fs.remove removes nothing outside", function()
-    attack(function() fs.remove(dir:path "victim", { recursive = true }) end)
+    attack("remove", function() fs.remove(dir:path "victim", { recursive = true }) end)
   end)
 end)

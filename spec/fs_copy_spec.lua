@@ -361,6 +361,26 @@ describe("fs.move", function()
       end
     end)
 
+    it("refuses the paths that a rename refuses, before anything is done", function()
+      tree.make(dir.root, { "in/a/x", "in/file", "in/link -> a" })
+      local before = names(dir.root)
+      local cases = { { "in/.", "x" }, { "in/a/..", "x" }, { "in/file/", "x" }, { "in/link/", "x" },
+        { "in/file", "x/" }, { "in/a", "." }, { "in/a", ".." }, { "in/none/", "x" } }
+      for _, case in ipairs(cases) do
+        local from = dir:path(case[1])
+        local _, _, code = fs.rename(from, dir:path(case[2]))
+        local to = there .. "/" .. case[2]
+        local ok, message, refusal = fs.move(from, to)
+        assert.is_nil(ok)
+        assert.equal(code, refusal, message)
+        assert.equal(" " .. from .. " -> " .. to, message:match ":([^:]*)$")
+        assert.equal(before, names(dir.root))
+        assert.equal("", names(there))
+      end
+      assert.is_true(fs.move(dir:path "in/a/", there .. "/b/"))
+      assert.equal("b/ b/x", names(there))
+    end)
+
     it("moves trees, links and pipes", function()
       tree.make(dir.root, { "tree/a/b=content", "tree/l -> a", "tree/p|", "link -> tree", "pipe|" })
       posix.link(dir:path "tree/a/b", dir:path "tree/c")

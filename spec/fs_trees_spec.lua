@@ -13,7 +13,7 @@ local tree = require "spec.support.tree"
 require "spec.support.assertions"
 
 local KEEP = { mode = true, times = true, owner = true, xattrs = true }
-local SECONDS = tonumber(os.getenv "HALO_ATTACK_S") or 1
+local SECONDS = tonumber(os.getenv "HALO_ATTACK_SECONDS") or 1
 local LONG = ("n"):rep(255)
 
 local function octal(digits)
@@ -571,5 +571,30 @@ describe("a Dir", function()
     assert.is_nil(ok)
     assert.equal("ENOENT: no such file or directory: none", message)
     at:close()
+  end)
+
+  it("that confines copies no directory into itself, and makes what lies behind ..", function()
+    tree.make(dir:path "here", { "a/b/x", "link -> a/b" })
+    local before = tree.list(dir.root)
+    for _, confined in ipairs { false, true } do
+      local at = assert(fs.at(dir:path "here", { beneath = confined }))
+      for _, to in ipairs { "a/c", "a/b/c", "./a//b/c", "link/c", "a/b/../c", "a/b/" } do
+        assert.refused("EINVAL: a directory cannot be copied into itself: a -> " .. to,
+          at:copytree("a", to))
+      end
+      assert.same(before, tree.list(dir.root))
+      for _, path in ipairs { "p/../q/r", "p/./s/../t/../u", "q/../v/" } do
+        assert.is_true(at:mkdir(path, { parents = true }))
+        assert.is_true(at:stat(path, "is_dir"))
+      end
+      for _, path in ipairs { "p", "q", "v" } do
+        assert.is_true(at:rmtree(path))
+      end
+      local ok, _, code = at:mkdir("p/../../w/x", { parents = true })
+      assert.same({ confined and "EXDEV" }, { not ok and code })
+      assert.is_true(at:rmtree "p")
+      fs.remove(dir:path "w", { recursive = true, force = true })
+      at:close()
+    end
   end)
 end)

@@ -5,12 +5,13 @@ local fs = halo.fs
 local command = require "spec.support.command"
 local eventually = require "spec.support.eventually"
 local tasks = require "spec.support.tasks"
+local swappers = require "spec.support.swappers"
 local temp = require "spec.support.temp"
 local tree = require "spec.support.tree"
 local watching = require "spec.support.watching"
 require "spec.support.assertions"
 
-local SECONDS = tonumber(os.getenv "HALO_ATTACK_S") or 2
+local SECONDS = swappers.seconds(2)
 local NAMES_ONLY = { "create", "delete", "move" }
 local RECURSIVE = { recursive = true, events = NAMES_ONLY }
 
@@ -214,13 +215,17 @@ describe("paths without an end", function()
 end)
 
 describe("while a recursive watch goes down, #slow", function()
-  local dir, process
+  local dir, process, attackers
 
   after_each(function()
     if process then
       process:signal "KILL"
       process:finish()
       process = nil
+    end
+    if attackers then
+      attackers:finish()
+      attackers = nil
     end
   end)
 
@@ -250,16 +255,17 @@ describe("while a recursive watch goes down, #slow", function()
       end
     end
     tree.make(dir:path "victim", items)
-    tree.make(dir:path "side", links)
+    local sides = swappers.sides(dir.root)
+    for _, side in ipairs(sides) do
+      tree.make(side, links)
+    end
     -- Without the names that the swapper itself would take out.
     tree.make(dir:path "outside", { "canary", "deep/canary" })
     local outside = {}
     for _, name in ipairs { "", "/deep" } do
       outside[fs.stat(dir:path "outside" .. name, "ino")] = true
     end
-    process = command.start(command.halo("spec/support/swapper.lua", dir:path "side",
-      unpack(swapped)))
-    process:await "swapping\n"
+    attackers = swappers.start(sides, swapped)
     local deadline, rounds, events = halo.now() + SECONDS, 0, 0
     while halo.now() < deadline do
       local watch = fs.watch(dir:path "victim", RECURSIVE)
@@ -274,6 +280,9 @@ describe("while a recursive watch goes down, #slow", function()
       end
       watch:close()
       rounds = rounds + 1
+    end
+    if os.getenv "HALO_ATTACK_SECONDS" then
+      print(("attack: watch, %d rounds, %d events"):format(rounds, events))
     end
     assert.is_true(rounds > 3 and events > 100, rounds .. " rounds, " .. events)
   end)

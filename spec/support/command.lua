@@ -78,9 +78,9 @@ local function read_all(path)
 end
 
 ---The line under a time limit, its status written below its output.
-local function wrap(line, directory)
-  return ("timeout -k 5 %d sh -c %s 2>%s/stderr; printf '\\n%%d' $?"):format(PATIENCE_S,
-    command.quote(line), directory)
+local function wrap(line, directory, patience_s)
+  return ("timeout -k 5 %d sh -c %s 2>%s/stderr; printf '\\n%%d' $?"):format(
+    patience_s or PATIENCE_S, command.quote(line), directory)
 end
 
 ---What wrap() has made of the output: the output itself, what went to stderr, and the status.
@@ -108,13 +108,14 @@ Process.__index = Process
 
 ---Starts a line that is one simple command (it gets no shell of its own), its input open.
 ---@param line string
+---@param patience_s number? where it has to last longer than others
 ---@return spec.Process
-function command.start(line)
+function command.start(line, patience_s)
   local directory = posix.mkdtemp()
   local fifo = directory .. "/stdin"
   posix.mkfifo(fifo)
   local output = assert(io.popen(("exec <%s; "):format(fifo)
-    .. wrap("echo $$; exec " .. line, directory)))
+    .. wrap("echo $$; exec " .. line, directory, patience_s)))
   local input = assert(io.open(fifo, "w"))
   input:setvbuf("no")
   local pid = output:read("*n", "*l")

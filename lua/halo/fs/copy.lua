@@ -84,22 +84,16 @@ local function inside(from, to)
   return errors.refuse("EINVAL", "a directory cannot be copied into itself", from .. " -> " .. to)
 end
 
----The directory above one. From one that confines it is asked of /proc, to be compared and no more.
+---Whether a directory is, or lies in, the one with that id. Its file is closed. With a base that
+---confines, the way up goes from there, by the directory's path: a directory below would not let
+---it go.
 ---@async
-local function open_above(file)
-  if core.confines(file) then
-    return core.open(("/proc/self/fd/%d/.."):format(core.fd(file)), PLACE)
-  end
-  return core.open(core.as_base(file), "..", PLACE)
-end
-
----Whether a directory is, or lies in, the one with that id. Its file is closed.
----@async
-local function lies_in(file, id)
+local function lies_in(file, id, base, path)
   while file do
+    path = base and path .. "/.."
     local here, up = with_file(file, function()
       local here = meta.fstat(file, "id")
-      return here, here ~= id and open_above(file)
+      return here, here ~= id and core.open(base or core.as_base(file), path or "..", PLACE)
     end)
     if here == id then
       return true
@@ -116,18 +110,22 @@ end
 
 ---Whether a path is a name in a directory or below it.
 ---@async
-local function is_inside(base, path, file)
+local function is_inside(base, path, id)
   local prefix, name = paths.split(path)
   if name == "." or name == ".." then
     prefix = path
   end
-  local holder = dir_cache.pin(core.open, base, prefix == "" and "." or prefix, PLACE)
-  return lies_in(holder, meta.fstat(file, "id"))
+  local open = prefix == "" and "." or prefix
+  local holder = dir_cache.pin(core.open, base, open, PLACE)
+  return lies_in(holder, id, core.confines(base) and base, open)
 end
 
 ---@async
 local function copy_opened(file, room, base, from, to, options)
-  if is_inside(base, to, file) then
+  local id, message, code = meta.fstat(file, "id")
+  if not id then
+    return nil, message, code
+  elseif is_inside(base, to, id) then
     return inside(from, to)
   end
   options.base = base ~= AT_FDCWD and base or nil
@@ -209,7 +207,10 @@ end
 
 ---@async
 local function copy_dir_beside(file, self)
-  if lies_in(core.open(self.to_dir, ".", PLACE), meta.fstat(file, "id")) then
+  local id, message, code = meta.fstat(file, "id")
+  if not id then
+    return nil, message, code
+  elseif lies_in(core.open(self.to_dir, ".", PLACE), id) then
     return inside(self.from, self.to)
   end
   return copytree.copy(self.room, { file = file, text = self.from },
@@ -260,20 +261,44 @@ local function copy_whole(self)
   return checked(ok, message, code)
 end
 
+local not_names = { [""] = true, ["."] = true, [".."] = true }
+
+---What a rename refuses of the names alone, once it has not refused to go to another file system.
+---@async
+local function check_names(self)
+  local code, text
+  if not_names[self.from_name] or not_names[self.to_name] then
+    code, text = "EBUSY", "device or resource busy"
+  elseif self.from:sub(-1) == "/" or self.to:sub(-1) == "/" then
+    local is_dir = stat_of.ask(core.lstat, "lstat", self.from_name, self.from_dir, "is_dir")
+    if is_dir == false then
+      code, text = "ENOTDIR", "not a directory"
+    end
+  end
+  if code then
+    return errors.refuse(code, text, self.from .. " -> " .. self.to)
+  end
+  return true
+end
+
 ---@async
 local function move_between(to_dir, from_dir, room, base, from, to, options)
   local self = { room = room, from = from, to = to, options = options }
   self.from_dir, self.to_dir = core.as_base(from_dir), core.as_base(to_dir)
   self.from_name, self.to_name = select(2, paths.split(from)), select(2, paths.split(to))
+  local ok, message, code = check_names(self)
+  if not ok then
+    return nil, message, code
+  end
   if options.noreplace and stat_of.ask(core.lstat, "lstat", to, base, "mode") then
     return errors.refuse("EEXIST", "file exists", from .. " -> " .. to)
   end
-  local letters, message, code = core.random_name(RANDOM_LETTERS)
+  local letters
+  letters, message, code = core.random_name(RANDOM_LETTERS)
   if not letters then
     return nil, message, code
   end
   self.beside = ".halo-" .. letters
-  local ok
   ok, message, code = copy_whole(self)
   if not ok then
     return nil, message, code

@@ -72,6 +72,9 @@ end
 ---@async
 local function make_one(names, i)
   local base, last = core.as_base(names.file), i == #names
+  if names[i] == ".." and core.confines(base) then -- which must not go up from itself
+    return nil, "ENOENT: no such file or directory", "ENOENT" -- the path will lead there
+  end
   local ok, message, code = checked(core.mkdir(base, names[i], last and names.perm or nil))
   if last and ok or not ok and code ~= "EEXIST" then
     return ok, message, code
