@@ -284,6 +284,44 @@ describe("a File with a buffer", function()
     assert.equal("1", dir:read "file")
   end)
 
+  it("is whole where a finalizer writes to it, or closes it, during a write", function()
+    local file, writing, ending
+    local function leave_garbage()
+      for _ = 1, 50 do
+        getmetatable(newproxy(true)).__gc = function()
+          if writing and ending then
+            file:close()
+          elseif writing then
+            file:write(("."):rep(1999), "\n")
+          end
+        end
+      end
+    end
+    local numbers, line = {}, ""
+    for i = 1, 50 do
+      numbers[i] = i + 0.5
+      line = line .. i + 0.5
+    end
+    for round = 1, 200 do
+      ending = round % 20 == 0
+      file = open(4096)
+      leave_garbage()
+      writing = true
+      for _ = 1, 20 do
+        if not file:write(numbers, "\n") then
+          break -- it has been closed
+        end
+      end
+      writing = false
+      if file:is_open() then
+        file:close()
+      end
+      for got in dir:read "file":gmatch "[^\n]+" do
+        assert(got == line or got == ("."):rep(1999), got)
+      end
+    end
+  end)
+
   it("is written and closed where it was only collected", function()
     open(100):write "left"
     collectgarbage()

@@ -167,11 +167,46 @@ static int fs_pread_into(lua_State *L)
     return read_into(L, halo_check_size(L, 4, "pread_into", HALO_OFFSET_MAX), "pread_into");
 }
 
-/* The bytes of a string, a number or a buffer at index, or NULL. A number becomes a string. */
+/* Makes strings of the numbers in an array, which it leaves as it is: a copy takes its place. */
+static void make_strings_in(lua_State *L, int arg)
+{
+    int count = (int)lua_objlen(L, arg);
+    bool any = false;
+
+    for (int i = 1; i <= count && !any; i++) {
+        lua_rawgeti(L, arg, i);
+        any = lua_type(L, -1) == LUA_TNUMBER;
+        lua_pop(L, 1);
+    }
+    if (!any)
+        return;
+    lua_createtable(L, count, 0);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(L, arg, i);
+        if (lua_type(L, -1) == LUA_TNUMBER)
+            lua_tolstring(L, -1, NULL);
+        lua_rawseti(L, -2, i);
+    }
+    lua_replace(L, arg);
+}
+
+/*
+ * Makes strings of the numbers among the arguments. That takes memory, so that finalizers may run,
+ * which may do anything to the file and to the arrays. Behind it, none runs until all is gathered.
+ */
+static void make_strings(lua_State *L, int last)
+{
+    for (int arg = 2; arg <= last; arg++)
+        if (lua_type(L, arg) == LUA_TNUMBER)
+            lua_tolstring(L, arg, NULL);
+        else if (lua_type(L, arg) == LUA_TTABLE)
+            make_strings_in(L, arg);
+}
+
+/* The bytes of a string or a buffer at index, or NULL. */
 static const uint8_t *to_bytes(lua_State *L, int index, size_t *length)
 {
-    int type = lua_type(L, index);
-    if (type == LUA_TSTRING || type == LUA_TNUMBER)
+    if (lua_type(L, index) == LUA_TSTRING)
         return (const uint8_t *)lua_tolstring(L, index, length);
     const struct halo_lua_buffer *buffer = halo_to_type(L, index, halo_buffer_type);
     if (!buffer)
@@ -274,6 +309,7 @@ static int write_all(lua_State *L, int last, uint64_t offset, const char *name)
     struct halo_lua *lua = halo_lua_self(L);
     const struct halo_lua_file *file = halo_check_file(L, 1, name);
     size_t length = 0;
+    make_strings(L, last);
     for (int arg = 2; arg <= last; arg++)
         length += measure(L, arg, name);
     bool is_one = last == 2 && lua_type(L, 2) != LUA_TTABLE;
@@ -301,6 +337,7 @@ static int fs_write(lua_State *L)
 static int fs_pwrite(lua_State *L)
 {
     halo_check_file(L, 1, "pwrite");
+    make_strings(L, 2);
     measure(L, 2, "pwrite");
     uint64_t offset = halo_check_size(L, 3, "pwrite", HALO_OFFSET_MAX);
     return write_all(L, 2, offset, "pwrite");
