@@ -39,7 +39,7 @@ BENCHES := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c))
 SIMULATOR := $(sort $(wildcard spec/simulator/*.c))
 SIMULATOR_O := $(SIMULATOR:spec/simulator/%.c=$(B)/simulator/%.o)
 SIMULATED_O := $(filter-out $(patsubst %,$(B)/core/engines/%.o,ring pool workers poller),$(LIB_O))
-MODELLED := $(shell sed -n 's/.*\<WRAP(\([a-z][a-z0-9_]*\)).*/-Wl,--wrap=\1/p' $(SIMULATOR))
+MODELLED := $(shell sh spec/simulator/modelled.sh | sed 's/^/-Wl,--wrap=/')
 
 # ---- flags ---------------------------------------------------------------------------------------
 
@@ -182,6 +182,7 @@ simulator: $(B)/simulator/halo ## build the simulator: halo on a model of a kern
 
 $(B)/simulator/halo: $(SIMULATOR_O) $(SIMULATED_O) $(B)/sources
 	$(say) LINK $@
+	@sh spec/simulator/modelled.sh $(SIMULATED_O)
 	$(Q)$(LINK) $(MODELLED) -o $@ $(SIMULATOR_O) $(SIMULATED_O) $(LUAJIT_LIBS) $(CORE_LIBS) -lm
 
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

@@ -43,8 +43,8 @@ function ways.generator(_, call)
   generator()
 end
 
----LuaJIT cannot yield there, so that the call waits on the spot.
-function ways.sort(_, call)
+---Makes a call where LuaJIT cannot yield, so that it waits on the spot: nobody else runs meanwhile.
+function attempt.on_the_spot(call)
   local called = false
   table.sort({ 2, 1 }, function(a, b)
     if not called then
@@ -53,6 +53,10 @@ function ways.sort(_, call)
     end
     return a < b
   end)
+end
+
+function ways.sort(_, call)
+  attempt.on_the_spot(call)
 end
 
 ---Those that a call may be made in that waits for other tasks, too.

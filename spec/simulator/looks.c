@@ -231,3 +231,24 @@ int WRAP(fstatfs)(int fd, struct statfs *out)
 {
     GIVE(FAULT_LOOK, fd, look_at_system(fd, "", AT_EMPTY_PATH, out));
 }
+
+/* ---- what this file system does not have --------------------------------------------------- */
+
+#define HAS_NOT(type, name)                                                                        \
+    type WRAP(name)(void)                                                                          \
+    {                                                                                              \
+        return (type)give(#name, 0, -EOPNOTSUPP);                                                  \
+    }
+
+HAS_NOT(ssize_t, getxattr)
+HAS_NOT(ssize_t, fgetxattr)
+HAS_NOT(ssize_t, listxattr)
+HAS_NOT(ssize_t, flistxattr)
+HAS_NOT(int, setxattr)
+HAS_NOT(int, fsetxattr)
+HAS_NOT(int, removexattr)
+HAS_NOT(int, fremovexattr)
+HAS_NOT(int, inotify_init1)
+HAS_NOT(int, inotify_add_watch)
+HAS_NOT(int, inotify_rm_watch)
+HAS_NOT(int, chdir)

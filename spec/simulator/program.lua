@@ -73,7 +73,7 @@ function program.new(seed)
     for _, step in ipairs(task.steps) do
       made.steps = made.steps + 1
       step.number = made.steps
-      made.blocks = made.blocks or step.way == "sort"
+      made.blocks = made.blocks or step.way == "sort" or step.spot
     end
   end
   return made

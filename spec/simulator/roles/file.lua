@@ -275,10 +275,11 @@ function File:fsync(step)
     self:fail("%s gave %s after one that gave %s", step.kind, outcome.code or "true",
       self.sync_code)
   end
-  if outcome.code and not lossless[outcome.code] then
-    self.sync_code = self.sync_code or outcome.code
-  end
   attempt.settle(outcome)
+  if outcome.code and not lossless[outcome.code] and not self.sync_code then
+    self.sync_code = outcome.code
+    self:fsync(step)
+  end
 end
 
 File.fdatasync = File.fsync

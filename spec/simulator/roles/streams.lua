@@ -8,6 +8,8 @@ local halo = require "halo"
 local fs = require "halo.fs"
 local simulator = require "simulator"
 
+local SPOT_CALLS = 3
+
 local function expect(path, outcome, what)
   -- Whether it is a FIFO that lacks a reader is found out by a look, which may fail.
   if outcome.code == "ENXIO" and simulator.faults "look" > 0 then
@@ -55,6 +57,7 @@ function source.step(number)
   return {
     kind = kind,
     ways = kind == "herd" and attempt.ways,
+    spot = kind == "herd" and number(2) == 1,
     members = number(3),
     n = number(3) == 1 and number(5000) or number(40),
   }
@@ -90,7 +93,14 @@ function Source:herd(step)
       for _ = 1, step.members do
         scope:spawn(self.read, self, { n = step.n })
       end
-      halo.sleep(step.seconds)
+      if step.spot then
+        halo.yield()
+        for _ = 1, SPOT_CALLS do -- what they read meanwhile has ended, and they do not know it
+          attempt.on_the_spot(function() fs.stat(self.path) end)
+        end
+      else
+        halo.sleep(step.seconds)
+      end
       scope:cancel()
     end)
     return true

@@ -1,0 +1,21 @@
+#!/bin/sh
+# What halo's objects call is modelled, or has nothing to do with the kernel's files: a call that is
+# neither would leave the simulator, and touch real ones. modelled.sh OBJECT... looks at objects;
+# without any it lists what is modelled.
+set -u
+
+names='[a-z][a-z0-9_]*'
+modelled=$(sed -nE "s/.*(\\<WRAP\(|^HAS_NOT\([a-z_]+, )($names)\).*/\\2/p" spec/simulator/*.c)
+[ $# -gt 0 ] || { echo "$modelled" | grep -vx name && exit 0; }
+
+set -f # the rest is of patterns that are not of files
+harmless='_GLOBAL_OFFSET_TABLE_ __ctype_.* __errno_location __isoc99_sscanf abort asprintf
+calloc ceil eventfd fclose fflush fgets floor fprintf fputs free fwrite getenv madvise malloc
+mem.* mmap munmap open_memstream qsort realloc snprintf stderr stdout str.* umask uname vsnprintf
+halo_.* lua.* __asan_.* __ubsan_.* __tsan_.* __sanitizer_.* __gcov_.* __stack_chk_fail'
+
+known=$(echo $harmless $modelled | tr ' ' '\n')
+left=$(nm -u "$@" | awk '$1 == "U" { print $2 }' | sort -u | grep -vxE "$known")
+[ -z "$left" ] && exit 0
+echo "not modelled in spec/simulator, and not known as harmless: $(echo $left)" >&2
+exit 1
