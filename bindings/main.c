@@ -1,5 +1,5 @@
 /*
- * The command halo. What it does with its arguments is in lua/halo/cli.lua; here are the Lua
+ * The command halo. What it does with its arguments is in lua/halo/terminal/command.lua; here are the Lua
  * state, the signals and the exit status.
  */
 #include <errno.h>
@@ -78,7 +78,7 @@ static int run_command(lua_State *L)
     halo_lua_open(L);
     install_signals(L);
     lua_getglobal(L, "require");
-    lua_pushliteral(L, "halo.cli");
+    lua_pushliteral(L, "halo.terminal.command");
     lua_call(L, 1, 1);
     lua_getfield(L, -1, "finish");
     lua_getfield(L, -2, "main");

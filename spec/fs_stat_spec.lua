@@ -97,7 +97,7 @@ describe("a stat", function()
     local text = tostring(stat)
     assert.matches('^stat { type = "file", .*size = 12, mode = 33%d%d%d, .*id = "%x+:%x+" }$', text)
     assert.matches("ino = " .. ("%.0f"):format(stat.ino) .. ",", text, 1, true)
-    local shown = require "halo.show"(stat)
+    local shown = require "halo.terminal.show"(stat)
     assert.matches("^stat {\n  atime = %d+,\n", shown)
     assert.matches("\n  size = 12,\n", shown)
   end)
@@ -277,7 +277,7 @@ describe("a stat without the FFI", function()
       package.preload.ffi, package.loaded.ffi = nil, nil
       local halo = require "halo"
       halo.run(function()
-        local fs, show = halo.fs, require "halo.show"
+        local fs, show = halo.fs, require "halo.terminal.show"
         local file, at = assert(fs.open "/etc/passwd"), assert(fs.at "/etc")
         local of_walk
         for path, entry in fs.walk("/etc", { stat = true, depth = 1 }) do

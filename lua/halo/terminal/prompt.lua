@@ -3,7 +3,7 @@
 
 local core = require "halo.core"
 local fs = require "halo.fs"
-local show = require "halo.show"
+local show = require "halo.terminal.show"
 
 local repl = {}
 

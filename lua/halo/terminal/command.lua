@@ -215,7 +215,7 @@ function cli.main(argv)
   local ok = run_all(options, argv)
   if ok and wants_prompt(options, argv) then
     set_globals()
-    require("halo.repl").run()
+    require("halo.terminal.prompt").run()
   end
   return ok and EXIT_OK or EXIT_ERROR
 end
