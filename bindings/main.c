@@ -9,14 +9,18 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "halo_lua.h"
 
 #define EXIT_INTERRUPTED 130
+#define INSTRUCTIONS_MAX 1000000
 
 static lua_State *interrupted_state;
 static struct halo_lua *interrupted_halo;
+static int prompt_fd;
 
 static void raise_interrupted(lua_State *L, lua_Debug *ar)
 {
@@ -54,6 +58,71 @@ static void install_signals(lua_State *L)
     sigaction(SIGXFSZ, &action, NULL);
 }
 
+/* ---- at the prompt ------------------------------------------------------------------------- */
+
+/* What computes at the prompt ends by this, and then the prompt need not hear of it. */
+static void end_computation(lua_State *L, lua_Debug *ar)
+{
+    uint64_t count;
+    (void)ar;
+    lua_sethook(L, NULL, 0, 0);
+    while (read(prompt_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+        continue;
+    lua_pushliteral(L, "interrupted");
+    lua_error(L);
+}
+
+/*
+ * At the prompt the signal does not end anything by itself: the prompt reads of it from a
+ * descriptor, in the loop. Where Lua computes and never comes back to the loop, the hook ends it:
+ * after so many instructions that the prompt would have taken it away before.
+ */
+static void on_prompt_interrupt(int signal)
+{
+    const uint64_t one = 1;
+    int error = errno;
+    (void)signal;
+    if (write(prompt_fd, &one, sizeof(one)) == sizeof(one))
+        lua_sethook(interrupted_state, end_computation, LUA_MASKCOUNT, INSTRUCTIONS_MAX);
+    errno = error;
+}
+
+static int calm(lua_State *L)
+{
+    lua_sethook(L, NULL, 0, 0);
+    return 0;
+}
+
+/* catch_interrupts(): {fd = a descriptor that tells of each, calm = what to call after that}. */
+static int catch_interrupts(lua_State *L)
+{
+    struct sigaction action = {.sa_handler = on_prompt_interrupt};
+    prompt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (prompt_fd < 0)
+        return luaL_error(L, "interrupts cannot be caught: %s", strerror(errno));
+    sigaction(SIGINT, &action, NULL);
+    lua_newtable(L);
+    lua_pushinteger(L, prompt_fd);
+    lua_setfield(L, -2, "fd");
+    lua_pushcfunction(L, calm);
+    lua_setfield(L, -2, "calm");
+    return 1;
+}
+
+static int is_terminal(lua_State *L)
+{
+    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+static const luaL_Reg means[] = {
+    {"catch_interrupts", catch_interrupts},
+    {"is_terminal", is_terminal},
+    {NULL, NULL},
+};
+
+/* ---- the command --------------------------------------------------------------------------- */
+
 struct command {
     int argc;
     char **argv;
@@ -83,7 +152,9 @@ static int run_command(lua_State *L)
     lua_getfield(L, -1, "finish");
     lua_getfield(L, -2, "main");
     push_arguments(L, command);
-    if (halo_lua_run(L, 1, 1) != 0)
+    lua_newtable(L);
+    luaL_register(L, NULL, means);
+    if (halo_lua_run(L, 2, 1) != 0)
         return lua_error(L);
     lua_call(L, 1, 1);
     command->status = (int)lua_tointeger(L, -1);

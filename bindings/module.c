@@ -15,6 +15,7 @@
 #include "tasks/lib.h"
 #include "tasks/report.h"
 #include "tasks/scheduler.h"
+#include "terminal/editor.h"
 
 /* ---- modules ------------------------------------------------------------------------------- */
 
@@ -48,6 +49,17 @@ static int require_embedded(lua_State *L)
     lua_call(L, 1, 1);
     lua_pushvalue(L, -1);
     lua_setfield(L, 2, name);
+    return 1;
+}
+
+/* sources(): the text of each embedded module, by its name; for the help at the prompt. */
+static int sources(lua_State *L)
+{
+    lua_newtable(L);
+    for (const struct halo_embedded *module = halo_embedded; module->name; module++) {
+        lua_pushlstring(L, module->start, (size_t)(module->end - module->start));
+        lua_setfield(L, -2, module->name);
+    }
     return 1;
 }
 
@@ -104,6 +116,9 @@ static void make_core(lua_State *L)
     halo_open_random(L);
     halo_open_runtime(L);
     halo_open_coroutine(L);
+    halo_open_editor(L);
+    lua_pushcfunction(L, sources);
+    lua_setfield(L, -2, "sources");
 }
 
 int halo_lua_open(lua_State *L)

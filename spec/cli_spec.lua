@@ -89,7 +89,7 @@ describe("halo's arguments", function()
       assert.matches("^halo %d+%.%d+%.%d+", stdout)
       assert.matches(jit.version, stdout, 1, true)
       assert.matches("Linux " .. run("uname -r"):gsub("\n", ""), stdout, 1, true)
-      assert.matches("\nengine: " .. halo.engine() .. " %(.+%)\n$", stdout)
+      assert.matches("\nengine: " .. halo.engine() .. " %(.+%)\nprompt: .+\n$", stdout)
       assert.same({ "", 0 }, { stderr, status })
     end)
   end

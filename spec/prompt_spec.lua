@@ -194,7 +194,8 @@ describe("on a terminal", function()
   ---Starts halo on a terminal of its own.
   local function start(...)
     if command.exists("script") then
-      return command.start("script -qec " .. quote(command.halo(...)) .. " /dev/null")
+      local line = "NO_COLOR=1 " .. command.halo(...)
+      return command.start("script -qec " .. quote(line) .. " /dev/null")
     end
     pending("there is no script(1), which makes terminals")
   end

@@ -227,8 +227,11 @@ void halo_report_lost(struct halo_lua *lua)
 {
     unsigned alike = 0;
 
-    if (lua->lost)
-        fflush(stdout);
+    if (!lua->lost)
+        return;
+    if (lua->give_way)
+        lua->give_way(true);
+    fflush(stdout);
     while (lua->lost) {
         struct halo_report *report = lua->lost;
         lua->lost = report->next;
@@ -243,6 +246,8 @@ void halo_report_lost(struct halo_lua *lua)
         free(report->text);
         free(report);
     }
+    if (lua->give_way)
+        lua->give_way(false);
 }
 
 void halo_report_all(struct halo_lua *lua)

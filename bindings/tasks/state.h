@@ -59,6 +59,9 @@ struct halo_lua {
     void (*send_all)(struct halo_lua *lua);
     int stdout_file; /* reference of halo.stdout's File, or LUA_NOREF */
 
+    /* What is to know that C is about to print, and that it has; or NULL. */
+    void (*give_way)(bool begins);
+
     /* Tasks. */
     unsigned tasks; /* alive */
     uint64_t next_id, next_failure;

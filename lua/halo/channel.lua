@@ -156,6 +156,11 @@ function Channel:is_closed()
   return self.closed
 end
 
+function Channel:__tostring()
+  return ("channel (%d of %d%s)"):format(self.buffer:size(), self.capacity,
+    self.closed and ", closed" or "")
+end
+
 ---Makes a channel.
 ---@param capacity integer? values that may wait in it; 0 by default: a send waits for its recv
 ---@return halo.Channel

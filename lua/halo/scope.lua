@@ -58,6 +58,10 @@ end
 local Scope = {}
 Scope.__index = Scope
 
+function Scope:__tostring()
+  return self.ended and "scope (ended)" or "scope"
+end
+
 ---Starts a task in the scope.
 ---@param fn fun(...): ...
 ---@param ... any passed to fn

@@ -9,6 +9,10 @@ local waiters = require "halo.waiters"
 local Semaphore = {}
 Semaphore.__index = Semaphore
 
+function Semaphore:__tostring()
+  return ("semaphore (%d free)"):format(self.free)
+end
+
 ---Takes a permit, waiting for one in the order of the calls.
 ---@async
 ---@return true

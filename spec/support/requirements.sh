@@ -24,6 +24,7 @@ test     busted        lua-busted         luarocks             lua51-busted  lua
 check    clang_format  clang-format       clang-tools-extra    clang         clang-extra-tools
 check    luacheck      lua-check          luarocks             luacheck      luacheck
 check    valgrind      valgrind           valgrind             valgrind      valgrind
+extra    libedit       libedit-dev        libedit-devel        libedit       libedit-dev
 extra    fuse          libfuse3-dev       fuse3-devel          fuse3         fuse3-dev
 '
 
@@ -37,6 +38,7 @@ have_busted() { luajit -e 'require "busted.runner"'; } # LuaJIT must find it, no
 have_clang_format() { command -v clang-format; }
 have_luacheck() { command -v luacheck; }
 have_valgrind() { command -v valgrind; }
+have_libedit() { "${PKG_CONFIG:-pkg-config}" --exists libedit; }
 have_fuse() { "${PKG_CONFIG:-pkg-config}" --exists fuse3; }
 
 # Prints, one a line, the packages of the given column for all that is missing in the groups.

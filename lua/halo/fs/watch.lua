@@ -97,6 +97,10 @@ end
 local Watch = {}
 Watch.__index = Watch
 
+function Watch:__tostring()
+  return ("watch (%s%s)"):format(self.ended and "closed, " or "", self.tree.root.name)
+end
+
 local function report(self, type, node, name, is_dir, moved)
   if self.wanted[type] then
     local path = self.tree.path_of(node, name)

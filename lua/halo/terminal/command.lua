@@ -4,7 +4,7 @@
 local core = require "halo.core"
 local loader = require "halo.loader"
 
-local cli = {}
+local command = {}
 
 local EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -77,6 +77,8 @@ local function print_version()
   local engine, reason, kernel, version = core.engine()
   print(("halo %s, %s, Linux %s"):format(version, jit.version, kernel))
   print(("engine: %s (%s)"):format(engine, reason))
+  local edits, why_not = core.can_edit()
+  print("prompt: " .. (edits and "edited by libedit" or "plain lines, " .. why_not))
 end
 
 ---Runs a chunk. An error is reported with its traceback; error(nil) ends silently.
@@ -189,9 +191,21 @@ end
 
 local verbose = false
 
+local BANNER = "halo %s, %s, Linux %s. :help says what there is, Ctrl-D leaves."
+
+local function prompt_options(means)
+  local _, _, kernel, version = core.engine()
+  return {
+    is_terminal = means.is_terminal(0) and means.is_terminal(1),
+    catch_interrupts = means.catch_interrupts,
+    banner = BANNER:format(version, jit.version, kernel),
+  }
+end
+
 ---@param argv string[] the program's name at 0
+---@param means table what only the command can do: is_terminal(fd), catch_interrupts()
 ---@return integer status
-function cli.main(argv)
+function command.main(argv, means)
   local options, message = parse(argv)
   if not options then
     return usage_error(message)
@@ -215,7 +229,7 @@ function cli.main(argv)
   local ok = run_all(options, argv)
   if ok and wants_prompt(options, argv) then
     set_globals()
-    require("halo.terminal.prompt").run()
+    return require("halo.terminal.prompt").run(prompt_options(means))
   end
   return ok and EXIT_OK or EXIT_ERROR
 end
@@ -223,7 +237,7 @@ end
 ---Called when every task has ended.
 ---@param status integer what main() returned
 ---@return integer status for exit()
-function cli.finish(status)
+function command.finish(status)
   if verbose then
     for _, path in ipairs(core.open_files()) do
       io.stderr:write("halo: never closed: ", path, "\n")
@@ -236,4 +250,4 @@ function cli.finish(status)
   return status == EXIT_OK and (not ok or core.failures() > 0) and EXIT_ERROR or status
 end
 
-return cli
+return command

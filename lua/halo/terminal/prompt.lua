@@ -1,122 +1,241 @@
 -- The prompt: each line runs as a task while the others go on in the background. Its values are
--- printed; an error is printed and does not end the session.
+-- printed; an error is printed and does not end the session. Ctrl-C ends what the line does, or
+-- drops what is being typed.
 
+local chunk = require "halo.terminal.chunk"
+local commands = require "halo.terminal.commands"
+local complete = require "halo.terminal.complete"
 local core = require "halo.core"
-local fs = require "halo.fs"
+local history = require "halo.terminal.history"
+local input = require "halo.terminal.input"
 local show = require "halo.terminal.show"
 
-local repl = {}
+local prompt = {}
 
 local PROMPT, CONTINUED = "> ", ">> "
-local CHUNK_BYTES = 4096
+local EXIT_INTERRUPTED = 130
 
----Lines of standard input, read through the loop so that other tasks go on meanwhile.
----@return fun(prompt: string): string?
-local function reader()
-  local input = assert(core.adopt(0, "standard input"))
-  local rest, ended = "", false
-  return function(prompt)
-    io.stdout:write(prompt)
-    io.stdout:flush()
-    while true do
-      local line, after = rest:match("^([^\n]*)\n(.*)$")
-      if line then
-        rest = after
-        return line
-      end
-      if ended then
-        line, rest = rest, ""
-        return line ~= "" and line or nil
-      end
-      local data, message = fs.read(input, CHUNK_BYTES)
-      ended = not data
-      rest = rest .. (data or "")
-      if message then
-        error(message, 0)
-      end
-    end
-  end
-end
-
-local function is_incomplete(message)
-  return message:find("near '<eof>'", 1, true) ~= nil
-end
-
----An expression is a statement that returns it. Also says whether more lines are needed.
----@return function? chunk
----@return string? message
----@return boolean? incomplete
-local function compile(code)
-  local chunk, expression = loadstring("return " .. code:gsub("^%s*=", ""), "=stdin")
-  if chunk then
-    return chunk
-  end
-  local statement
-  chunk, statement = load(code, "=stdin", "t")
-  return chunk, statement, not chunk and (is_incomplete(expression) or is_incomplete(statement))
-end
-
-local function print_values(count, ...)
-  local shown = {}
-  for i = 1, count do
-    shown[i] = show((select(i, ...)))
-  end
-  if count > 0 then
-    print(table.concat(shown, "\t"))
-  end
-end
-
-local function report(value)
-  return core.report("error", value)
-end
+---@class halo.Session
+---@field chunks halo.Chunks
+---@field input halo.PromptInput
+---@field showing { colour: boolean, width: integer }
+---@field running halo.Task? what the latest line does
+---@field interrupted boolean? by a Ctrl-C that came before it began
+---@field is_terminal boolean
+---@field asked boolean? whether to leave tasks behind
+---@field ended integer? the status to leave with
 
 local function tell(message)
   io.stdout:flush()
   io.stderr:write(message, "\n")
 end
 
-local function finish(ok, ...)
+-- ---- values -----------------------------------------------------------------------------------
+
+local function print_values(self, count, ...)
+  local shown, lines = {}, false
+  for i = 1, count do
+    shown[i] = show((select(i, ...)), self.showing)
+    lines = lines or shown[i]:find("\n", 1, true)
+  end
+  if count > 0 then
+    print(table.concat(shown, lines and "\n" or "\t"))
+  end
+end
+
+local function report(value)
+  if value == core.cancelled or value == core.uncertain or value == "interrupted" then
+    return "interrupted"
+  end
+  return core.report("error", value)
+end
+
+local function finish(self, ok, ...)
   if not ok then
     return tell((...))
+  elseif select("#", ...) > 0 then
+    self.chunks:set("_", (...))
   end
   -- To show a value may be a matter of its __tostring, which may fail.
-  local shown, message = xpcall(print_values, report, select("#", ...), ...)
+  local shown, message = xpcall(print_values, report, self, select("#", ...), ...)
   if not shown then
     tell(message)
   end
 end
 
-local function evaluate(chunk)
-  finish(xpcall(chunk, report))
+local function evaluate(self, fn)
+  finish(self, xpcall(fn, report))
+end
+
+---@async
+local function run(self, fn)
+  self.running = core.spawn(evaluate, self, fn)
+  if self.interrupted then
+    core.cancel(self.running)
+  end
+  self.interrupted = false
+  local ok, message = core.join(self.running)
+  self.running = nil
+  if not ok then
+    tell(report(message))
+  end
+end
+
+-- ---- lines ------------------------------------------------------------------------------------
+
+---The prompt for the next line of what is not complete: it says what is open.
+local function continued(self, state)
+  if not self.is_terminal then
+    return CONTINUED
+  elseif state.string then
+    return "string" .. CONTINUED
+  end
+  return (state.open[#state.open] or "") .. CONTINUED
+end
+
+---@async
+local function next_line(self, text)
+  self.interrupted = false
+  local line, why = self.input:line(text)
+  if line and self.is_terminal and history.wants(line) then
+    self.input:remember(line)
+    local ok, message = history.add(line)
+    if not ok and not self.told_history then
+      self.told_history = true
+      tell("the history cannot be kept: " .. message)
+    end
+  end
+  return line, why
 end
 
 ---Reads one chunk, over several lines where the first are incomplete.
----@return function? chunk nil at the end of the input
-local function read_chunk(read)
-  local code = read(PROMPT)
+---@async
+---@return function? chunk
+---@return string? why there is none: "interrupted", "empty", "command", "broken", or "end"
+local function read_chunk(self)
+  local code, why = next_line(self, PROMPT)
   while code do
-    local chunk, message, incomplete = compile(code)
-    local line = incomplete and read(CONTINUED)
-    if chunk then
-      return chunk
-    elseif line then
-      code = code .. "\n" .. line
-    else
-      io.stderr:write("error: ", message, "\n")
-      code = read(PROMPT)
+    local command = code:match("^:.*")
+    local fn, message, state
+    if command then
+      return commands.run(self, command), "command"
     end
+    fn, message, state = self.chunks:compile(code)
+    if fn then
+      return fn, not code:find("%S") and "empty" or nil
+    end
+    local line
+    if state then
+      line, why = next_line(self, continued(self, state))
+    end
+    if not line then
+      if why ~= "interrupted" then
+        tell("error: " .. message)
+      end
+      return nil, why or "broken"
+    end
+    code = code .. "\n" .. line
+  end
+  return nil, why or "end"
+end
+
+-- ---- the session ------------------------------------------------------------------------------
+
+---Every Ctrl-C comes as a number that is read from a descriptor.
+---@async
+local function watch_interrupts(self, interrupts)
+  local file = assert(core.adopt(interrupts.fd, "interrupts"))
+  while core.read(file, 8) do
+    interrupts.calm()
+    if self.running then
+      core.cancel(self.running)
+    elseif not self.input:interrupt() then
+      self.interrupted = true -- between the two
+    end
+  end
+end
+
+---Whether the prompt may be left: where tasks go on, it says which, and asks once.
+local function may_leave(self)
+  local list = self.is_terminal and not self.asked and commands.tasks(self) or {}
+  if #list == 0 then
+    return true
+  end
+  self.asked = true
+  print(("%d tasks go on:"):format(#list))
+  print(table.concat(list, "\n"))
+  print "Ctrl-D again ends them, :tasks says what they do."
+  return false
+end
+
+local Session = {}
+Session.__index = Session
+
+---Whether a task is the prompt's own.
+function Session:is_own(task)
+  return self.own[task] or task == self.running or task == self.input:reader()
+end
+
+local function new_session(options)
+  local self = setmetatable({
+    is_terminal = options.is_terminal,
+    chunks = chunk.new(_G),
+    own = { [core.current()] = true },
+  }, Session)
+  self.input = input.open(complete.new(self.chunks, commands.all))
+  self.showing = {
+    colour = options.is_terminal and not os.getenv "NO_COLOR" and os.getenv "TERM" ~= "dumb",
+    width = tonumber(os.getenv "COLUMNS") or 80,
+  }
+  if self.is_terminal then
+    for _, line in ipairs(history.load()) do
+      self.input:remember(line)
+    end
+  end
+  return self
+end
+
+---@async
+local function loop(self)
+  local again = false -- Ctrl-C at an empty prompt, twice, leaves
+  while not self.ended do
+    local fn, why = read_chunk(self)
+    if fn then
+      run(self, fn)
+    elseif why == "end" and may_leave(self) then
+      self.ended = 0
+    elseif why == "interrupted" then
+      if again then
+        self.ended = EXIT_INTERRUPTED
+      else
+        print "(Ctrl-C again, or Ctrl-D, leaves)"
+      end
+    end
+    again = why == "interrupted"
+    self.asked = why == "end" and self.asked
   end
 end
 
 ---Runs the prompt until the input ends.
 ---@async
-function repl.run()
+---@param options { is_terminal: boolean, catch_interrupts: function?, banner: string? }
+---@return integer status
+function prompt.run(options)
   io.stdout:setvbuf "line"
-  local read = reader()
-  for chunk in read_chunk, read do
-    core.join(core.spawn(evaluate, chunk))
+  local self = new_session(options)
+  if options.is_terminal then
+    print(options.banner)
+    self.input:let_others_print()
+    self.own[core.spawn_helper(watch_interrupts, self, options.catch_interrupts())] = true
   end
-  print()
+  loop(self)
+  self.input:close()
+  if options.is_terminal then
+    core.cancel_all()
+  else
+    print()
+  end
+  return self.ended
 end
 
-return repl
+return prompt

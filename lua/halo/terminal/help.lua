@@ -1,0 +1,120 @@
+-- What halo's functions do, from the annotations above them: the one source of the reference.
+
+local core = require "halo.core"
+
+local help = {}
+
+---What is defined where, as users write it: the names of a module's table, or of a type's.
+local PREFIXES = {
+  halo = "halo.", fs = "fs.", path = "halo.path.",
+  scope = "halo.", map = "halo.", channel = "halo.",
+  File = "file:", Dir = "dir:", Buffer = "buffer:", Task = "task:", Scope = "scope:",
+  Channel = "channel:", Semaphore = "semaphore:", Watch = "watch:", Walk = "walk:",
+}
+
+---The name of the function that a line defines, if it is one for users.
+local function defined(line)
+  local owner, name, arguments = line:match("^function ([%a]+)[%.:]([%a_][%w_]*)(%b())")
+  if owner and PREFIXES[owner] and name:sub(1, 1) ~= "_" then
+    return PREFIXES[owner] .. name, arguments
+  end
+end
+
+---The annotations of a block, for reading.
+local function readable(name, arguments, block)
+  local text, parameters, results = {}, {}, {}
+  for _, line in ipairs(block) do
+    local tag, rest = line:match("^@(%a+)%s*(.*)$")
+    if not tag then
+      text[#text + 1] = line
+    elseif tag == "param" then
+      parameters[#parameters + 1] = "  " .. rest
+    elseif tag == "return" then
+      results[#results + 1] = "  " .. rest
+    end
+  end
+  local lines = { name .. arguments, "" }
+  for _, line in ipairs(text) do
+    lines[#lines + 1] = line
+  end
+  for title, list in pairs { ["Takes:"] = parameters, ["Returns:"] = results } do
+    if list[1] then
+      lines[#lines + 1] = "\n" .. title .. "\n" .. table.concat(list, "\n")
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+---Adds what a module's source documents.
+local function read_module(found, source)
+  local block = {}
+  for line in source:gmatch("[^\n]*") do
+    local comment = line:match("^%-%-%-%s?(.*)$")
+    if comment then
+      block[#block + 1] = comment
+    elseif line ~= "" then
+      local name, arguments = defined(line)
+      if name and block[1] then
+        found[name] = readable(name, arguments, block)
+      end
+      block = {}
+    end
+  end
+end
+
+local entries
+
+---@return table<string, string> texts by the names
+local function all()
+  if not entries then
+    entries = {}
+    for _, source in pairs(core.sources()) do
+      read_module(entries, source)
+    end
+  end
+  return entries
+end
+
+---The text about a function, by its name, with or without what stands before it.
+---@param name string
+---@return string
+function help.of(name)
+  local found, short = {}, name:gsub("^halo%.fs%.", "fs."):gsub("[()]", "")
+  if all()[short] then
+    return all()[short]
+  end
+  for full in pairs(all()) do
+    if full:match("[%.:]([%w_]+)$") == short:match("([%w_]+)$") then
+      found[#found + 1] = full
+    end
+  end
+  table.sort(found)
+  if #found == 0 then
+    return ("nothing is known of '%s': :doc lists the functions"):format(name)
+  elseif #found == 1 then
+    return all()[found[1]]
+  end
+  return "which one? " .. table.concat(found, ", ")
+end
+
+---The names of all functions, by what they belong to.
+---@return string
+function help.list()
+  local groups, order = {}, {}
+  for name in pairs(all()) do
+    local prefix = name:match("^.*[%.:]")
+    if not groups[prefix] then
+      groups[prefix] = {}
+      order[#order + 1] = prefix
+    end
+    table.insert(groups[prefix], name:sub(#prefix + 1))
+  end
+  table.sort(order)
+  for i, prefix in ipairs(order) do
+    table.sort(groups[prefix])
+    order[i] = prefix .. "  " .. table.concat(groups[prefix], " ")
+  end
+  return table.concat(order, "\n")
+end
+
+return help

@@ -1,0 +1,58 @@
+-- What others print while a line is being typed: it appears above that line, which is drawn again
+-- whole.
+
+local core = require "halo.core"
+
+local output = {}
+
+---Calls fn with the line off the screen. What was printed is followed by the line on a row of its
+---own.
+local function above(editor, fn, ends_row, ...)
+  if not editor:hide() then
+    return fn(...)
+  end
+  local function show(...)
+    io.stdout:flush()
+    editor:show(ends_row)
+    return ...
+  end
+  return show(fn(...))
+end
+
+---Whether the last of some values ends a row.
+local function ends_row(...)
+  local count = select("#", ...)
+  local last = count > 0 and select(count, ...) or "\n"
+  return type(last) == "string" and last:sub(-1) == "\n"
+end
+
+---Lets all that prints to the terminal do so above the editor's line.
+---@param editor halo.Editor
+function output.above(editor)
+  local files, File = debug.getmetatable(io.stdout).__index, core.File
+  local print_plainly, write_plainly, write_file = print, io.write, files.write
+  local fd_of, write_halo = core.fd, File.write
+  local to_terminal = { [io.stdout] = true, [io.stderr] = true }
+
+  _G.print = function(...)
+    return above(editor, print_plainly, true, ...)
+  end
+  io.write = function(...) -- luacheck: ignore 122
+    return above(editor, write_plainly, ends_row(...), ...)
+  end
+  files.write = function(file, ...)
+    if to_terminal[file] then
+      return above(editor, write_file, ends_row(...), file, ...)
+    end
+    return write_file(file, ...)
+  end
+  File.write = function(file, ...)
+    local fd = fd_of(file)
+    if fd == 1 or fd == 2 then
+      return above(editor, write_halo, ends_row(...), file, ...)
+    end
+    return write_halo(file, ...)
+  end
+end
+
+return output
