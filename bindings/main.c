@@ -1,6 +1,6 @@
 /*
- * The command halo. What it does with its arguments is in lua/halo/terminal/command.lua; here are the Lua
- * state, the signals and the exit status.
+ * The command halo. What it does with its arguments is in lua/halo/terminal/command.lua; here are
+ * the Lua state, the signals and the exit status.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -12,7 +12,8 @@ set -f # the rest is of patterns that are not of files
 harmless='_GLOBAL_OFFSET_TABLE_ __ctype_.* __errno_location __fpending __isoc99_sscanf abort
 asprintf calloc ceil eventfd fclose fflush fgets floor fprintf fputs free fwrite getenv geteuid
 getrlimit isatty madvise malloc mem.* mmap munmap open_memstream qsort realloc snprintf sprintf
-stderr stdout str.* umask uname vsnprintf SHA256.* halo_.* lua.* __asan_.* __ubsan_.* __tsan_.* __sanitizer_.* __gcov_.* __stack_chk_fail'
+stderr stdout str.* umask uname vsnprintf SHA256.* halo_.* lua.*
+__asan_.* __ubsan_.* __tsan_.* __sanitizer_.* __gcov_.* __stack_chk_fail'
 
 known=$(echo $harmless $modelled | tr ' ' '\n')
 left=$(nm -u "$@" | awk '$1 == "U" { print $2 }' | sort -u | grep -vxE "$known")

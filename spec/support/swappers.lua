@@ -1,5 +1,5 @@
--- Two attackers who swap names in a tree for symbolic links, as fast as they can, each with links of
--- its own (swapper.lua). They go on for as long as HALO_ATTACK_SECONDS says, and are told if they
+-- Two attackers who swap names in a tree for symbolic links, as fast as they can, each with links
+-- of its own (swapper.lua). They go on for as long as HALO_ATTACK_SECONDS says, and are told if they
 -- ended before.
 
 local command = require "spec.support.command"
