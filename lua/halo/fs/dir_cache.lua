@@ -398,7 +398,8 @@ local function use_both(self, node, other)
 end
 
 ---Lets go of a job's slot until another job has ended, and takes one again. Returns false where
----there is no other job: then nothing of halo's own is in the way.
+---there is no other job: then nothing of halo's own is in the way but what the job needs itself,
+---and to close that and open it again would go on for ever.
 ---@async
 local function stand_back(self)
   if running <= 1 or not core.can_wait() then
@@ -425,7 +426,7 @@ end
 function DirCache:acquire(node, other)
   take_slot(self)
   local ok, message, code, refused = use_both(self, node, other)
-  while not ok and is_scarce(code) and (evict() or stand_back(self)) do
+  while not ok and is_scarce(code) and stand_back(self) do
     ok, message, code, refused = use_both(self, node, other)
   end
   if not ok then
@@ -458,8 +459,8 @@ function DirCache:again(node, other)
   if other then
     let_go(other)
   end
-  local hope = evict() or stand_back(self)
-  give_slot(self)
+  local hope = stand_back(self)
+  give_slot(self, hope)
   if hope then
     return self:acquire(node, other)
   end
