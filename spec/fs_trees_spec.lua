@@ -461,6 +461,62 @@ describe("few descriptors", function()
     command.run(("rm -rf '%s'?"):format(dir.root))
     assert.equal("EMFILE\nEMFILE\ntrue\n4\n", stdout, stderr)
   end)
+
+  it("are told of, by paths that the user knows, however few there are", function()
+    local items, count = {}, 12
+    for i = 1, count do
+      table.insert(items, ("from/d%d/s/q/f"):format(i))
+      table.insert(items, ("from/d%d/f"):format(i))
+      table.insert(items, ("from/l%d -> d%d"):format(i, i))
+    end
+    tree.make(dir.root, items)
+    dir:file("script.lua", [[
+      local halo = require "halo"
+      local fs, dir = halo.fs, arg[1]
+      local away = fs.mkdtemp "/dev/shm/halo-spec-XXXXXX" or dir
+      local calls = {
+        function() return fs.copytree(dir .. "/from", dir .. "/to", { mode = true }) end,
+        function() return fs.move(dir .. "/to", away .. "/to") end,
+        function() return fs.rmtree(dir .. "/to") end,
+        function()
+          local found, message = fs.glob(dir .. "/from/**/")
+          return found and #found == 4 * tonumber(arg[2]) or nil, message
+        end,
+        function()
+          local found, message = fs.glob(dir .. "/from/l*/")
+          return found and #found == tonumber(arg[2]) or nil, message
+        end,
+      }
+      for spare = 0, 12 do
+        for i, call in ipairs(calls) do
+          fs.rmtree(away .. "/to", { force = true })
+          fs.rmtree(dir .. "/to", { force = true })
+          if i == 2 or i == 3 then assert(fs.copytree(dir .. "/from", dir .. "/to")) end
+          local held = {}
+          local file = fs.open "/dev/null"
+          while file do
+            held[#held + 1], file = file, fs.open "/dev/null"
+          end
+          for _ = 1, spare do table.remove(held):close() end
+          local done, message = halo.timeout(20, function()
+            local value, problem = call()
+            return value or false, problem
+          end)
+          while #held > 0 do table.remove(held):close() end
+          local path = tostring(message):match "^EMFILE: too many open files: ([^:]*)$"
+          if not done and (not path or path:sub(1, #dir) ~= dir and path:sub(1, #away) ~= away
+              and path ~= "/") then
+            print(i, spare, message)
+          end
+        end
+      end
+      fs.rmtree(away .. "/to", { force = true })
+      if away ~= dir then fs.rmdir(away) end
+      print "done"]])
+    local stdout, stderr = command.run("ulimit -n 40; "
+      .. command.halo(dir:path "script.lua", dir.root, tostring(count)))
+    assert.equal("done\n", stdout, stderr)
+  end)
 end)
 
 -- ---- options ------------------------------------------------------------------------------------

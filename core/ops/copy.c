@@ -395,6 +395,21 @@ static int64_t make_special(const struct copy *copy)
     return result;
 }
 
+/* Whether what has the name now can be what was made. */
+static bool is_special_made(const struct copy *copy)
+{
+    return !((copy->target.st_mode ^ copy->source.st_mode) & S_IFMT) && copy->target.st_nlink == 1;
+}
+
+/* What was made could not be opened: it is found by its name, to be taken away. */
+static int64_t give_up_special(struct copy *copy, int64_t result)
+{
+    const struct halo_op *op = copy->op;
+    int found = halo_op_stat_at(op, op->base2_fd, op->path2, AT_SYMLINK_NOFOLLOW, &copy->target);
+    copy->created = found == 0 && is_special_made(copy);
+    return result;
+}
+
 /* Somebody may have given the name to another thing, which must not be given away. */
 static int64_t keep_special(struct copy *copy)
 {
@@ -404,11 +419,11 @@ static int64_t keep_special(struct copy *copy)
     ends.to = copy->to =
         halo_op_open_from(op, op->base2_fd, op->path2, O_PATH | O_NOFOLLOW, 0, false);
     if (copy->to < 0)
-        return copy->to;
+        return give_up_special(copy, copy->to);
     int error = halo_op_fstat(op, copy->to, &copy->target);
     if (error)
         return error;
-    if ((copy->target.st_mode ^ copy->source.st_mode) & S_IFMT || copy->target.st_nlink != 1)
+    if (!is_special_made(copy))
         return -ESTALE;
     copy->created = true;
     return halo_attributes_keep(ends, halo_attributes_of(&copy->source), op->flags);
@@ -424,12 +439,12 @@ static int64_t copy_special(struct copy *copy)
         result = keep_special(copy);
         result = result == -ESTALE ? -EEXIST : result; /* not to be tried again */
     }
+    if (copy->from >= 0)
+        close(copy->from); /* first: it takes a descriptor to remove a name */
     if (result < 0 && copy->created)
         halo_op_remove_made(copy->op, copy->op->base2_fd, copy->op->path2, &copy->target);
     if (copy->to >= 0)
         close(copy->to);
-    if (copy->from >= 0)
-        close(copy->from);
     return result;
 }
 

@@ -180,8 +180,14 @@ local function fill_dir(self, node)
   if not from then
     return fail_open(self, node, to, code, refused)
   end
-  node.to.id = node.to.id or meta.fstat(to, "id")
-  scan(self, node, from, to)
+  local id, message
+  id, message, code = meta.fstat(to, "id")
+  if id then
+    node.to.id = id
+    scan(self, node, from, to)
+  else
+    fail(self, message, code, path_of(node.to))
+  end
   self.dirs:release(node.from, node.to)
 end
 
@@ -331,9 +337,11 @@ local function copy_opened(self, from, to, made, stat)
     made = made,
     exists = true,
   }
-  self.root_id = meta.fstat(to.file, "id")
-  root.to.id = self.root_id
-  if self.root_id == stat.id then
+  local id, message, code = meta.fstat(to.file, "id")
+  self.root_id, root.to.id = id, id
+  if not id then
+    return fail(self, message, code, path_of(root.to))
+  elseif id == stat.id then
     return fail_both(self, root, nil, "EINVAL: a directory cannot be copied into itself", "EINVAL")
   end
   workers.run(self.workers, copy_root, self, root)

@@ -283,10 +283,14 @@ local function open_file(node)
   return core.open(node.name, LISTABLE)
 end
 
----Whether what was opened again is the same as before.
+---Whether what was opened again is the same as before; where it is not, that one is gone.
 ---@async
-local function is_same(file, node)
-  return fstat(file, "id") == node.id
+local function check_same(file, node)
+  local id, message, code = fstat(file, "id")
+  if id and id ~= node.id then
+    return nil, "ENOENT: no such file or directory: " .. node.name, "ENOENT"
+  end
+  return id, message, code
 end
 
 ---Opens a directory whose parent, where it has one, is open and in use.
@@ -296,10 +300,14 @@ local function open(self, node)
     evict()
   end
   local file, message, code = dir_cache.with_room(open_file, node)
-  if file and node.id and not is_same(file, node) then
+  local same = file
+  if file and node.id then
+    same, message, code = check_same(file, node)
+  end
+  if not file then
+    return nil, message, code
+  elseif not same then
     core.close(file)
-    return nil, "ENOENT: no such file or directory: " .. node.name, "ENOENT"
-  elseif not file then
     return nil, message, code
   elseif node.file then
     core.close(file) -- another task was faster
@@ -398,7 +406,8 @@ local function use_both(self, node, other)
 end
 
 ---Lets go of a job's slot until another job has ended, and takes one again. Returns false where
----there is no other job: then nothing of halo's own is in the way.
+---there is no other job: then nothing of halo's own is in the way but what the job needs itself,
+---and to close that and open it again would go on for ever.
 ---@async
 local function stand_back(self)
   if running <= 1 or not core.can_wait() then
@@ -425,7 +434,7 @@ end
 function DirCache:acquire(node, other)
   take_slot(self)
   local ok, message, code, refused = use_both(self, node, other)
-  while not ok and is_scarce(code) and (evict() or stand_back(self)) do
+  while not ok and is_scarce(code) and stand_back(self) do
     ok, message, code, refused = use_both(self, node, other)
   end
   if not ok then
@@ -458,8 +467,8 @@ function DirCache:again(node, other)
   if other then
     let_go(other)
   end
-  local hope = evict() or stand_back(self)
-  give_slot(self)
+  local hope = stand_back(self)
+  give_slot(self, hope)
   if hope then
     return self:acquire(node, other)
   end

@@ -11,7 +11,6 @@ local braces = require "halo.fs.braces"
 local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local errors = require "halo.fs.errors"
 local workers = require "halo.fs.workers"
 local paths = require "halo.fs.paths"
 local pattern = require "halo.fs.pattern"
@@ -60,10 +59,12 @@ local nothing_there = {
 ---@field found table<string, true>
 ---@field failure { [1]: string, [2]: string }?
 
-local function fail(self, job, message, code)
+---Remembers the first failure, its message about the path that was looked at.
+local function fail(self, job, message, code, name)
   -- What a name leads to by chance is only not seen: a pattern that leads out is refused.
   if not nothing_there[code] and not (code == "EXDEV" and job.matched) then
-    self.failure = self.failure or { message, code }
+    local text, path = message:match "^%w+: [^:]*" or message, self.dir .. job.path .. (name or "")
+    self.failure = self.failure or { text .. ": " .. (path == "" and "." or path), code }
   end
 end
 
@@ -178,9 +179,13 @@ local function add(self, job, name, kind)
   elseif kind == "dir" then
     self.found[path .. "/"] = true
   elseif kind ~= "file" then
-    local file = open_inside(self, job, name)
-    self.found[path .. "/"] = file and true or nil
-    close(file)
+    local file, message, code = open_inside(self, job, name)
+    if file then
+      self.found[path .. "/"] = true
+      close(file)
+    elseif code ~= "EXDEV" then -- a name that was met, and leads out by chance
+      fail(self, job, message, code, name)
+    end
   end
 end
 
@@ -204,16 +209,13 @@ local function enqueue(self, job, name, kind, states, deep)
 end
 
 ---@async
-local function look(job, path, way)
+local function look(job, way)
   local base, message, code = base_of(job)
   local kind
   if base then
     kind, message, code = stat.ask(core.lstat, "lstat", way, base, "type")
   end
-  if not kind then
-    return nil, message and errors.with_path(message, way, path), code
-  end
-  return kind
+  return kind, message, code
 end
 
 ---A name that needs no look into the directory.
@@ -223,11 +225,11 @@ local function look_up(self, job, state)
   if state < #self.parts then
     return enqueue(self, job, name, nil, { state + 1 })
   end
-  local kind, message, code = look(job, self.dir .. job.path .. name, way_to(self, job) .. name)
+  local kind, message, code = look(job, way_to(self, job) .. name)
   if kind then
     add(self, job, name, kind)
   else
-    fail(self, job, message, code)
+    fail(self, job, message, code, name)
   end
 end
 

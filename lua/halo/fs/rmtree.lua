@@ -48,7 +48,8 @@ end
 local function fail(self, node, name, message, code)
   node.failed = true
   if not self.failure then
-    self.failure = { errors.with_path(message, name, path_of(node, name)), code }
+    local text = message:match "^%w+: [^:]*" or message -- it may name a directory on the way
+    self.failure = { text .. ": " .. path_of(node, name), code }
   end
 end
 
