@@ -96,8 +96,10 @@ int halo_out_send(struct halo_lua *lua, struct halo_out *out)
 
 int halo_out_flush(struct halo_lua *lua, struct halo_out *out)
 {
-    struct halo_op *op = take(lua, out, 0);
+    if (lua->interrupted)
+        return halo_out_send(lua, out);
 
+    struct halo_op *op = take(lua, out, 0);
     if (!op)
         return -ENOMEM;
     if (halo_op_submit(lua->loop, op, flags_of(lua)))
