@@ -20,9 +20,9 @@ struct halo_out {
 /* Gives an open File a buffer. False where memory is out. */
 bool halo_out_make(struct halo_lua *lua, struct halo_lua_file *file, size_t size);
 /* Takes it away, with what is in it. */
-void halo_out_free(struct halo_lua_file *file);
+void halo_out_free(struct halo_lua *lua, struct halo_lua_file *file);
 /* For a finalizer: leaves what is in it to the next turn, and the close as well. */
-void halo_out_forget(struct halo_lua_file *file);
+void halo_out_forget(struct halo_lua *lua, struct halo_lua_file *file);
 
 /*
  * A write behind of what is in the buffer, with room for more bytes behind, to be submitted next.
