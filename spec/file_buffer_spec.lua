@@ -383,6 +383,25 @@ describe("halo.stdout", function()
     end
   end)
 
+  it("is not waited for after an interrupt, where nobody reads it", function()
+    local process = command.start(command.halo("-e", ([[
+      local core, halo = require "halo.core", require "halo"
+      halo.spawn(function() halo.sleep(0.01) io.open(%q, "w"):close() end)
+      pcall(function()
+        while true do
+          halo.stdout:write(("x"):rep(1000))
+        end
+      end)
+      core.finish_writing()
+      io.open(%q, "w"):close()]]):format(dir:path "stuck", dir:path "finished")))
+    eventually("it has begun", function() return fs.exists(dir:path "stuck") end)
+    process:await_sleep()
+    process:signal "INT"
+    eventually("it has finished", function() return fs.exists(dir:path "finished") end)
+    process:signal "INT"
+    assert.equal(130, (select(3, process:finish())))
+  end)
+
   it("gathers small writes", function()
     local code = "for i = 1, 1000 do halo.stdout:write('x') end "
       .. "io.stderr:write(halo.stats().submitted)"

@@ -223,7 +223,7 @@ static void send_first(lua_State *L, struct halo_lua *lua, struct halo_op *op)
         luaL_error(L, "not enough memory");
     }
     if (halo_op_kind(op) == HALO_OP_CLOSE)
-        halo_out_free(file);
+        halo_out_free(lua, file);
 }
 
 /* Of an operation that was submitted: its result, or the wait for it. */

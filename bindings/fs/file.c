@@ -45,10 +45,10 @@ static int file_gc(lua_State *L)
     struct halo_lua *lua = halo_lua_self(L);
     struct halo_lua_file *file = lua_touserdata(L, 1);
     if (file->out && file->out->used > 0 && lua->loop) {
-        halo_out_forget(file);
+        halo_out_forget(lua, file);
         return 0;
     }
-    halo_out_free(file);
+    halo_out_free(lua, file);
     if (file->handle && !file->is_alias && lua->loop)
         halo_file_drop(lua->loop, file->handle);
     return 0;

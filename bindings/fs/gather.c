@@ -22,7 +22,7 @@ static int out_set_buffer(lua_State *L)
         return halo_push_file_error(L, EBADF, file);
     if (file->out && file->out->used > 0 && halo_out_send(lua, file->out) < 0)
         return luaL_error(L, "not enough memory");
-    halo_out_free(file);
+    halo_out_free(lua, file);
     if (size > 0 && !halo_out_make(lua, file, size))
         return luaL_error(L, "not enough memory");
     lua_pushboolean(L, 1);

@@ -14,37 +14,39 @@
 bool halo_out_make(struct halo_lua *lua, struct halo_lua_file *file, size_t size)
 {
     struct halo_out *out = malloc(sizeof(*out) + size + file->length + 1);
-    struct halo_out **last = &lua->outs;
 
     if (!out)
         return false;
-    while (*last)
-        last = &(*last)->next;
-    *out = (struct halo_out){.link = last, .handle = file->handle, .size = size};
+    if (!lua->outs)
+        lua->outs_end = &lua->outs;
+    *out = (struct halo_out){.link = lua->outs_end, .handle = file->handle, .size = size};
     out->path = memcpy(out->data + size, file->path, file->length + 1);
-    *last = out;
+    *lua->outs_end = out;
+    lua->outs_end = &out->next;
     file->out = out;
     return true;
 }
 
-static void unlink_and_free(struct halo_out *out)
+static void unlink_and_free(struct halo_lua *lua, struct halo_out *out)
 {
     *out->link = out->next;
     if (out->next)
         out->next->link = out->link;
+    else
+        lua->outs_end = out->link;
     free(out);
 }
 
-void halo_out_free(struct halo_lua_file *file)
+void halo_out_free(struct halo_lua *lua, struct halo_lua_file *file)
 {
     if (file->out)
-        unlink_and_free(file->out);
+        unlink_and_free(lua, file->out);
     file->out = NULL;
 }
 
-void halo_out_forget(struct halo_lua_file *file)
+void halo_out_forget(struct halo_lua *lua, struct halo_lua_file *file)
 {
-    file->out->forgotten = true;
+    lua->forgotten = file->out->forgotten = true;
     file->out = NULL;
 }
 
@@ -96,8 +98,10 @@ int halo_out_send(struct halo_lua *lua, struct halo_out *out)
 
 int halo_out_flush(struct halo_lua *lua, struct halo_out *out)
 {
-    struct halo_op *op = take(lua, out, 0);
+    if (lua->interrupted)
+        return halo_out_send(lua, out);
 
+    struct halo_op *op = take(lua, out, 0);
     if (!op)
         return -ENOMEM;
     if (halo_op_submit(lua->loop, op, flags_of(lua)))
@@ -117,12 +121,19 @@ void halo_out_settle_stdio(const struct halo_lua_file *file)
 
 void halo_out_send_forgotten(struct halo_lua *lua)
 {
-    for (struct halo_out *out = lua->outs, *next; out; out = next) {
+    struct halo_out *out = lua->forgotten ? lua->outs : NULL;
+
+    lua->forgotten = false;
+    for (struct halo_out *next; out; out = next) {
         next = out->next;
-        if (!out->forgotten || halo_out_send(lua, out) < 0)
+        if (!out->forgotten)
             continue;
+        if (halo_out_send(lua, out) < 0) {
+            lua->forgotten = true; /* the next turn may find more memory */
+            continue;
+        }
         halo_file_drop(lua->loop, out->handle);
-        unlink_and_free(out);
+        unlink_and_free(lua, out);
     }
 }
 
@@ -136,6 +147,6 @@ void halo_out_send_all(struct halo_lua *lua)
             halo_out_send(lua, out);
         out->used = 0;
         if (out->forgotten)
-            unlink_and_free(out);
+            unlink_and_free(lua, out);
     }
 }

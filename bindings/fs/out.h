@@ -20,9 +20,9 @@ struct halo_out {
 /* Gives an open File a buffer. False where memory is out. */
 bool halo_out_make(struct halo_lua *lua, struct halo_lua_file *file, size_t size);
 /* Takes it away, with what is in it. */
-void halo_out_free(struct halo_lua_file *file);
+void halo_out_free(struct halo_lua *lua, struct halo_lua_file *file);
 /* For a finalizer: leaves what is in it to the next turn, and the close as well. */
-void halo_out_forget(struct halo_lua_file *file);
+void halo_out_forget(struct halo_lua *lua, struct halo_lua_file *file);
 
 /*
  * A write behind of what is in the buffer, with room for more bytes behind, to be submitted next.
@@ -32,7 +32,11 @@ struct halo_op *halo_out_take(lua_State *L, struct halo_lua *lua, struct halo_ou
                               size_t more);
 /* Sends what is in the buffer. 0, or -ENOMEM, and then nothing is lost. */
 int halo_out_send(struct halo_lua *lua, struct halo_out *out);
-/* Sends it where there is something, and waits on the spot until all is written. 0 or an error. */
+/*
+ * Sends it where there is something, and waits on the spot until all is written. 0 or an error.
+ * After an interrupt it does not wait: nobody may ever read what goes to a pipe. The loop's end
+ * gives it time.
+ */
 int halo_out_flush(struct halo_lua *lua, struct halo_out *out);
 
 /* C's own buffer of standard output goes out before what is written to the same by halo. */

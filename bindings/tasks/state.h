@@ -54,7 +54,8 @@ struct halo_lua {
     void (*forget)(lua_State *L, struct halo_lua *lua, struct halo_op *op);
 
     /* Files' buffers for writing, what sends those whose Files are gone, and all at the end. */
-    struct halo_out *outs;
+    struct halo_out *outs, **outs_end;
+    bool forgotten; /* the File of one of them is gone */
     void (*send_forgotten)(struct halo_lua *lua);
     void (*send_all)(struct halo_lua *lua);
     int stdout_file; /* reference of halo.stdout's File, or LUA_NOREF */
