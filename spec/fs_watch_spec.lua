@@ -206,16 +206,17 @@ describe("fs.watch", function()
         fs.writefile(dir:path(i % 10 == 0 and ("dir%d/file"):format(i) or tostring(i)), "")
       end
     end)
-    repeat
+    local function take(event)
+      assert.is_nil(seen[event.path])
+      seen[event.path] = true
+    end
+    while making:status() ~= "ended" do
       local event = halo.timeout(math.random() / 2000, watch.next, watch)
       if event then
-        assert.is_nil(seen[event.path])
-        seen[event.path] = true
-      elseif making:status() == "ended" then
-        event = halo.timeout(0.2, watch.next, watch)
-        seen[event and event.path or "the end"] = true
+        take(event)
       end
-    until seen["the end"]
+    end
+    watching.drain(watch, dir.root, take)
     for i = 1, count do
       local name = i % 10 == 0 and ("dir%d/file"):format(i) or tostring(i)
       assert.is_true(seen[dir:path(name)])
@@ -444,16 +445,11 @@ describe("fs.watch with recursive", function()
       dir:path("out"), tostring(count), tostring(seed)))
     local picture = watching.picture(root)
     local done = dir:path("in/done")
-    while true do
-      -- What was put off because of later events comes after the last one.
-      local patience = picture.entries[done] == nil and 30 or 0.1
-      local event = halo.timeout(patience, watch.next, watch)
-      if not event then
-        break
-      end
-      picture:add(event)
+    while picture.entries[done] == nil do
+      picture:add(assert(halo.timeout(30, watch.next, watch)))
     end
     process:finish()
+    watching.drain(watch, root, function(event) picture:add(event) end)
     assert.same({}, picture.faults)
     assert.same(tree.list(root), picture:list())
   end)

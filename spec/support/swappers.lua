@@ -1,6 +1,6 @@
 -- Two attackers who swap names in a tree for symbolic links, as fast as they can, each with links
--- of its own (swapper.lua). They go on for as long as HALO_ATTACK_SECONDS says, and are told if they
--- ended before.
+-- of its own (swapper.lua). They go on for as long as HALO_ATTACK_SECONDS says; to end before that
+-- is a failure.
 
 local command = require "spec.support.command"
 

@@ -1,6 +1,7 @@
 -- What specs of fs.watch share: events as short texts, and a picture of a tree that is made of
 -- events alone.
 
+local halo = require "halo"
 local command = require "spec.support.command"
 
 local watching = {}
@@ -38,6 +39,28 @@ function watching.events_of(watch, root, line)
     end
   end
   error("the watch has ended", 2)
+end
+
+local PATIENCE_S, QUIET_ROUNDS = 30, 3
+
+---Takes all events of what has happened, however long that lasts. What was put off because of later
+---events comes behind those, and may be put off twice: so new ones are made until nothing else
+---comes between them.
+---@param watch halo.Watch which tells of names alone
+---@param root string
+---@param take fun(event: halo.WatchEvent)
+function watching.drain(watch, root, take)
+  local number, quiet = 0, 0
+  while quiet < QUIET_ROUNDS do
+    number, quiet = number + 1, quiet + 1
+    local path = ("%s/quiet%d"):format(root, number)
+    assert(halo.fs.writefile(path, ""))
+    repeat
+      local event = assert(halo.timeout(PATIENCE_S, watch.next, watch))
+      take(event)
+      quiet = event.path == path and quiet or 0
+    until event.path == path
+  end
 end
 
 ---@class spec.Picture of a tree, as events tell of it
