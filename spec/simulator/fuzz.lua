@@ -111,10 +111,10 @@ local function check_end()
   end
 end
 
----@param seed integer
+---@param _ integer the seed, which the simulator has drawn all by
 ---@param left_out string? numbers of steps
-return function(seed, left_out)
-  local made = program.new(seed)
+return function(_, left_out)
+  local made = program.new()
   local numbers = {}
   for number in (left_out or ""):gmatch "%d+" do
     numbers[tonumber(number)] = true

@@ -135,6 +135,13 @@ static int calm(lua_State *L)
     return 0;
 }
 
+/* draw(limit): a number from 1 to limit, by the seed. */
+static int draw(lua_State *L)
+{
+    lua_pushnumber(L, 1 + (double)weather_below((uint64_t)luaL_checknumber(L, 1)));
+    return 1;
+}
+
 /* faults(group): how many calls have failed by the weather. */
 static int faults(lua_State *L)
 {
@@ -161,11 +168,22 @@ static int fail_with(lua_State *L)
 int simulator_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"source", add_source}, {"sink", add_sink},       {"source_bytes", source_bytes},
-        {"content", content},   {"names", names},         {"locks", locks},
-        {"calm", calm},         {"under_way", under_way}, {"faults", faults},
-        {"note", note},         {"type", type},           {"mkdir", make_directory},
-        {"file", make_file},    {"fail", fail_with},      {NULL, NULL},
+        {"source", add_source},
+        {"sink", add_sink},
+        {"source_bytes", source_bytes},
+        {"content", content},
+        {"names", names},
+        {"locks", locks},
+        {"calm", calm},
+        {"under_way", under_way},
+        {"faults", faults},
+        {"draw", draw},
+        {"note", note},
+        {"type", type},
+        {"mkdir", make_directory},
+        {"file", make_file},
+        {"fail", fail_with},
+        {NULL, NULL},
     };
     luaL_register(L, "simulator", functions);
     return 1;

@@ -3,9 +3,9 @@
 -- by leaving some out: what the others do does not depend on it.
 
 local attempt = require "spec.simulator.attempt"
-local random = require "spec.support.random"
 local streams = require "spec.simulator.roles.streams"
 local sync = require "spec.simulator.roles.sync"
+local simulator = require "simulator"
 local whole = require "spec.simulator.roles.whole"
 
 local roles = {
@@ -20,7 +20,15 @@ local program = {}
 
 local THINGS_MAX, STEPS_MAX = 4, 14
 
-local function new_step(number, role)
+---From 1 to from, where there is no to.
+local function number(from, to)
+  if not to then
+    from, to = 1, from
+  end
+  return from - 1 + simulator.draw(to - from + 1)
+end
+
+local function new_step(role)
   local step = role.step(number)
   local ways = step.ways or role.ways or attempt.all_ways
   step.ways = nil
@@ -30,10 +38,10 @@ local function new_step(number, role)
   return step
 end
 
-local function new_task(number, role, thing)
+local function new_task(role, thing)
   local task = { thing = thing, steps = {}, start = number(100) / 1e6 }
   for _ = 1, number(STEPS_MAX) do
-    table.insert(task.steps, new_step(number, role))
+    table.insert(task.steps, new_step(role))
   end
   if number(4) == 1 then
     task.cancelled_at = number(200) / 1e5
@@ -49,10 +57,8 @@ end
 ---@field blocks boolean? a call waits on the spot
 ---@field abrupt boolean it ends while operations are under way
 
----@param seed integer
 ---@return Program
-function program.new(seed)
-  local number = random.new(seed)
+function program.new()
   local engines = { "ring", "pool", "auto" }
   local made = { things = {}, tasks = {}, steps = 0 }
   made.abrupt = number(8) == 1
@@ -66,7 +72,7 @@ function program.new(seed)
     local path = ("%s/%s%d"):format(number(4) == 1 and "/slow" or "", role.name, i)
     made.things[i] = { role = role, path = path, seed = number(1e6) }
     for _ = 1, number(role.tasks_max) do
-      table.insert(made.tasks, new_task(number, role, i))
+      table.insert(made.tasks, new_task(role, i))
     end
   end
   for _, task in ipairs(made.tasks) do
