@@ -14,6 +14,7 @@ local guard, settle = wait.guard, wait.settle
 local pop, push, remove = waiters.pop, waiters.push, waiters.remove
 
 local MAP_LIMIT = 64
+local next_place = ipairs {}
 
 local map = {}
 
@@ -192,6 +193,10 @@ end
 ---@return any[] # the first result of each call, in the order of the list
 function map.map(list, fn, limit)
   local iterator = is_iterator(list)
+  if list == next or list == next_place then
+    core.raise("bad argument #1 to 'map' (the function of pairs or ipairs, which needs the table: "
+      .. "pass a list, or an iterator that is called without arguments)")
+  end
   if type(list) ~= "table" and not iterator then
     core.raise(("bad argument #1 to 'map' (array or iterator expected, got %s)"):format(type(list)))
   elseif not iterator then
