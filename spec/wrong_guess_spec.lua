@@ -110,11 +110,6 @@ describe("a callback", function()
     end
   end)
 
-  it("is no place in a list: halo.map passes one, and that does no harm", function()
-    local path = dir:path "a"
-    assert.same({ "text", "text" }, halo.map({ path, path }, fs.readfile))
-    assert.same({ true }, halo.map({ path }, fs.exists))
-  end)
 end)
 
 describe("a wrong guess", function()

@@ -39,7 +39,7 @@ function check.type_error(expected, value, position, name)
 end
 
 ---What stands behind the last argument. A callback would wait in vain, and options would do
----nothing; but halo.map calls fn(item, i), and fn may be a function of halo.fs.
+---nothing. A number or a string is passed over, as by any function of Lua.
 ---@param position integer
 ---@param name string
 ---@param value any the first of what is too much
