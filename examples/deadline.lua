@@ -1,6 +1,6 @@
--- deadline.lua seconds [directory]: copies the files of a tree into one temporary file for that long
--- at most, and says how far it came. One task reads, another writes. The file is removed in any
--- case: after an error or control-C, too. Exit status 1 if not all of the tree was copied.
+-- deadline.lua seconds [directory]: copies the files of a tree into one temporary file for that
+-- long at most, and says how far it came. One task reads, another writes. The file is removed in
+-- any case: after an error or control-C, too. Exit status 1 if not all of the tree was copied.
 local halo = require "halo"
 local fs = require "halo.fs"
 
