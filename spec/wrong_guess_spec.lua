@@ -169,6 +169,8 @@ describe("a wrong guess", function()
       function() fs.open(path, "rw") end },
     { "an algorithm of others", "#1 to 'hash' (no such algorithm, but xxh3 and sha256)",
       function() file():hash "md5" end },
+    { "no attribute's name", "#1 to 'getxattr' (name of an attribute (a string) expected, got n",
+      function() file():getxattr() end },
     { "hash with a dot", "#1 to 'hash' (File expected, got nil: file:hash(...)",
       function() file().hash() end },
     { "a Dir with a dot", "'stat' on bad self (Dir expected, got string): a colon before stat",
