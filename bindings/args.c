@@ -91,6 +91,8 @@ int halo_arg_error(lua_State *L, int arg, const char *name, const char *message)
 int halo_arg_type_error(lua_State *L, int arg, const char *name, const char *expected)
 {
     const char *got = lua_type(L, arg) == LUA_TNONE ? "no value" : luaL_typename(L, arg);
+    if (arg > 1 && lua_isfunction(L, arg)) /* as in luv, or in node */
+        got = "function: the call returns its result, and takes no callback";
     return halo_arg_error(L, arg, name, lua_pushfstring(L, "%s expected, got %s", expected, got));
 }
 

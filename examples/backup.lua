@@ -24,8 +24,8 @@ end
 local partial, name = join(store, ".partial"), os.date("%Y-%m-%dT%H:%M:%S")
 assert(fs.rmtree(partial, { force = true })) -- of one that was interrupted
 assert(fs.copytree(from, partial, { mode = true, times = true }))
+fs.sync() -- before it has its name, so that a crash leaves no half of it under that
 assert(fs.rename(partial, join(store, name), { noreplace = true }))
-fs.sync()
 print(join(store, name))
 
 local copies = {}
@@ -34,5 +34,6 @@ for entry in fs.dir(store) do
 end
 table.sort(copies) -- by their date
 for i = 1, #copies - count do
-  assert(fs.rmtree(join(store, copies[i])))
+  assert(fs.rename(join(store, copies[i]), partial)) -- what is left half removed is no copy
+  assert(fs.rmtree(partial))
 end

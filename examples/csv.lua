@@ -1,6 +1,5 @@
--- csv.lua column pattern: a filter for pipes. Passes on a CSV table's first line, and those whose
--- field in the column of that name matches a Lua pattern. Quoted fields may contain commas, quotes
--- and ends of lines. Exit status 2 if there is no such column.
+-- csv.lua column pattern: passes on a CSV table's first line, and those whose field in the column
+-- of that name matches a Lua pattern. Quoted fields may contain commas, quotes and ends of lines.
 local halo = require "halo"
 local column, pattern = arg[1], arg[2]
 
@@ -14,7 +13,9 @@ local function records(lines)
   return function()
     local record = lines()
     while record and select(2, record:gsub('"', "")) % 2 == 1 do
-      record = record .. "\n" .. (lines() or '"')
+      local line = lines()
+      if not line then break end -- the last quote was never closed
+      record = record .. "\n" .. line
     end
     return record
   end
@@ -46,14 +47,14 @@ end
 local place
 for record in records(halo.stdin:lines()) do
   local row = fields((record:gsub("\r$", "")))
+  local is_wanted = not place or (row[place] or ""):find(pattern)
+  for i = 1, place and 0 or #row do place = row[i] == column and i or place end
   if not place then
-    for i, name in ipairs(row) do place = name == column and i or place end
-    if not place then
-      io.stderr:write("csv: no column ", column, "\n")
-      os.exit(2)
-    end
-    halo.stdout:write(record .. "\n")
-  elseif (row[place] or ""):find(pattern) then
-    halo.stdout:write(record .. "\n")
+    io.stderr:write("csv: no column ", column, "\n")
+    os.exit(2)
+  elseif is_wanted then
+    local _, refusal, code = halo.stdout:write(record, "\n")
+    if code == "EPIPE" then os.exit(1) end -- nobody reads any more, as behind head
+    assert(not code, refusal)
   end
 end

@@ -1,10 +1,10 @@
 -- deadline.lua seconds [directory]: copies the files of a tree into one temporary file for that
--- long at most, and says how far it came. The temporary file is removed in any case: when the time
--- is up, after an error, after control-C. Exit status 1 if not all of the tree was copied.
+-- long at most, and says how far it came. One task reads, another writes. The file is removed in
+-- any case: after an error or control-C, too. Exit status 1 if not all of the tree was copied.
 local halo = require "halo"
 local fs = require "halo.fs"
 
-local piece_size, files_at_once = 256 * 1024, 8
+local piece_size, pieces_ahead = 256 * 1024, 8 -- a task that is further ahead waits
 local seconds, root = tonumber(arg[1]), arg[2] or "."
 local files, bytes, failed = 0, 0, false
 
@@ -18,41 +18,42 @@ local function report(_, refusal)
   io.stderr:write("deadline: ", refusal, "\n")
 end
 
--- Calls fn, and clean_up whatever becomes of it. In a task that is cancelled every call that may
--- wait raises, and those of a clean-up would too: halo.shield lets them do their work.
-local function finally(clean_up, fn)
-  local ok, err = pcall(fn)
-  halo.shield(clean_up)
-  if not ok then error(err, 0) end -- a cancellation too has to go on
-end
-
-local function append(path, copy)
-  local file, refusal = fs.open(path)
-  if not file then return report(path, refusal) end
-  finally(function() file:close() end, function()
-    local piece, trouble = file:read(piece_size)
-    while piece do
-      assert(copy:write(piece))
-      bytes = bytes + #piece -- not across a call that waits: others count meanwhile
-      piece, trouble = file:read(piece_size)
-    end
-    if trouble then return report(path, trouble) end
-    files = files + 1
-  end)
-end
-
 local function is_file(_, entry) return entry.type == "file" end
+-- Behind the pieces of a file comes an empty one.
+local function read_files(pieces)
+  for path in fs.walk(root, { filter = is_file, on_error = report }) do
+    local file, refusal = fs.open(path)
+    local piece = file and ""
+    while piece do
+      piece, refusal = file:read(piece_size)
+      if piece then pieces:send(piece) end
+    end
+    if file then file:close() end
+    if refusal then report(path, refusal) else pieces:send "" end
+  end
+  pieces:close() -- which ends the loop of the writer
+end
+
+local function write_pieces(pieces, copy)
+  for piece in pieces do
+    assert(copy:write(piece))
+    bytes = bytes + #piece
+    if piece == "" then files = files + 1 end
+  end
+end
 
 local in_time = halo.timeout(seconds, function()
-  local copy, copy_path = assert(fs.mkstemp("deadline-"))
-  finally(function()
-    copy:close()
-    assert(fs.remove(copy_path))
-  end, function()
-    local paths = fs.walk(root, { filter = is_file, on_error = report })
-    halo.map(paths, function(path) append(path, copy) end, files_at_once)
+  return halo.scope(function(scope) -- the failure of one ends the other
+    local copy, copy_path = assert(fs.mkstemp "deadline-")
+    scope:defer(function() -- when both have ended, also by a cancellation
+      copy:close()
+      assert(fs.remove(copy_path))
+    end)
+    local pieces = halo.channel(pieces_ahead)
+    scope:spawn(read_files, pieces)
+    scope:spawn(write_pieces, pieces, copy)
+    return true
   end)
-  return true
 end)
 
 print(("%s: %d files, %d bytes"):format(in_time and "the end" or "the time is up", files, bytes))

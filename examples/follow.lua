@@ -1,5 +1,6 @@
 -- follow.lua file...: what is appended to logs from now on, line by line, each behind its file's
 -- name. A log that is rotated away is read to its end; then the new one of that name is followed.
+-- One that is emptied is followed from its start.
 local halo = require "halo"
 local fs = require "halo.fs"
 
@@ -10,11 +11,16 @@ end
 
 -- Prints the whole lines that are there; what is behind them waits for its end.
 local function show(path, file, rest)
+  if file:stat("size") < file:tell() then
+    file:seek("set", 0)
+    rest = ""
+  end
+  local prefix = path:gsub("%%", "%%%%") .. ": %0" -- a "%" of the path is no place in the match
   for piece in function() return file:read(65536) end do
     rest = rest .. piece
     local lines, after = rest:match("^(.*\n)(.*)$")
     if lines then
-      halo.stdout:write((lines:gsub("[^\n]*\n", path .. ": %0")))
+      halo.stdout:write((lines:gsub("[^\n]*\n", prefix)))
       rest = after
     end
   end
@@ -34,6 +40,7 @@ local function follow(path)
       if file then rest = show(path, file, rest) end
       if event.type == "create" or event.type == "move" or not file then
         if file then file:close() end
+        if rest ~= "" then halo.stdout:write(path, ": ", rest, "\n") end
         file, rest = fs.open(path), ""
         if file then rest = show(path, file, rest) end
       end

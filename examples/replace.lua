@@ -21,7 +21,8 @@ end
 local pattern, replacement = old:gsub("%W", "%%%0"), new:gsub("%%", "%%%%")
 
 local function replace(path)
-  local content, refusal = fs.readfile(path)
+  local content, refusal, code = fs.readfile(path)
+  if code == "ENOENT" then return end -- it was removed since
   if not content then return report(path, refusal) end
   if not content:find(old, 1, true) or content:find("\0", 1, true) then return end
   local changed, count = content:gsub(pattern, replacement)

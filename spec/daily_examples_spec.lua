@@ -68,7 +68,7 @@ describe("examples/follow.lua", function()
   end
 
   it("shows what is appended to several logs, over a rotation", function()
-    local a, b = dir:file("a.log", "old\n"), dir:file("b.log", "")
+    local a, b = dir:file("a.log", "old\n"), dir:file("100%1.log", "")
     local process = command.start(example("follow", a, b))
     eventually("both are open", function()
       local open = run(("ls -l /proc/%d/fd"):format(process.pid))
@@ -83,6 +83,13 @@ describe("examples/follow.lua", function()
     assert(os.rename(a, a .. ".1"))
     append(a, "new\n")
     process:await(a .. ": new\n")
+    append(b, "no end")
+    assert(os.rename(b, b .. ".1"))
+    append(b, "renewed\n")
+    process:await(b .. ": no end\n" .. b .. ": renewed\n")
+    shell("truncate -s 0 %s", a)
+    append(a, "x\n")
+    process:await(a .. ": x\n")
     process:signal "INT"
     local stdout, stderr, status = process:finish()
     assert.is_nil(stdout:find(": old", 1, true))
@@ -152,6 +159,20 @@ describe("examples/mirror.lua", function()
     assert.equal("+ " .. dir:path("from/a/b/file") .. "\n", mirror())
     assert.equal("", mirror())
   end)
+
+  it("empties nothing for a source that is missing, or around the other", function()
+    shell("mkdir -p %s", dir:path("from/a"))
+    local inside = dir:file("from/a/kept", "")
+    for _, pair in ipairs {
+      { "nope", "from", "ENOENT" }, { "from/a/kept", "from", "ENOTDIR" },
+      { "from/a", "from", "one lies in the other" }, { "from", "from/a", "one lies in the other" },
+    } do
+      local _, stderr, status = run(example("mirror", dir:path(pair[1]), dir:path(pair[2])))
+      assert.equal(1, status, pair[1])
+      assert.matches(pair[3], stderr, 1, true)
+      assert.equal(0, os.execute("test -e " .. quote(inside)))
+    end
+  end)
 end)
 
 describe("examples/rotate.lua", function()
@@ -190,6 +211,12 @@ describe("examples/csv.lua", function()
     assert.equal(head .. bob, (filter("city", "^Paris, F$")))
     assert.equal(head .. bob, (filter("note", "\n")))
     assert.equal(head .. cid, (filter("note", "^$")))
+  end)
+
+  it("ends when nobody reads what it writes", function()
+    local csv = example("csv", "a", ".")
+    local stdout, stderr, status = run(("(echo a; yes 1 2>&-) | %s | head -n 2"):format(csv))
+    assert.same({ "a\n1\n", "", 0 }, { stdout, stderr, status })
   end)
 
   it("tells a column that is missing", function()

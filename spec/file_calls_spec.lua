@@ -231,8 +231,6 @@ describe("a wrong guess", function()
       function(f) f:lock("shared", -1) end },
     { "bad argument #1 to 'chmod' (the decimal 644 is 1204 in octal: write \"644\", or 420)",
       function(f) f:chmod(644) end },
-    { "bad argument #1 to 'stat' (no field 'sise')", function(f) f:stat "sise" end },
-    { "bad argument #2 to 'fstat' (no field 'sise')", function(f) fs.fstat(f, "sise") end },
     { "bad argument #1 to 'truncate' (number expected, got string)",
       function(f) f:truncate "1" end },
   }

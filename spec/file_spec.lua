@@ -123,8 +123,9 @@ describe("a File", function()
     it("by a mode that makes sense, or it raises", function()
       local path = dir:file("file")
       for _, mode in ipairs { "", "x", "rw", "read", "r\0" } do
-        local expected = ("bad argument #2 to 'open' (invalid mode '%s': "
-          .. "'r', 'w' or 'a', then '+', 'x')"):format(mode:gsub("%z.*", ""))
+        local expected = "bad argument #2 to 'open' (invalid mode '%s': "
+          .. "'r', 'w' or 'a', with '+' to read and write, and 'x' to be the creator)"
+        expected = expected:format(mode:gsub("%z.*", ""))
         assert.misuse(expected, function() fs.open(path, mode) end)
       end
       assert.misuse("bad argument #2 to 'open' (mode (a string or a number of fs.flags) expected, "

@@ -2,8 +2,10 @@ local command = require "spec.support.command"
 local halo = require "halo"
 local random = require "spec.support.random"
 local tasks = require "spec.support.tasks"
+local temp = require "spec.support.temp"
 require "spec.support.assertions"
 
+local fs = halo.fs
 local ends_cancelled = tasks.ends_cancelled
 local forever, rounds, start = tasks.forever, tasks.rounds, tasks.start
 
@@ -40,10 +42,24 @@ describe("halo.map", function()
     assert.same({ 30, 10, 20 }, results)
   end)
 
-  it("passes each item and its place, once", function()
+  local dir = temp.dir()
+
+  it("passes each item, once, and nothing else", function()
     local seen = {}
-    halo.map({ "a", "b", "c" }, function(item, i) seen[i] = (seen[i] or "") .. item end)
-    assert.same({ "a", "b", "c" }, seen)
+    local function see(...) table.insert(seen, { ... }) end
+    local function iterate() return table.remove({ "e", "d" }, #seen - 2) end
+    halo.map({ "a", "b", "c" }, see)
+    halo.map(iterate, see, 1)
+    assert.same({ { "a" }, { "b" }, { "c" }, { "e" }, { "d" } }, seen)
+  end)
+
+  it("takes functions that have further arguments", function()
+    local paths = { dir:path "a", dir:path "b" }
+    assert.same({ true, true }, halo.map(paths, fs.mkdir))
+    assert.equal("755", ("%o"):format(fs.stat(paths[1], "perm")))
+    assert.same({ fs.stat(paths[1], "id"), fs.stat(paths[2], "id") },
+      halo.map(halo.map(paths, fs.stat), function(st) return st.id end))
+    assert.same({ true, true }, halo.map(paths, fs.rmtree))
   end)
 
   it("keeps the first result of each, and leaves a hole where there is none", function()
@@ -109,11 +125,13 @@ describe("halo.map", function()
 
   it("is cancelled where one of its calls alone is, since a result is missing then", function()
     for _, list in ipairs { numbers(3), ("xyz"):gmatch "." } do
-      local mapping = start(halo.map, list, function(_, i)
-        if i == 2 then
+      local count = 0
+      local mapping = start(halo.map, list, function()
+        count = count + 1
+        if count == 2 then
           halo.sleep(forever)
         end
-        return i
+        return true
       end)
       for _ = 1, 3 do
         halo.yield()
@@ -133,8 +151,9 @@ describe("halo.map", function()
   it("takes no more where a call outlives the cancellation", function()
     for _, list in ipairs { numbers(100), ("x"):rep(100):gmatch "x" } do
       local taken = 0
-      local ok = pcall(halo.map, list, function(_, n)
+      local ok = pcall(halo.map, list, function()
         taken = taken + 1
+        local n = taken
         pcall(halo.sleep, n < 5 and forever or 0)
         if n == 5 then
           error "enough"
@@ -278,8 +297,7 @@ describe("halo.map", function()
     it("begins with the items in their order, whoever waits in between", function()
       for _, limit in ipairs { 1, 2, 7, 64 } do
         local number, begun = random.new(limit), {}
-        local results = halo.map(filled(rounds(300)), function(value, i)
-          assert.equal(value, i)
+        local results = halo.map(filled(rounds(300)), function(value)
           table.insert(begun, value)
           for _ = 1, number(4) - 1 do
             halo.yield()
@@ -374,7 +392,7 @@ describe("halo.map", function()
   it("needs nothing that a program may have taken away", function()
     local stdout, stderr = command.run(command.halo("-e",
       "debug = nil print(#halo.map(halo.map({ 1, 2 }, print), print))"))
-    assert.same({ "1\t1\n2\t2\n0\n", "" }, { stdout, stderr })
+    assert.same({ "1\n2\n0\n", "" }, { stdout, stderr })
   end)
 
   it("takes a script's arguments, which have more than a list", function()

@@ -57,7 +57,10 @@ static uint32_t check_open_flags(lua_State *L, int arg)
     if (length != strlen(mode) || !parse_mode(mode, &flags))
         halo_arg_error(
             L, arg, "open",
-            lua_pushfstring(L, "invalid mode '%s': 'r', 'w' or 'a', then '+', 'x'", mode));
+            lua_pushfstring(L,
+                            "invalid mode '%s': 'r', 'w' or 'a', with '+' to read and write, and "
+                            "'x' to be the creator",
+                            mode));
     return flags;
 }
 
@@ -218,6 +221,21 @@ static const uint8_t *to_bytes(lua_State *L, int index, size_t *length)
 
 #define WRITABLE "string, number, buffer or an array of them"
 
+/* What stands under another key than 1 to count would be passed over in silence. */
+static void check_array(lua_State *L, int arg, const char *name, int count)
+{
+    int members = 0;
+
+    for (lua_pushnil(L); lua_next(L, arg); lua_pop(L, 1))
+        members++;
+    if (members != count)
+        halo_arg_error(L, arg, name,
+                       lua_pushfstring(L,
+                                       "the table is no array: it has %d members, %d of them "
+                                       "in a row from 1 on",
+                                       members, count));
+}
+
 /* The bytes of an argument; those of all members where it is an array. */
 static size_t measure(lua_State *L, int arg, const char *name)
 {
@@ -236,6 +254,7 @@ static size_t measure(lua_State *L, int arg, const char *name)
         total += length;
         lua_pop(L, 1);
     }
+    check_array(L, arg, name, count);
     return total;
 }
 

@@ -213,6 +213,8 @@ static struct halo_op *new_xattr_op(lua_State *L, struct halo_lua *lua, enum hal
     const struct halo_lua_file *file =
         by_file == by_path ? NULL : halo_to_type(L, 1, halo_file_type);
     const char *path = file ? "" : halo_check_path(L, 1, name, &path_length);
+    if (named && lua_type(L, 2) != LUA_TSTRING)
+        halo_arg_type_error(L, 2, name, "name of an attribute (a string)");
     const char *attribute = named ? halo_check_path(L, 2, name, &attribute_length) : NULL;
 
     struct halo_op *op = halo_new_op(L, lua, file ? by_file : by_path);

@@ -88,6 +88,8 @@ static int push_failure(lua_State *L, struct halo_lua *lua, const struct halo_op
         text = "the path leads out of the directory, or to another file system";
     if (file && error == EBADF)
         text = bad_file(lua, op);
+    else if (error == EBADF && op->base)
+        text = "the directory is closed";
     if (error == ESPIPE && (halo_op_kind(op) == HALO_OP_HASH || halo_op_kind(op) == HALO_OP_FHASH))
         text = "no regular file, which alone has contents to hash";
     if (file && error == EINVAL && halo_op_kind(op) == HALO_OP_WRITE)

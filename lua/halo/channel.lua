@@ -10,6 +10,7 @@ local check_cancelled = require "halo.cancellation"
 local core = require "halo.core"
 local keys = require "halo.keys"
 local Queue = require "halo.queue"
+local scope = require "halo.scope"
 local waiters = require "halo.waiters"
 
 local current, error, park, wake = core.current, error, core.park, core.wake
@@ -110,6 +111,7 @@ end
 ---@return true
 function Channel:send(value)
   if value == nil then
+    scope.check_self(self, Channel, "send", "Channel")
     core.raise("bad argument #1 to 'send' "
       .. "(nil cannot be sent: it means that the channel is closed)")
   end
@@ -224,6 +226,8 @@ end
 local function check_cases(cases)
   if type(cases) ~= "table" then
     fail("array of cases expected, got %s", type(cases))
+  elseif is_channel(cases) then
+    fail "a list expected: halo.select { channel, ... }"
   end
   local i, case = 1, cases[1]
   while case ~= nil do

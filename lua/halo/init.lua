@@ -2,6 +2,7 @@
 
 local core = require "halo.core"
 local channel = require "halo.channel"
+local check = require "halo.fs.check"
 local coroutines = require "halo.coroutines"
 local map = require "halo.map"
 local scope = require "halo.scope"
@@ -68,7 +69,8 @@ end
 ---@async
 ---@param seconds number
 ---@return true
-function halo.sleep(seconds)
+function halo.sleep(seconds, ...)
+  check.no_more(2, "sleep", ...)
   settle(core.sleep(seconds))
   return true
 end

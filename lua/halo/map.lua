@@ -14,6 +14,7 @@ local guard, settle = wait.guard, wait.settle
 local pop, push, remove = waiters.pop, waiters.push, waiters.remove
 
 local MAP_LIMIT = 64
+local next_place = ipairs {}
 
 local map = {}
 
@@ -48,7 +49,7 @@ local is_iterator = core.is_callable
 ---not.
 ---@class halo.map.Work
 ---@field iterator fun(): any
----@field fn fun(item: any, i: integer): any
+---@field fn fun(item: any): any
 ---@field limit number
 ---@field group userdata
 ---@field results any[]
@@ -111,7 +112,7 @@ local function take_and_run(self, task)
       if not self.called then
         call_next(self)
       end
-      results[i] = fn(item, i)
+      results[i] = fn(item)
       self.done = self.done + 1
     end
   end
@@ -168,7 +169,7 @@ local function map_array(list, fn, limit)
       check_cancelled()
       i = i + 1
       local place = i
-      results[place] = fn(list[place], place)
+      results[place] = fn(list[place])
       done = done + 1
     end
   end
@@ -180,18 +181,23 @@ local function map_array(list, fn, limit)
   return results
 end
 
----Calls fn(item, i) for each item, at most limit of them at a time, beginning in their order.
+---Calls fn(item) for each item, at most limit of them at a time, beginning in their order. Nothing
+---else is passed, so that fn may be any function: halo.map(paths, fs.hash).
 ---
 ---The first call that fails, or the cancellation of this one, cancels those under way; the results
 ---are dropped, and no other item is taken. An item that has been taken is given to fn, whatever
 ---happens meanwhile: none is lost between a channel and fn.
 ---@async
 ---@param list any[]|fun(): any an array, or an iterator: a function, a channel
----@param fn fun(item: any, i: integer): any
+---@param fn fun(item: any): any
 ---@param limit integer? 64 by default
 ---@return any[] # the first result of each call, in the order of the list
 function map.map(list, fn, limit)
   local iterator = is_iterator(list)
+  if list == next or list == next_place then
+    core.raise("bad argument #1 to 'map' (the function of pairs or ipairs, which needs the table: "
+      .. "pass a list, or an iterator that is called without arguments)")
+  end
   if type(list) ~= "table" and not iterator then
     core.raise(("bad argument #1 to 'map' (array or iterator expected, got %s)"):format(type(list)))
   elseif not iterator then

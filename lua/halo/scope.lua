@@ -50,6 +50,18 @@ local function check_function(value, position, name)
   end
 end
 
+---What is not of that class was mostly called with a dot where a colon should be.
+---@param self any
+---@param class table
+---@param name string of the method
+---@param kind string
+local function check_self(self, class, name, kind)
+  if type(self) ~= "table" or getmetatable(self) ~= class then
+    local problem = "calling '%s' on bad self (%s expected, got %s): a colon before %s passes it"
+    core.raise(problem:format(name, kind, type(self), name))
+  end
+end
+
 ---@class halo.Scope
 ---@field private group userdata
 ---@field private ended boolean
@@ -67,6 +79,7 @@ end
 ---@param ... any passed to fn
 ---@return halo.Task
 function Scope:spawn(fn, ...)
+  check_self(self, Scope, "spawn", "Scope")
   check_function(fn, 1, "spawn")
   return core.group_spawn(self.group, fn, ...)
 end
@@ -76,6 +89,7 @@ end
 ---@param fn fun()
 ---@return true
 function Scope:defer(fn)
+  check_self(self, Scope, "defer", "Scope")
   check_function(fn, 1, "defer")
   if self.ended then
     core.raise("this scope has ended: nothing can be deferred to its end")
@@ -206,6 +220,7 @@ function scope.is_cancelled(err)
 end
 
 scope.check_function = check_function
+scope.check_self = check_self
 scope.supervise = supervise
 
 return scope

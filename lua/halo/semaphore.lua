@@ -2,6 +2,7 @@
 
 local check_cancelled = require "halo.cancellation"
 local core = require "halo.core"
+local scope = require "halo.scope"
 local guard = require("halo.wait").guard
 local waiters = require "halo.waiters"
 
@@ -79,6 +80,8 @@ end
 ---@async
 ---@return ... # what fn returns
 function Semaphore:with(fn, ...)
+  scope.check_self(self, Semaphore, "with", "Semaphore")
+  scope.check_function(fn, 1, "with")
   self:acquire()
   return release(self, guard(fn, ...))
 end

@@ -20,8 +20,10 @@ local function write_tree(root, count, content_of)
   local folders, paths = layout.tree(root, count)
   assert(fs.mkdir(root))
   for _, folder in ipairs(folders) do assert(fs.mkdir(folder)) end
-  halo.map(paths, function(path, i)
-    assert(fs.writefile(path, content_of(i)))
+  local place = 0
+  halo.map(paths, function(path)
+    place = place + 1
+    assert(fs.writefile(path, content_of(place)))
   end)
 end
 

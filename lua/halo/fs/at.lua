@@ -75,7 +75,8 @@ Dir.__index = Dir
 ---@return halo.File
 local function file_of(self, name)
   if type(self) ~= "table" or getmetatable(self) ~= Dir then
-    core.raise(("calling '%s' on bad self (Dir expected, got %s)"):format(name, type(self)))
+    local problem = "calling '%s' on bad self (Dir expected, got %s): a colon before %s passes it"
+    core.raise(problem:format(name, type(self), name))
   end
   return self.file
 end
@@ -146,7 +147,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function Dir:close()
+function Dir:close(...)
+  check.no_more(1, "close", ...)
   return checked(core.close(file_of(self, "close")))
 end
 
@@ -164,8 +166,20 @@ end
 ---@return halo.Entry[]? entries
 ---@return string? message
 ---@return string? code
-function Dir:readdir(path)
+function Dir:readdir(path, ...)
+  check.no_more(2, "readdir", ...)
   return by_path.readdir(file_of(self, "readdir"), path == nil and "." or path)
+end
+
+local two_paths = {
+  copy = true, copytree = true, link = true, move = true, rename = true, symlink = true,
+}
+
+---None of them takes a function but among options.
+local function check_last(name, count, ...)
+  if count > (two_paths[name] and 2 or 1) and type(select(count, ...)) == "function" then
+    check.no_more(count, name, (select(count, ...)))
+  end
 end
 
 ---The method that makes a call by path, whose module may not be loaded yet.
@@ -176,6 +190,7 @@ local function find_method(_, name)
   local call = by_path[name]
   if call then
     Dir[name] = function(self, ...)
+      check_last(name, select("#", ...), ...)
       return call(file_of(self, name), ...)
     end
   end

@@ -30,7 +30,7 @@ for _, name in ipairs(plain) do
   end
 end
 
-local open_options = { perm = true, buffer = true }
+local open_options = { perm = "any", buffer = "any" }
 
 ---The permission bits, and the size of the buffer where options ask for one.
 local function of_options(options, mode, position, name)

@@ -20,12 +20,35 @@ function check.fail(message, position, name)
   core.raise_argument(position, name, message)
 end
 
+-- Who comes from luv or node passes a function, to be called with the result.
+local NO_CALLBACK = "function: the call returns its result, and takes no callback"
+
+---@param value any
+---@return string # what it is, for a message
+function check.got(value)
+  return type(value) == "function" and NO_CALLBACK or type(value)
+end
+
 ---@param expected string
 ---@param value any what was passed instead
 ---@param position integer
 ---@param name string
 function check.type_error(expected, value, position, name)
-  check.fail(("%s expected, got %s"):format(expected, type(value)), position, name)
+  local got = position > 1 and check.got(value) or type(value)
+  check.fail(("%s expected, got %s"):format(expected, got), position, name)
+end
+
+---What stands behind the last argument. A callback would wait in vain, and options would do
+---nothing. A number or a string is passed over, as by any function of Lua.
+---@param position integer
+---@param name string
+---@param value any the first of what is too much
+function check.no_more(position, name, value)
+  if type(value) == "function" then
+    check.fail("no such argument, got " .. NO_CALLBACK, position, name)
+  elseif type(value) == "table" then
+    check.fail("no such argument: no options are taken there", position, name)
+  end
 end
 
 ---@param value any
@@ -51,19 +74,25 @@ local function fail_for_option(option, position, name, known)
   check.fail(problem, position, name)
 end
 
----Options: a misspelt one would do what nobody has asked for.
+---Options: a misspelt one would do what nobody has asked for, and so would 0 or "no", which are
+---true in Lua.
 ---@param value any
 ---@param position integer
 ---@param name string
----@param known table<string, any> the names that there are, as keys
+---@param known table<string, any> the names that there are, as keys: "any" for those that are not
+---true or false
 ---@return table # empty for nil
 function check.options(value, position, name, known)
   if value ~= nil and type(value) ~= "table" then
     check.type_error("table of options", value, position, name)
   end
-  for option in pairs(value or {}) do
-    if known[option] == nil then
+  for option, setting in pairs(value or {}) do
+    local kind = known[option]
+    if kind == nil then
       fail_for_option(option, position, name, known)
+    elseif kind ~= "any" and type(setting) ~= "boolean" then
+      local problem = ("%s: true or false expected, got %s"):format(option, tostring(setting))
+      check.fail(problem, position, name)
     end
   end
   return value or {}
@@ -148,7 +177,7 @@ function check.access(value, position, name)
   end
   for letter in (value or ""):gmatch "." do
     local letter_bit = access_bits[letter]
-      or check.fail(("no way '%s'"):format(letter), position, name)
+      or check.fail(("'%s' where any of r, w and x are expected"):format(letter), position, name)
     bits = bit.bor(bits, letter_bit)
   end
   return bits

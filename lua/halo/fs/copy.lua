@@ -18,7 +18,7 @@ local AT_FDCWD, flags = core.AT_FDCWD, core.flags
 
 local tree_options = {
   merge = true, reflink = true, mode = true, times = true, owner = true, xattrs = true,
-  filter = true, follow = true,
+  filter = "any", follow = true,
 }
 local move_options = { noreplace = true }
 local KEEP_ALL = { mode = true, times = true, owner = true, xattrs = true }
@@ -46,7 +46,8 @@ local fs = {}
 ---@return integer? bytes of the file
 ---@return string? message
 ---@return string? code
-function fs.copy(from, to, options)
+function fs.copy(from, to, options, ...)
+  check.no_more(4, "copy", ...)
   return by_path.copy(AT_FDCWD, from, to, options)
 end
 
@@ -180,7 +181,8 @@ end
 ---@return true?
 ---@return string? message about the first failure
 ---@return string? code
-function fs.copytree(from, to, options)
+function fs.copytree(from, to, options, ...)
+  check.no_more(4, "copytree", ...)
   return by_path.copytree(AT_FDCWD, from, to, options)
 end
 
@@ -365,7 +367,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.move(from, to, options)
+function fs.move(from, to, options, ...)
+  check.no_more(4, "move", ...)
   return by_path.move(AT_FDCWD, from, to, options)
 end
 

@@ -36,7 +36,8 @@ local fs = { flags = core.flags }
 ---@return halo.File? file
 ---@return string? message
 ---@return string? code
-function fs.open(path, mode, perm)
+function fs.open(path, mode, perm, ...)
+  check.no_more(4, "open", ...)
   return open(AT_FDCWD, path, mode, perm)
 end
 
@@ -47,7 +48,8 @@ end
 ---@return halo.File? file
 ---@return string? message
 ---@return string? code
-function fs.create(path, perm)
+function fs.create(path, perm, ...)
+  check.no_more(3, "create", ...)
   return by_path.create(AT_FDCWD, path, perm)
 end
 
@@ -58,7 +60,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.flush(file)
+function fs.flush(file, ...)
+  check.no_more(2, "flush", ...)
   local count, message, code = core.flush(file)
   if not count then
     return refused(message, code)
@@ -76,7 +79,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.setvbuf(file, mode, size)
+function fs.setvbuf(file, mode, size, ...)
+  check.no_more(4, "setvbuf", ...)
   check.file(file, 1, "setvbuf")
   if mode ~= "full" and mode ~= "no" then
     check.fail(('"full" or "no" expected, got %s'):format(tostring(mode)), 2, "setvbuf")
@@ -95,7 +99,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.close(file)
+function fs.close(file, ...)
+  check.no_more(2, "close", ...)
   return checked(core.close(file))
 end
 
@@ -118,14 +123,18 @@ local function fail_for_amount(file, n)
   check.file(file, 1, "read")
   local letter = type(n) == "string" and n:match "^%*?(%a)"
   local way_out = letter and formats[letter] or formats.l
+  if type(n) == "function" then
+    check.type_error('a number of bytes or "a"', n, 2, "read")
+  end
   local got = n == nil and "nothing" or type(n) == "string" and ("'%s'"):format(n) or type(n)
   local problem = ('a number of bytes or "a" expected, got %s: %s'):format(got, way_out)
   check.fail(problem, 2, "read")
 end
 
 ---Places are the business of other functions.
-local function fail_for_place(file, position, name)
+local function fail_for_place(file, position, name, ...)
   check.file(file, 1, name)
+  check.no_more(position, name, ...)
   local other = "p" .. name
   check.fail(("no such argument: file:%s(...) takes an offset"):format(other), position, name)
 end
@@ -159,7 +168,7 @@ end
 ---@return string? code
 function fs.read(file, n, ...)
   if select("#", ...) > 0 then
-    fail_for_place(file, 3, "read")
+    fail_for_place(file, 3, "read", ...)
   end
   local data = fast_read(file, n)
   if data then
@@ -189,7 +198,10 @@ end
 ---@return string? data
 ---@return string? message
 ---@return string? code
-function fs.pread(file, n, offset)
+function fs.pread(file, n, offset, ...)
+  if select("#", ...) > 0 then
+    check.no_more(4, "pread", ...)
+  end
   if offset == nil then
     fail_for_offset(file, 3, "pread", "read(n)")
   end
@@ -212,7 +224,7 @@ end
 ---@return string? code
 function fs.read_into(file, buffer, n, ...)
   if select("#", ...) > 0 then
-    fail_for_place(file, 4, "read_into")
+    fail_for_place(file, 4, "read_into", ...)
   end
   local count = fast_read_into(file, buffer, n)
   if count then
@@ -230,7 +242,10 @@ end
 ---@return integer? count 0 at the end
 ---@return string? message
 ---@return string? code
-function fs.pread_into(file, buffer, n, offset)
+function fs.pread_into(file, buffer, n, offset, ...)
+  if select("#", ...) > 0 then
+    check.no_more(5, "pread_into", ...)
+  end
   if offset == nil then
     fail_for_offset(file, 4, "pread_into", "read_into(buffer, n)")
   end
@@ -269,7 +284,10 @@ end
 ---@return integer? count the bytes of data
 ---@return string? message
 ---@return string? code
-function fs.pwrite(file, data, offset)
+function fs.pwrite(file, data, offset, ...)
+  if select("#", ...) > 0 then
+    check.no_more(4, "pwrite", ...)
+  end
   if offset == nil then
     fail_for_offset(file, 3, "pwrite", "write(...)")
   end
@@ -287,7 +305,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.fsync(file)
+function fs.fsync(file, ...)
+  check.no_more(2, "fsync", ...)
   return checked(core.fsync(file))
 end
 
@@ -297,7 +316,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.fdatasync(file)
+function fs.fdatasync(file, ...)
+  check.no_more(2, "fdatasync", ...)
   return checked(core.fdatasync(file))
 end
 
@@ -308,7 +328,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.ftruncate(file, size)
+function fs.ftruncate(file, size, ...)
+  check.no_more(3, "ftruncate", ...)
   return checked(core.ftruncate(file, size))
 end
 
@@ -328,7 +349,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.fallocate(file, offset, length, options)
+function fs.fallocate(file, offset, length, options, ...)
+  check.no_more(5, "fallocate", ...)
   check.size(offset, 2, "fallocate")
   check.size(length, 3, "fallocate")
   local flags = check.flags(options, 4, "fallocate", core.fallocate_flags)
@@ -344,7 +366,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.fadvise(file, advice, offset, length)
+function fs.fadvise(file, advice, offset, length, ...)
+  check.no_more(5, "fadvise", ...)
   local number = core.advices[advice]
     or check.fail(("no advice '%s'"):format(tostring(advice)), 2, "fadvise")
   return checked(core.fadvise(file, number, offset, length))
@@ -363,7 +386,8 @@ local SYNC_ALL = check.bits({ wait_before = true, write = true, wait_after = tru
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.sync_file_range(file, offset, length, options)
+function fs.sync_file_range(file, offset, length, options, ...)
+  check.no_more(5, "sync_file_range", ...)
   check.opt_size(offset, 2, "sync_file_range")
   check.opt_size(length, 3, "sync_file_range")
   local flags = SYNC_ALL
@@ -395,7 +419,8 @@ end
 ---@return integer? position
 ---@return string? message
 ---@return string? code
-function fs.seek(file, whence, offset)
+function fs.seek(file, whence, offset, ...)
+  check.no_more(4, "seek", ...)
   if whence == nil then
     whence = "cur"
   end
@@ -431,7 +456,8 @@ end
 ---@return integer? position
 ---@return string? message
 ---@return string? code
-function fs.tell(file)
+function fs.tell(file, ...)
+  check.no_more(2, "tell", ...)
   return core.tell(file)
 end
 
@@ -440,6 +466,8 @@ local function check_lock(file, mode, seconds)
   if mode ~= "exclusive" and mode ~= "shared" then
     local got = type(mode) == "string" and ("'%s'"):format(mode) or tostring(mode)
     check.fail(('"exclusive" or "shared" expected, got %s'):format(got), 2, "lock")
+  elseif type(seconds) == "function" then
+    check.type_error("a number of seconds", seconds, 3, "lock")
   elseif seconds ~= nil and not (type(seconds) == "number" and seconds >= 0) then
     check.fail("a number of seconds expected", 3, "lock")
   end
@@ -453,7 +481,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.lock(file, mode, seconds)
+function fs.lock(file, mode, seconds, ...)
+  check.no_more(4, "lock", ...)
   check_lock(file, mode, seconds)
   local shared = mode == "shared"
   if seconds == nil or seconds == 0 then
@@ -470,7 +499,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.unlock(file)
+function fs.unlock(file, ...)
+  check.no_more(2, "unlock", ...)
   return checked(core.unlock(file))
 end
 
@@ -497,6 +527,7 @@ function fs.readv(file, buffers, ...)
   check.file(file, 1, "readv")
   check_buffers(buffers)
   if select("#", ...) > 0 then
+    check.no_more(3, "readv", ...)
     check.fail("no such argument: file:pread_into(...) takes an offset", 3, "readv")
   end
   local total = 0

@@ -61,7 +61,8 @@ end
 ---@param path string
 ---@return fun(): string?, string? # a name and its type, as in fs.readdir
 ---@return halo.File directory
-function fs.dir(path)
+function fs.dir(path, ...)
+  check.no_more(2, "dir", ...)
   return by_path.dir(core.AT_FDCWD, path)
 end
 

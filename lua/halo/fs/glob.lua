@@ -419,7 +419,7 @@ end
 ---@async
 function by_path.glob(base, text, options)
   check.path(text, 1, "glob")
-  options = check.options(options, 2, "glob", { dir = true, hidden = true })
+  options = check.options(options, 2, "glob", { dir = "any", hidden = true })
   local dir = options.dir == nil and "" or paths.prefix(check.path(options.dir, 2, "glob"))
   local alternatives, found, all = braces.expand(text), {}, {}
   for _, alternative in ipairs(alternatives) do
@@ -462,7 +462,8 @@ end
 ---@return string[]? paths
 ---@return string? message
 ---@return string? code
-function fs.glob(text, options)
+function fs.glob(text, options, ...)
+  check.no_more(3, "glob", ...)
   return by_path.glob(core.AT_FDCWD, text, options)
 end
 

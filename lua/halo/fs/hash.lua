@@ -1,6 +1,7 @@
 -- Digests of the contents of files.
 
 local by_path = require "halo.fs.by_path"
+local check = require "halo.fs.check"
 local core = require "halo.core"
 local checked = require("halo.wait").checked
 
@@ -19,7 +20,8 @@ end
 ---@return string? digits hexadecimal, in lower case: 16, or 64
 ---@return string? message
 ---@return string? code "ESPIPE" for what is no file, but a stream
-function fs.hash(path, algorithm)
+function fs.hash(path, algorithm, ...)
+  check.no_more(3, "hash", ...)
   return by_path.hash(core.AT_FDCWD, path, algorithm)
 end
 

@@ -5,7 +5,9 @@
 
 local core = require "halo.core"
 local calls = require "halo.fs.calls"
+local check = require "halo.fs.check"
 local modules = require "halo.fs.modules"
+local checked = require("halo.wait").checked
 
 ---@class halo.fs
 local fs = {}
@@ -34,7 +36,8 @@ setmetatable(fs, {
 ---@return string? message
 ---@return string? code
 function core.File:hash(algorithm)
-  return fs.hash(self, algorithm)
+  check.file(self, 1, "hash")
+  return checked(fs.hash(self, algorithm))
 end
 
 ---As fs.lines, from the file's own position or an offset on.

@@ -153,8 +153,9 @@ end
 
 local function check_how(keep_newline, offset)
   if keep_newline ~= nil and type(keep_newline) ~= "boolean" then
-    check.fail(("true, to keep the newlines, expected, got %s"):format(tostring(keep_newline)), 2,
-      "lines")
+    local got = type(keep_newline) == "string" and ("'%s'"):format(keep_newline)
+      or check.got(keep_newline)
+    check.fail("true, to keep the newlines, or nothing expected, got " .. got, 2, "lines")
   end
   check.opt_size(offset, 3, "lines")
 end
@@ -189,7 +190,8 @@ end
 ---@param offset integer? of the first line, in bytes
 ---@return fun(): string?
 ---@return halo.File file
-function fs.lines(path, keep_newline, offset)
+function fs.lines(path, keep_newline, offset, ...)
+  check.no_more(4, "lines", ...)
   if check.is_file(path) then
     check_how(keep_newline, offset)
     return iterate(new_reader(path, offset), keep_newline), path

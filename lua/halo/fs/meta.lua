@@ -109,7 +109,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.chmod(path, mode)
+function fs.chmod(path, mode, ...)
+  check.no_more(3, "chmod", ...)
   return by_path.chmod(AT_FDCWD, path, mode)
 end
 
@@ -120,7 +121,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.fchmod(file, mode)
+function fs.fchmod(file, mode, ...)
+  check.no_more(3, "fchmod", ...)
   check.file(file, 1, "fchmod")
   local bits, change = perm.of_change(mode, 2, "fchmod")
   if change then
@@ -141,7 +143,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.chown(path, uid, gid)
+function fs.chown(path, uid, gid, ...)
+  check.no_more(4, "chown", ...)
   return by_path.chown(AT_FDCWD, path, uid, gid)
 end
 
@@ -153,7 +156,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.lchown(path, uid, gid)
+function fs.lchown(path, uid, gid, ...)
+  check.no_more(4, "lchown", ...)
   return by_path.lchown(AT_FDCWD, path, uid, gid)
 end
 
@@ -165,7 +169,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.fchown(file, uid, gid)
+function fs.fchown(file, uid, gid, ...)
+  check.no_more(4, "fchown", ...)
   return checked(core.fchown(file, uid, gid))
 end
 
@@ -179,7 +184,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.utime(path, atime, mtime)
+function fs.utime(path, atime, mtime, ...)
+  check.no_more(4, "utime", ...)
   return by_path.utime(AT_FDCWD, path, atime, mtime)
 end
 
@@ -191,7 +197,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.lutime(path, atime, mtime)
+function fs.lutime(path, atime, mtime, ...)
+  check.no_more(4, "lutime", ...)
   return by_path.lutime(AT_FDCWD, path, atime, mtime)
 end
 
@@ -203,7 +210,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.futime(file, atime, mtime)
+function fs.futime(file, atime, mtime, ...)
+  check.no_more(4, "futime", ...)
   return checked(core.futime(file, atime, mtime))
 end
 
@@ -214,7 +222,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.access(path, how)
+function fs.access(path, how, ...)
+  check.no_more(3, "access", ...)
   return by_path.access(AT_FDCWD, path, how)
 end
 
@@ -224,7 +233,8 @@ end
 ---@return boolean? # nil, message, code where it cannot be told
 ---@return string? message
 ---@return string? code
-function fs.exists(path)
+function fs.exists(path, ...)
+  check.no_more(2, "exists", ...)
   return by_path.exists(AT_FDCWD, path)
 end
 
@@ -235,7 +245,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.truncate(path, size)
+function fs.truncate(path, size, ...)
+  check.no_more(3, "truncate", ...)
   return by_path.truncate(AT_FDCWD, path, size)
 end
 
@@ -256,14 +267,16 @@ end
 ---@return halo.StatFs?
 ---@return string? message
 ---@return string? code
-function fs.statfs(path)
+function fs.statfs(path, ...)
+  check.no_more(2, "statfs", ...)
   return checked(core.statfs(path))
 end
 
 ---The process's mask of permission bits for what is created; set where one is given.
 ---@param mask (integer|string)? a number, or octal digits
 ---@return integer before
-function fs.umask(mask)
+function fs.umask(mask, ...)
+  check.no_more(2, "umask", ...)
   return core.umask(mask ~= nil and perm.of_mask(mask, 1, "umask") or nil)
 end
 
@@ -272,7 +285,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.sync()
+function fs.sync(...)
+  check.no_more(1, "sync", ...)
   return checked(core.sync())
 end
 
@@ -283,7 +297,8 @@ end
 ---@return string? value
 ---@return string? message
 ---@return string? code
-function fs.getxattr(path, name)
+function fs.getxattr(path, name, ...)
+  check.no_more(3, "getxattr", ...)
   return checked(core.getxattr(path, name))
 end
 
@@ -296,7 +311,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.setxattr(path, name, value, options)
+function fs.setxattr(path, name, value, options, ...)
+  check.no_more(5, "setxattr", ...)
   local flags = check.flags(options, 4, "setxattr", core.setxattr_flags)
   return checked(core.setxattr(path, name, value, flags))
 end
@@ -307,7 +323,8 @@ end
 ---@return string[]? names
 ---@return string? message
 ---@return string? code
-function fs.listxattr(path)
+function fs.listxattr(path, ...)
+  check.no_more(2, "listxattr", ...)
   return checked(core.listxattr(path))
 end
 
@@ -318,7 +335,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.removexattr(path, name)
+function fs.removexattr(path, name, ...)
+  check.no_more(3, "removexattr", ...)
   return checked(core.removexattr(path, name))
 end
 
@@ -329,7 +347,8 @@ end
 ---@return string? value
 ---@return string? message
 ---@return string? code
-function fs.lgetxattr(path, name)
+function fs.lgetxattr(path, name, ...)
+  check.no_more(3, "lgetxattr", ...)
   return checked(core.lgetxattr(path, name))
 end
 
@@ -342,7 +361,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.lsetxattr(path, name, value, options)
+function fs.lsetxattr(path, name, value, options, ...)
+  check.no_more(5, "lsetxattr", ...)
   local flags = check.flags(options, 4, "lsetxattr", core.setxattr_flags)
   return checked(core.lsetxattr(path, name, value, flags))
 end
@@ -353,7 +373,8 @@ end
 ---@return string[]? names
 ---@return string? message
 ---@return string? code
-function fs.llistxattr(path)
+function fs.llistxattr(path, ...)
+  check.no_more(2, "llistxattr", ...)
   return checked(core.llistxattr(path))
 end
 
@@ -364,7 +385,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.lremovexattr(path, name)
+function fs.lremovexattr(path, name, ...)
+  check.no_more(3, "lremovexattr", ...)
   return checked(core.lremovexattr(path, name))
 end
 

@@ -11,7 +11,7 @@ local wait = require "halo.wait"
 
 local checked = wait.checked
 local AT_FDCWD = core.AT_FDCWD
-local mkdir_options = { parents = true, perm = true }
+local mkdir_options = { parents = true, perm = "any" }
 local remove_options = { recursive = true, force = true }
 local PLACE, NOFOLLOW = core.flags.PATH + core.flags.DIRECTORY, core.flags.NOFOLLOW
 local PATH_MAX = 4096 -- bytes, with the NUL behind
@@ -29,7 +29,8 @@ local fs = {}
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.rename(from, to, options)
+function fs.rename(from, to, options, ...)
+  check.no_more(4, "rename", ...)
   return by_path.rename(AT_FDCWD, from, to, options)
 end
 
@@ -62,7 +63,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.remove(path, options)
+function fs.remove(path, options, ...)
+  check.no_more(3, "remove", ...)
   return by_path.remove(AT_FDCWD, path, options)
 end
 
@@ -206,7 +208,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.mkdir(path, perm)
+function fs.mkdir(path, perm, ...)
+  check.no_more(3, "mkdir", ...)
   return by_path.mkdir(AT_FDCWD, path, perm)
 end
 
@@ -216,7 +219,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.rmdir(path)
+function fs.rmdir(path, ...)
+  check.no_more(2, "rmdir", ...)
   return by_path.rmdir(AT_FDCWD, path)
 end
 
@@ -230,7 +234,8 @@ end
 ---@return halo.Entry[]? entries
 ---@return string? message
 ---@return string? code
-function fs.readdir(path)
+function fs.readdir(path, ...)
+  check.no_more(2, "readdir", ...)
   return by_path.readdir(AT_FDCWD, path)
 end
 
@@ -241,7 +246,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.link(path, new)
+function fs.link(path, new, ...)
+  check.no_more(3, "link", ...)
   return by_path.link(AT_FDCWD, path, new)
 end
 
@@ -252,7 +258,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.symlink(target, path)
+function fs.symlink(target, path, ...)
+  check.no_more(3, "symlink", ...)
   return by_path.symlink(AT_FDCWD, target, path)
 end
 
@@ -262,7 +269,8 @@ end
 ---@return string? target
 ---@return string? message
 ---@return string? code
-function fs.readlink(path)
+function fs.readlink(path, ...)
+  check.no_more(2, "readlink", ...)
   return by_path.readlink(AT_FDCWD, path)
 end
 
@@ -272,7 +280,8 @@ end
 ---@return string? path
 ---@return string? message
 ---@return string? code
-function fs.realpath(path)
+function fs.realpath(path, ...)
+  check.no_more(2, "realpath", ...)
   return checked(core.realpath(path))
 end
 
@@ -283,7 +292,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.mkfifo(path, perm)
+function fs.mkfifo(path, perm, ...)
+  check.no_more(3, "mkfifo", ...)
   return by_path.mkfifo(AT_FDCWD, path, perm)
 end
 
@@ -297,7 +307,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.mknod(path, kind, perm, major, minor)
+function fs.mknod(path, kind, perm, major, minor, ...)
+  check.no_more(6, "mknod", ...)
   return by_path.mknod(AT_FDCWD, path, kind, perm, major, minor)
 end
 
@@ -305,7 +316,8 @@ end
 ---@return string? path
 ---@return string? message
 ---@return string? code
-function fs.cwd()
+function fs.cwd(...)
+  check.no_more(1, "cwd", ...)
   return core.cwd()
 end
 
@@ -315,7 +327,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.chdir(path)
+function fs.chdir(path, ...)
+  check.no_more(2, "chdir", ...)
   return core.chdir(path)
 end
 

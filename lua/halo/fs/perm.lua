@@ -27,10 +27,12 @@ for digits in ("600 640 644 660 664 666 700 750 755 770 775 777"):gmatch "%d+" d
   mistaken[tonumber(digits)] = digits
 end
 
+local DECIMAL = 'the decimal %s is %o in octal: write "%s", or %d'
 local HELP = 'permissions are a number, as octal digits in a string ("644"), or words ("u=rw,go=r")'
 
 local function fail(value, position, name)
-  local got = type(value) == "string" and ("'%s'"):format(value) or tostring(value)
+  local got = type(value) == "string" and ("'%s'"):format(value)
+    or type(value) == "function" and check.got(value) or tostring(value)
   check.fail(HELP .. ", got " .. got, position, name)
 end
 
@@ -43,8 +45,7 @@ end
 local function of_number(value, position, name, full)
   local digits = mistaken[value]
   if digits then
-    local problem = 'the decimal %s is %o in octal: write "%s", or %d'
-    check.fail(problem:format(digits, value, digits, octal(digits)), position, name)
+    check.fail(DECIMAL:format(digits, value, digits, octal(digits)), position, name)
   end
   local whole = value >= 0 and value % 1 == 0
   if whole and value <= ALL then
@@ -188,13 +189,19 @@ function perm.of_new(value, default, position, name)
   return apply_all(changes, default, default == perm.DIR, 0)
 end
 
+---What is written for the masks 022, 027 and 077 where a leading zero means nothing, as in Lua.
+local mistaken_masks = { [22] = "022", [27] = "027", [77] = "077" }
+
 ---For a umask, of which words would say the opposite.
 ---@param value any
 ---@param position integer
 ---@param name string
 ---@return integer bits
 function perm.of_mask(value, position, name)
-  if type(value) == "number" then
+  local digits = mistaken_masks[value]
+  if digits then
+    check.fail(DECIMAL:format(value, value, digits, octal(digits)), position, name)
+  elseif type(value) == "number" then
     return of_number(value, position, name)
   end
   local bits = type(value) == "string" and of_digits(value, position, name)

@@ -31,6 +31,8 @@ function by_path.poll(base, path, seconds)
   check.path(path, 1, "poll")
   if seconds == nil then
     seconds = 1
+  elseif type(seconds) == "function" then
+    check.type_error("a number of seconds", seconds, 2, "poll")
   elseif type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
     check.fail("a number of seconds expected, not below 0", 2, "poll")
   end
@@ -54,7 +56,8 @@ end
 ---@param path string
 ---@param seconds number? between two looks; 1 by default
 ---@return fun(): halo.Stat|false, halo.Stat|false
-function fs.poll(path, seconds)
+function fs.poll(path, seconds, ...)
+  check.no_more(3, "poll", ...)
   return by_path.poll(core.AT_FDCWD, path, seconds)
 end
 

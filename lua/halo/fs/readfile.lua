@@ -2,6 +2,7 @@
 
 local by_path = require "halo.fs.by_path"
 local calls = require "halo.fs.calls"
+local check = require "halo.fs.check"
 local core = require "halo.core"
 local errors = require "halo.fs.errors"
 local fast = require "halo.fs.fast"
@@ -66,7 +67,10 @@ end
 ---@return string? content
 ---@return string? message
 ---@return string? code
-function fs.readfile(path)
+function fs.readfile(path, ...)
+  if select("#", ...) > 0 then
+    check.no_more(2, "readfile", ...)
+  end
   local content, fifo = fast.readfile(path)
   if content then
     return content
@@ -102,7 +106,10 @@ end
 ---@return integer? bytes the length of the file
 ---@return string? message
 ---@return string? code
-function fs.readfile_into(path, buffer)
+function fs.readfile_into(path, buffer, ...)
+  if select("#", ...) > 0 then
+    check.no_more(3, "readfile_into", ...)
+  end
   local count, fifo = fast.readfile_into(path, buffer)
   if count then
     return count

@@ -322,7 +322,8 @@ end
 ---@return true?
 ---@return string? message about the first failure
 ---@return string? code
-function fs.rmtree(path, options)
+function fs.rmtree(path, options, ...)
+  check.no_more(3, "rmtree", ...)
   return by_path.rmtree(core.AT_FDCWD, path, options)
 end
 

@@ -1,6 +1,7 @@
 -- What stat, lstat and fstat return: a struct of the FFI, which compiled loops make and read as
 -- quickly as C would. Where a host has taken the FFI away it is a table with the same fields.
 
+local check = require "halo.fs.check"
 local core = require "halo.core"
 local bit = require "bit"
 local has_ffi, ffi = pcall(require, "ffi")
@@ -84,6 +85,11 @@ end
 local names = { "type", "is_file", "is_dir", "is_symlink", unpack(numbers) }
 names[#names + 1] = "id"
 
+local known = {}
+for _, name in ipairs(names) do
+  known[name] = true
+end
+
 -- ---- the object ---------------------------------------------------------------------------------
 
 local methods = {}
@@ -96,6 +102,14 @@ function methods.table(self)
   return copy
 end
 
+---What has no value here: btime, or a name that others give to a field, which would always be nil.
+local function no_field(field)
+  if not known[field] then
+    local problem = "a stat has no field '%s', but %s"
+    core.raise(problem:format(tostring(field), table.concat(names, ", ")))
+  end
+end
+
 local metatable = {}
 
 function metatable.__index(self, field)
@@ -103,7 +117,7 @@ function metatable.__index(self, field)
   if make then
     return make(self)
   end
-  return methods[field]
+  return methods[field] or no_field(field)
 end
 
 function metatable.__newindex()
@@ -211,7 +225,11 @@ if has_ffi then
     return self.mode ~= 0 and self or nil
   end
 else
-  local shared = { __index = methods, __tostring = metatable.__tostring, __eq = metatable.__eq }
+  local function get(_, field)
+    return methods[field] or no_field(field)
+  end
+
+  local shared = { __index = get, __tostring = metatable.__tostring, __eq = metatable.__eq }
 
   function stat.is_stat(value)
     return debug.getmetatable(value) == shared
@@ -233,11 +251,6 @@ end
 
 -- ---- what the calls return ----------------------------------------------------------------------
 
-local known = {}
-for _, name in ipairs(names) do
-  known[name] = true
-end
-
 ---@param field any
 ---@return boolean? # whether a stat has such a field
 function stat.is_field(field)
@@ -257,7 +270,11 @@ end
 
 local function check_field(field, position, name)
   if not known[field] then
-    core.raise_argument(position, name, ("no field '%s'"):format(tostring(field)))
+    local problem = "name of a field (a string) expected, got " .. check.got(field)
+    if type(field) ~= "table" and type(field) ~= "function" then
+      problem = ("no field '%s', but %s"):format(tostring(field), table.concat(names, ", "))
+    end
+    check.fail(problem, position, name)
   end
 end
 

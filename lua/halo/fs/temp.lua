@@ -87,7 +87,8 @@ end
 ---@return halo.File? file
 ---@return string path or the message
 ---@return string? code
-function fs.mkstemp(template)
+function fs.mkstemp(template, ...)
+  check.no_more(2, "mkstemp", ...)
   return by_path.mkstemp(AT_FDCWD, template)
 end
 
@@ -97,7 +98,8 @@ end
 ---@return string? path
 ---@return string? message
 ---@return string? code
-function fs.mkdtemp(template)
+function fs.mkdtemp(template, ...)
+  check.no_more(2, "mkdtemp", ...)
   return by_path.mkdtemp(AT_FDCWD, template)
 end
 
@@ -141,7 +143,8 @@ end
 ---@return halo.File? file
 ---@return string? message
 ---@return string? code
-function fs.tempfile(dir)
+function fs.tempfile(dir, ...)
+  check.no_more(2, "tempfile", ...)
   return by_path.tempfile(AT_FDCWD, dir)
 end
 

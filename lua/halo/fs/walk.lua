@@ -441,8 +441,8 @@ function Walk:close()
 end
 
 local known_options = {
-  depth = true, prune = true, filter = true, follow = true, order = true, stat = true,
-  on_error = true,
+  depth = "any", prune = "any", filter = "any", follow = true, order = true, stat = "any",
+  on_error = "any",
 }
 
 ---@return string[]? fields that are wanted of each stat
@@ -533,7 +533,8 @@ end
 ---@param options halo.WalkOptions?
 ---@return fun(): string?, halo.WalkEntry? # a path and what is there
 ---@return halo.fs.Walk # whose close() ends the walk early
-function fs.walk(root, options)
+function fs.walk(root, options, ...)
+  check.no_more(3, "walk", ...)
   return by_path.walk(core.AT_FDCWD, root, options)
 end
 

@@ -12,6 +12,7 @@ local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local new_watch_tree = require "halo.fs.watch_tree"
 local subscribe = require "halo.fs.inotify"
+local keys = require "halo.keys"
 local scope = require "halo.scope"
 local semaphore = require "halo.semaphore"
 local wait = require "halo.wait"
@@ -62,15 +63,29 @@ local function has(mask, flags)
   return band(mask, flags) ~= 0
 end
 
+local function names_of(values)
+  local names = {}
+  for name in pairs(values) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
 ---Which types are wanted, and the mask of the kernel's that it takes.
 local function to_mask(types)
   if type(types) ~= "table" then
-    check.type_error("events: table", types, 2, "watch")
+    check.type_error("events: list of names", types, 2, "watch")
+  end
+  local key = keys.other(types, #types)
+  if key ~= nil then
+    check.fail("events: a list of names expected, not " .. keys.name_of(key) .. " =", 2, "watch")
   end
   local wanted, mask = {}, IN.EXCL_UNLINK
   for _, name in ipairs(types) do
     if not masks[name] then
-      check.fail(("no event '%s'"):format(tostring(name)), 2, "watch")
+      local problem = "no event '%s', but " .. names_of(masks)
+      check.fail(problem:format(tostring(name)), 2, "watch")
     end
     wanted[name] = true
     mask = bor(mask, masks[name])
@@ -426,7 +441,7 @@ end
 ---@param base halo.File
 function by_path.watch(base, path, options)
   check.path(path, 1, "watch")
-  options = check.options(options, 2, "watch", { recursive = true, events = true })
+  options = check.options(options, 2, "watch", { recursive = true, events = "any" })
   local wanted, mask = to_mask(options.events or DEFAULT_TYPES)
   if options.recursive then
     mask = bor(mask, IN.CREATE, MOVES)
@@ -468,7 +483,8 @@ end
 ---@param path string
 ---@param options halo.WatchOptions?
 ---@return halo.Watch
-function fs.watch(path, options)
+function fs.watch(path, options, ...)
+  check.no_more(3, "watch", ...)
   return by_path.watch(core.AT_FDCWD, path, options)
 end
 

@@ -6,6 +6,7 @@ local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local core = require "halo.core"
 local errors = require "halo.fs.errors"
+local keys = require "halo.keys"
 local perm = require "halo.fs.perm"
 local scope = require "halo.scope"
 local target = require "halo.fs.target"
@@ -22,7 +23,7 @@ local WRITABLE = "string, number, buffer or an array of them"
 local RANDOM_LETTERS = 16 -- in the name that a new file has first
 
 local write_options = {
-  append = true, exclusive = true, perm = true, sync = true, atomic = true, xattrs = true,
+  append = true, exclusive = true, perm = "any", sync = true, atomic = true, xattrs = true,
 }
 
 ---@class halo.fs
@@ -193,6 +194,11 @@ local function check_data(data)
   if data == nil then
     check.type_error(WRITABLE, data, 2, "writefile")
   end
+  local key = type(data) == "table" and keys.other(data, #data) or nil
+  if key ~= nil then
+    local problem = "an array expected: %s is no place from 1 to %d"
+    check.fail(problem:format(keys.name_of(key), #data), 2, "writefile")
+  end
 end
 
 function by_path.writefile(base, path, data, options)
@@ -241,7 +247,8 @@ end
 ---@return true?
 ---@return string? message
 ---@return string? code
-function fs.writefile(path, data, options)
+function fs.writefile(path, data, options, ...)
+  check.no_more(4, "writefile", ...)
   return by_path.writefile(core.AT_FDCWD, path, data, options)
 end
 
