@@ -19,7 +19,7 @@
 #define INSTRUCTIONS_MAX 1000000
 
 static lua_State *interrupted_state;
-static struct halo_lua *interrupted_halo;
+static struct halo_lua *volatile interrupted_halo; /* until its end */
 static int prompt_fd;
 
 static void raise_interrupted(lua_State *L, lua_Debug *ar)
@@ -31,14 +31,15 @@ static void raise_interrupted(lua_State *L, lua_Debug *ar)
 
 /*
  * The first signal ends the wait, cancels every task and stops a chunk that computes. Code that
- * LuaJIT has compiled does not look; the second signal ends the process.
+ * LuaJIT has compiled does not look; the second signal ends the process, as does one that comes
+ * when there is nothing left to be cancelled.
  */
 static void on_interrupt(int signal)
 {
     static volatile sig_atomic_t count;
     int error = errno;
     (void)signal;
-    if (count++ > 0)
+    if (count++ > 0 || !interrupted_halo)
         _exit(EXIT_INTERRUPTED);
     if (halo_lua_interrupt(interrupted_halo))
         lua_sethook(interrupted_state, raise_interrupted,
@@ -46,11 +47,31 @@ static void on_interrupt(int signal)
     errno = error;
 }
 
+static int forget_state(lua_State *L)
+{
+    (void)L;
+    interrupted_halo = NULL;
+    return 0;
+}
+
+/* A finalizer says when the state goes: later ones come first, so that halo's own comes after it.
+ */
+static void remember_state(lua_State *L)
+{
+    lua_newuserdata(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, forget_state);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    luaL_ref(L, LUA_REGISTRYINDEX);
+    interrupted_state = L;
+    interrupted_halo = halo_lua_handle(L);
+}
+
 static void install_signals(lua_State *L)
 {
     struct sigaction action = {.sa_handler = on_interrupt};
-    interrupted_state = L;
-    interrupted_halo = halo_lua_handle(L);
+    remember_state(L);
     sigaction(SIGINT, &action, NULL);
     /* A closed pipe and a full quota are answers of write(2), not reasons to die. */
     action.sa_handler = SIG_IGN;
@@ -82,6 +103,8 @@ static void on_prompt_interrupt(int signal)
     const uint64_t one = 1;
     int error = errno;
     (void)signal;
+    if (!interrupted_halo)
+        _exit(EXIT_INTERRUPTED);
     if (write(prompt_fd, &one, sizeof(one)) == sizeof(one))
         lua_sethook(interrupted_state, end_computation, LUA_MASKCOUNT, INSTRUCTIONS_MAX);
     errno = error;

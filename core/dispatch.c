@@ -36,6 +36,9 @@ void halo_dispatch_locate(struct halo_loop *loop, struct halo_op *op)
     op->placed = op->resolved = true;
     if (is_on_file(op)) {
         op->place = op->slot->place;
+        /* Of a file whose attributes are kept, these are asked for. */
+        if (!op->place && op->base_slot && !op->base_slot->stream)
+            op->place = op->base_slot->place;
         return;
     }
     if (op->path && op->row->lookup != HALO_LOOKUP_PATH2)

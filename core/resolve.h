@@ -1,7 +1,7 @@
 /*
  * resolve.h: opening a path in a way that says where it may lead. The kernel does that by
- * openat2(2), of Linux 5.6. Where that is missing, or a sandbox hides it, the path is gone by hand,
- * name by name, and no link is left to the kernel.
+ * openat2(2), of Linux 5.6. Where that is missing, or a sandbox hides it, the path is walked
+ * here, name by name, and no link is left to the kernel.
  */
 #ifndef HALO_RESOLVE_H
 #define HALO_RESOLVE_H

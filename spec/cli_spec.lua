@@ -471,6 +471,19 @@ describe("SIGINT", function()
     assert.equal(130, status)
   end)
 
+  it("ends the process where it comes when the state is going already", function()
+    local _, stderr, status = command.run(command.halo("-e", [[
+      local ffi = require "ffi"
+      ffi.cdef "int raise(int);"
+      -- Those of Lua's own files are the last finalizers, since these are the first userdata.
+      getmetatable(io.stdout).__gc = function(file)
+        if file == io.stdin then
+          ffi.C.raise(2)
+        end
+      end]]))
+    assert.same({ "", 130 }, { stderr, status })
+  end)
+
   ---TSAN keeps a signal back until its program calls something that it knows.
   local function is_deaf()
     if (os.getenv "SANITIZE" or ""):find("thread", 1, true) then

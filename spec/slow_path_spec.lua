@@ -193,6 +193,21 @@ describe("a path that leads into a slow place #slow", function()
     end)
   end
 
+  it("holds up nobody by what a copy of it keeps", function()
+    if not tries then
+      return
+    end
+    local core = require "halo.core"
+    local from, to = assert(fs.open(mount.path)), assert(fs.open(dir.root))
+    local sleeper = halo.spawn(halo.sleep, 20) -- alone, a task may wait
+    local direct = halo.stats().direct
+    assert.is_true(core.keep(to, from, core.copy_flags.xattrs, 0, 0, 0, 0, 0, 0, 0))
+    assert.equal(direct, halo.stats().direct)
+    sleeper:cancel()
+    from:close()
+    to:close()
+  end)
+
   it("holds up nobody when the working directory is in there", function()
     assert(fs.chdir(mount.path))
     assert_prompt(function()

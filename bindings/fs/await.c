@@ -206,11 +206,6 @@ static void drop(struct halo_lua *lua, struct halo_task *task)
 static const struct halo_wait_kind wait_for_op = {
     .what = "operation", .cancel = leave, .deliver = deliver, .drop = drop};
 
-static unsigned flags_of(const struct halo_lua *lua)
-{
-    return lua->ready || lua->stepping ? 0 : HALO_ALONE;
-}
-
 /* What the File has been given to write comes first; its close takes the buffer along. */
 static void send_first(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 {
@@ -246,7 +241,7 @@ static int await_submitted(lua_State *L, struct halo_lua *lua, struct halo_op *o
 
 int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 {
-    unsigned flags = halo_can_wait(L, lua) ? flags_of(lua) : HALO_ALONE;
+    unsigned flags = halo_can_wait(L, lua) ? halo_submit_flags(lua) : HALO_ALONE;
 
     send_first(L, lua, op);
     if (halo_is_cancelled(L, lua))
@@ -257,7 +252,7 @@ int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 int halo_await_behind(lua_State *L, struct halo_lua *lua, struct halo_op *op, size_t count)
 {
     op->mode = (uint32_t)count;
-    bool under_way = halo_op_submit(lua->loop, op, flags_of(lua));
+    bool under_way = halo_op_submit(lua->loop, op, halo_submit_flags(lua));
     if (!halo_is_cancelled(L, lua))
         return await_submitted(L, lua, op, under_way);
     if (!under_way)

@@ -8,6 +8,12 @@
 
 #include "tasks/wait.h"
 
+/* Those of a submission: whether anything else could run meanwhile. */
+static inline unsigned halo_submit_flags(const struct halo_lua *lua)
+{
+    return lua->ready || lua->stepping ? 0 : HALO_ALONE;
+}
+
 /*
  * Runs an operation: submits it and suspends the task, or waits for it where that is not possible,
  * or has its result at once. In a task that was cancelled it only gives the cancellation, having

@@ -64,7 +64,7 @@ static int check_admission(const struct halo_lua *lua, unsigned *flags)
         atomic_load_explicit(&lua->interrupt, memory_order_relaxed) ||
         (task && task->cancelled && task->shields == 0))
         return DECLINED;
-    *flags = lua->ready || lua->stepping ? 0 : HALO_ALONE;
+    *flags = halo_submit_flags(lua);
     return halo_should_yield(lua) ? LATER : 0;
 }
 

@@ -80,18 +80,13 @@ struct halo_op *halo_out_take(lua_State *L, struct halo_lua *lua, struct halo_ou
     return op;
 }
 
-static unsigned flags_of(const struct halo_lua *lua)
-{
-    return lua->ready || lua->stepping ? 0 : HALO_ALONE;
-}
-
 int halo_out_send(struct halo_lua *lua, struct halo_out *out)
 {
     struct halo_op *op = take(lua, out, 0);
 
     if (!op)
         return -ENOMEM;
-    if (!halo_op_submit(lua->loop, op, flags_of(lua)))
+    if (!halo_op_submit(lua->loop, op, halo_submit_flags(lua)))
         halo_op_release(lua->loop, op);
     return 0;
 }
@@ -104,7 +99,7 @@ int halo_out_flush(struct halo_lua *lua, struct halo_out *out)
     struct halo_op *op = take(lua, out, 0);
     if (!op)
         return -ENOMEM;
-    if (halo_op_submit(lua->loop, op, flags_of(lua)))
+    if (halo_op_submit(lua->loop, op, halo_submit_flags(lua)))
         halo_op_wait(lua->loop, op);
     int error = op->result < 0 ? (int)op->result : 0;
     halo_op_release(lua->loop, op);

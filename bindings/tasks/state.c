@@ -55,9 +55,10 @@ void halo_lua_close_loop(struct halo_lua *lua)
 {
     if (lua->loop && lua->send_all)
         lua->send_all(lua);
-    if (lua->loop)
-        halo_loop_close(lua->loop, CLOSE_DEADLINE_MS);
-    lua->loop = NULL;
+    struct halo_loop *loop = lua->loop;
+    lua->loop = NULL; /* a signal may come meanwhile, and interrupts what it finds there */
+    if (loop)
+        halo_loop_close(loop, CLOSE_DEADLINE_MS);
     lua->closed = true;
 }
 

@@ -462,7 +462,7 @@ static int64_t copy_once(struct halo_op *op, bool at_once)
     return special ? copy_special(&copy) : copy_regular(&copy, at_once);
 }
 
-/* Who copies whatever there is goes by another look where others have changed what there is. */
+/* A copy of whatever there is looks once more where others have changed what that is. */
 static int64_t copy_file(struct halo_op *op, bool at_once)
 {
     int64_t result;
