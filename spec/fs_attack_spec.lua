@@ -1,6 +1,6 @@
--- Two attackers swap directories for symbolic links while halo works in a tree: nothing that these
--- lead to may be touched, or even seen. HALO_ATTACK_SECONDS says how long each attack takes, and has
--- the rounds told.
+-- Two attackers swap directories for symbolic links while halo works in a tree: nothing that they
+-- lead to may be touched, or even seen. HALO_ATTACK_SECONDS says how long each attack takes, and
+-- has the rounds told.
 
 local halo = require "halo"
 local fs = halo.fs
