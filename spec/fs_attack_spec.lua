@@ -1,4 +1,4 @@
--- Two attackers swap directories for symbolic links while halo works in a tree: nothing that these
+-- Two attackers swap directories for symbolic links while halo works in a tree: nothing that they
 -- lead to may be touched, or even seen. HALO_ATTACK_SECONDS says how long each attack takes, and
 -- has the rounds told.
 

@@ -404,6 +404,28 @@ describe("fs.watch with recursive", function()
     assert.same({ "create a/file" }, events_of "touch a/file closed/file")
   end)
 
+  it("tells of directories that cannot be reached, and goes on", function()
+    tree.make(dir.root, { "a/b/" })
+    start()
+    local original = core.open
+    core.open = function(base, name, ...)
+      if name == "a" then
+        return nil, "EMFILE: too many open files: a", "EMFILE"
+      end
+      return original(base, name, ...)
+    end
+    os.execute(command.quote("mkdir", dir:path "a/b/c"))
+    local ok, events = pcall(function()
+      return { watch(), halo.timeout(10, watch.next, watch) }
+    end)
+    core.open = original
+    assert.is_true(ok, events)
+    assert.equal("create a/b/c/", watching.describe(events[1], dir.root))
+    assert.equal("EMFILE: too many open files: " .. dir:path "a/b/c", events[2].message)
+    assert.equal("error", events[2].type)
+    assert.same({ "create a/b/d" }, events_of "touch a/b/d a/b/c/unseen")
+  end)
+
   it("is refused where the system allows no more watches", function()
     tree.make(dir.root, { "a/b/" })
     local original = core.watch

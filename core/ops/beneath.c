@@ -161,11 +161,12 @@ int halo_op_open_above(const struct halo_op *op, int base_fd, const char *path, 
     return open_above(op, base_fd, path, *name);
 }
 
-static void remove_in(int dir_fd, const char *name, const struct stat *made)
+static void remove_in(const struct halo_op *op, int dir_fd, const char *name,
+                      const struct stat *made)
 {
     struct stat named;
-    if (fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && made->st_dev == named.st_dev &&
-        made->st_ino == named.st_ino)
+    if (halo_op_stat_at(op, dir_fd, name, AT_SYMLINK_NOFOLLOW, &named) == 0 &&
+        made->st_dev == named.st_dev && made->st_ino == named.st_ino)
         unlinkat(dir_fd, name, 0);
 }
 
@@ -175,13 +176,13 @@ void halo_op_remove_made(const struct halo_op *op, int base_fd, const char *path
     const char *name;
 
     if (!resolve_in(op, base_fd)) {
-        remove_in(base_fd, path, made);
+        remove_in(op, base_fd, path, made);
         return;
     }
     int dir_fd = halo_op_open_above(op, base_fd, path, &name);
     if (dir_fd < 0)
         return;
-    remove_in(dir_fd, name, made);
+    remove_in(op, dir_fd, name, made);
     close(dir_fd);
 }
 

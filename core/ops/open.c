@@ -109,7 +109,7 @@ static bool open_undo(struct halo_loop *loop, struct halo_op *op)
 static int64_t close_block(struct halo_op *op)
 {
     struct stat made;
-    if (op->path && fstat(op->fd, &made) == 0)
+    if (op->path && halo_op_fstat(op, op->fd, &made) == 0)
         halo_op_remove_made(op, op->base_fd, op->path, &made);
     if (op->slot->borrowed || close(op->fd) == 0 || errno == EINTR)
         return 0;

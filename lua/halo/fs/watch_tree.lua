@@ -279,10 +279,13 @@ local function watch_again(self, file, expected)
   return number == expected
 end
 
----The File of a directory that is watched; false where another one has its name now.
+---The File of a directory that is watched; false where another one has its name now, or where it
+---cannot be opened: then with a message and the code.
 ---@async
 ---@param node halo.WatchNode
 ---@return halo.File|false
+---@return string? message
+---@return string? code
 local function reach(self, node)
   local missing = {}
   while node and not node.file do
@@ -295,9 +298,9 @@ local function reach(self, node)
   end
   for i = #missing, 1, -1 do
     local child = missing[i]
-    local opened = open_dir(file, child.name)
+    local opened, message, code = open_dir(file, child.name)
     if not opened then
-      return false
+      return false, message, code
     elseif not watch_again(self, opened, child.number) then
       core.close(opened)
       return false
@@ -399,7 +402,8 @@ end
 ---@async
 ---@param found halo.WatchFinding filled in
 local function look(self, scan, found)
-  local base = reach(self, scan.parent)
+  local base
+  base, found.message, found.code = reach(self, scan.parent)
   found.is_reached = base ~= false
   if base then
     found.file, found.message, found.code = open_dir(base, scan.name)
@@ -426,7 +430,8 @@ local function take_in(self, scan, found)
   parent.scans[name] = nil
   if found.code then
     local path = path_of(parent, name)
-    self.on_error(path, errors.with_path(found.message, name, path), found.code)
+    local text = found.message:match "^%w+: [^:]*" or found.message -- it may name one on the way
+    self.on_error(path, text .. ": " .. path, found.code)
   end
   if not number or is_elsewhere(self, number, parent, name) then
     return false
