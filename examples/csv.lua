@@ -2,7 +2,6 @@
 -- of that name matches a Lua pattern. Quoted fields may contain commas, quotes and ends of lines.
 local halo = require "halo"
 local column, pattern = arg[1], arg[2]
-
 if not pattern then
   io.stderr:write("usage: csv.lua column pattern\n")
   os.exit(2)

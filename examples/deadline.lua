@@ -7,7 +7,6 @@ local fs = require "halo.fs"
 local piece_size, pieces_ahead = 256 * 1024, 8 -- a task that is further ahead waits
 local seconds, root = tonumber(arg[1]), arg[2] or "."
 local files, bytes, failed = 0, 0, false
-
 if not seconds or seconds < 0 then
   io.stderr:write("usage: deadline.lua seconds [directory]\n")
   os.exit(2)

@@ -48,7 +48,8 @@ describe("halo.fs", function()
         local seconds, fraction = says[i]:match("^(%d+)%.(%d+)$")
         local expected = seconds or says[i]
         assert.equal(tonumber(expected, field == "mode" and 16 or 10), stat[field], field)
-        assert.equal(fraction and tonumber(fraction), stat[field .. "_nsec"], field .. "_nsec")
+        local nsec = stat:table()[field .. "_nsec"] -- a stat raises where it has no such field
+        assert.equal(fraction and tonumber(fraction), nsec, field .. "_nsec")
       end
     end
 
