@@ -15,8 +15,9 @@ return {
       .. "        if (!op" },
   { "a byte dropped on a cancel", "core/files.c",
     "kept->start = sizeof(*kept);", "kept->start = sizeof(*kept) + 1;" },
-  { "kept bytes in the wrong order", "core/files.c",
-    "return one->seq < other->seq", "return one->seq > other->seq" },
+  { "kept bytes passed over", "core/op.c",
+    "    if (op->headed && halo_file_take_kept(op))\n        return true;\n    switch",
+    "    switch" },
   { "a buffer freed early", "core/op.c",
     "    op->abandoned = true;\n    if (with_engine",
     "    op->abandoned = true;\n    if (with_engine && op->own_data && !op->headed)\n"

@@ -51,7 +51,7 @@ local function look(directory)
     return nil
   end
   local output = read(directory .. "/output")
-  local why = output:match "[^\n]*seed %d+:[^\n]*" or output:match "[^\n]+" or "it crashes"
+  local why = output:match "[^\n]*seed %d+:[^\n]*" or output:match "[^\n]+" or "without a word"
   return ("%3d s, %s"):format(os.time() - start, why:sub(1, 150))
 end
 
