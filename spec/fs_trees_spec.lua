@@ -295,7 +295,7 @@ describe("what fails half-way", function()
 
   it("leaves of a tree what is whole", function()
     mount_full()
-    tree.make(dir:path "from", { "a/small", "b/other" }) -- for which there is room, with big too
+    tree.make(dir:path "from", { "a/small", "b/other" }) -- there is room for these
     dir:file("from/big", ("x"):rep(3000000))
     local ok, message, code = fs.copytree(dir:path "from", full .. "/to")
     assert.is_nil(ok)

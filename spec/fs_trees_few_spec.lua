@@ -1,11 +1,10 @@
--- Trees share their descriptors: few are enough for one, and for many at once.
+-- What copytree, move, rmtree and glob do with few descriptors.
 
 local halo = require "halo"
 local fs = halo.fs
 local command = require "spec.support.command"
 local temp = require "spec.support.temp"
 local tree = require "spec.support.tree"
-require "spec.support.assertions"
 
 describe("few descriptors", function()
   local dir = temp.dir()
