@@ -89,6 +89,6 @@ return {
   { "a permit given to a task that is cancelled", "lua/halo/semaphore.lua",
     "  elseif core.wake(entry.task) then", "  elseif core.wake(entry.task) or true then" },
   { "a scope that does not wait for those it cancels", "lua/halo/scope.lua",
-    "  if live > 0 then\n    cancel_all(group)",
-    "  if live > 0 then\n    core.group_cancel(group)" },
+    "failed = core.group_state(group)\n  if live > 0 then\n    cancel_all(group)",
+    "failed = core.group_state(group)\n  if live > 0 then\n    core.group_cancel(group)" },
 }
