@@ -83,7 +83,7 @@ return {
     "    file->generation++;\n", "    file->generation += file->flags == 0;\n" },
   { "a completed read that goes to nobody", "core/op.c",
     "    if (!op->abandoned || !op->row->keep)",
-    "    if (!op->abandoned || !op->row->keep || !op->cancelled)" },
+    "    if (!op->abandoned || !op->row->keep || op->cancelled)" },
   { "an item given to a task that is cancelled", "lua/halo/channel.lua",
     "choice.served) and wake(entry.task)", "choice.served) and (wake(entry.task) or true)" },
   { "a permit given to a task that is cancelled", "lua/halo/semaphore.lua",
