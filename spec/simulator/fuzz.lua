@@ -11,7 +11,7 @@ local simulator = require "simulator"
 
 local IDLE_TRIES, IDLE_SECONDS = 100, 1000
 local COLLECTIONS = 3
-local LATE_SECONDS = 0.05
+local LATE_SECONDS = 0.01
 local printing = os.getenv "SIMULATOR_STEPS"
 
 local function print_step(thing, step)
