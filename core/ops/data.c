@@ -382,6 +382,15 @@ static uint32_t lock_before(uint32_t held)
 }
 
 /*
+ * An exclusive lock cannot be had back without waiting for others: there the new one stays, as a
+ * change of lock that has happened.
+ */
+static bool gives_back(const struct halo_op *op, uint32_t held)
+{
+    return !(op->flags & LOCK_UN) && held != LOCK_EX;
+}
+
+/*
  * A lock that was granted although nobody waits for it is given back in another round: what comes
  * after it on this file is held until then, or that lock would be given up with it.
  */
@@ -401,7 +410,7 @@ static enum halo_step lock_finish(struct halo_loop *loop, struct halo_op *op, in
     uint8_t held = op->slot->lock;
     if (result == 0)
         op->slot->lock = op->flags & (LOCK_SH | LOCK_EX);
-    if (result == 0 && op->straying && !op->undoing && !(op->flags & LOCK_UN))
+    if (result == 0 && op->straying && !op->undoing && gives_back(op, held))
         return give_back(op, held);
     op->offset = held;
     op->result = op->undoing ? -ECANCELED : result;
@@ -416,7 +425,7 @@ static bool lock_undo(struct halo_loop *loop, struct halo_op *op)
 {
     const struct halo_file *file = halo_files_find_open(&loop->files, op->file);
 
-    if (!file || (op->flags & LOCK_UN) || file->locker != op->seq)
+    if (!file || !gives_back(op, (uint32_t)op->offset) || file->locker != op->seq)
         return false;
     op->flags = lock_before((uint32_t)op->offset);
     if (!file->local)
