@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs the specs inside halo itself, once for each engine, and closes with the sum over all of them
-# on a line of its own, `N passed, N failed, N skipped`. `make test` calls it; the environment says:
+# Runs the specs inside halo itself, once for each engine, all engines at the same time since specs
+# mostly wait; and closes with the sum over all of them on a line of its own, `N passed, N failed, N
+# skipped`. `make test` calls it; the environment says:
 #
 #     BUILD_DIR      directory of the products to test, absolute
 #     ENGINES        engines to run with, of ring, pool and auto
@@ -8,7 +9,7 @@
 #     SANITIZE       the sanitizers that the products were built with, if any
 #     BUSTED_FLAGS   more options for busted
 #     WRAPPER        a command to run halo under, such as valgrind with its options
-#     TEST_TIMEOUT   seconds that one engine may take; the default is 600
+#     TEST_TIMEOUT   seconds that one engine may take; the default is 1200
 #
 # and the specs find there, beside BUILD_DIR and SANITIZE:
 #
@@ -46,8 +47,7 @@ fi
 unbuffer='io.stdout:setvbuf "line"'
 
 logs=$BUILD_DIR/test
-mkdir -p "$logs"
-passed=0 failed=0 skipped=0
+mkdir -p "$logs" && rm -f "$logs"/*.counts
 
 heading() { printf '\n== specs, engine %s%s%s ==\n' "$1" "${SANITIZE:+, }" "$SANITIZE"; }
 
@@ -71,12 +71,13 @@ run() {
     heading "$1"
     if refused "$1"; then
         printf 'skipped: this kernel refuses io_uring\n%s\n' "$reason"
+        echo 0 0 0 >"$logs/$1.counts"
         return
     fi
 
     {
         status=0
-        HALO_ENGINE=$1 sh spec/support/watched.sh "${TEST_TIMEOUT:-600}" \
+        HALO_ENGINE=$1 sh spec/support/watched.sh "${TEST_TIMEOUT:-1200}" \
             $WRAPPER "$HALO_BIN" "$busted" -e "$unbuffer" $BUSTED_FLAGS $SPEC 2>&1 || status=$?
         echo "$status" >"$log.status"
     } | tee "$log"
@@ -95,11 +96,28 @@ run() {
         echo "the run tested nothing"
         bad=1
     fi
-    passed=$((passed + ${good:-0})) failed=$((failed + bad)) skipped=$((skipped + ${pending:-0}))
+    echo "${good:-0} $bad ${pending:-0}" >"$logs/$1.counts"
 }
 
+# One alone shows its progress; of several each is shown when it and those before it have ended.
+set -- $ENGINES
+if [ $# = 1 ]; then
+    run "$1"
+else
+    for engine in $ENGINES; do
+        run "$engine" >"$logs/$engine.out" 2>&1 &
+        echo "$!" >"$logs/$engine.pid"
+    done
+    for engine in $ENGINES; do
+        wait "$(cat "$logs/$engine.pid")" || true
+        cat "$logs/$engine.out"
+    done
+fi
+
+passed=0 failed=0 skipped=0
 for engine in $ENGINES; do
-    run "$engine"
+    read -r good bad pending <"$logs/$engine.counts" || { good=0 bad=1 pending=0; }
+    passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + pending))
 done
 
 printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped" | tee "$logs/totals"
