@@ -60,7 +60,7 @@ describe("few descriptors", function()
       end
       print(select(3, fs.copytree(dir .. "/from", dir .. "/to")))
       print(select(3, fs.rmtree(dir .. "/from")))
-      for _ = 1, 3 do table.remove(held):close() end
+      for _ = 1, 8 do table.remove(held):close() end
       print(fs.rmtree(dir .. "/from"))
       print(#halo.map({ 1, 2, 3, 4 }, function(i) return { fs.copytree(dir, dir .. i) } end))]])
     local stdout, stderr = command.run("ulimit -n 40; "

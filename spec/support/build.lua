@@ -13,10 +13,10 @@ local function compile(name, product, flags)
     return nil, "there is no C compiler"
   end
   local source = ("spec/support/%s.c"):format(name)
-  -- Made aside, since another process may be running the one that is there.
+  -- Made aside, since another process may be running the one that is there, or make it as well.
+  local new = quote(product) .. ".$$"
   local line = ("test %s -nt %s || { %s -Wall -Wextra -D_GNU_SOURCE -o %s %s %s && mv %s %s; }")
-    :format(quote(product), source, compiler, quote(product .. ".new"), source, flags or "",
-      quote(product .. ".new"), quote(product))
+    :format(quote(product), source, compiler, new, source, flags or "", new, quote(product))
   local _, stderr, status = run(line)
   assert(status == 0, stderr)
   return product
