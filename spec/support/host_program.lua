@@ -20,7 +20,8 @@ function host_program.build(name, more)
   if not compiler or not command.exists "pkg-config" then
     return nil, "there is no C compiler"
   end
-  local program = ("%s/%s"):format(command.build_dir, name)
+  -- Each engine's specs have one of their own: they run at the same time.
+  local program = ("%s/%s.%s"):format(command.build_dir, name, os.getenv "HALO_ENGINE" or "auto")
   local sanitize = os.getenv "SANITIZE" or ""
   local _, stderr, status = run(table.concat({
     compiler, "-std=gnu11 -O1 -g -Wall -Wextra -D_GNU_SOURCE= -pthread -Ibindings -Icore",
