@@ -13,7 +13,7 @@ local quote, run = command.quote, command.run
 local FILE_MIB = 64
 local READS = 300
 local READERS = 8
-local DIRECT_MAX = 0.4 -- of the reads, those that the kernel has read ahead by chance included
+local DIRECT_MAX = 0.7 -- of the reads, those that the kernel has read ahead by chance included
 
 describe("cold reads on an overlay #slow", function()
   local dir, mount

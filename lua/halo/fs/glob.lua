@@ -120,6 +120,11 @@ local function way_to(self, job)
   return (self.dir .. job.path):sub(job.anchor.skip + 1)
 end
 
+---@async
+local function open_place(base, name)
+  return checked(core.open(base, name, PLACE))
+end
+
 ---Opens a directory in a job's, which a link may lead to.
 ---@async
 local function open_inside(self, job, name)
@@ -138,9 +143,10 @@ local function open_inside(self, job, name)
   if not parent then
     return nil, message, code
   end
-  file, message, code = checked(core.open(core.as_base(parent), name, PLACE))
+  local ok
+  ok, file, message, code = guard(open_place, core.as_base(parent), name)
   close(parent)
-  return checked(file, message, code)
+  return settle(ok, file, message, code)
 end
 
 ---Makes a job's directory an anchor.
