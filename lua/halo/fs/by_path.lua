@@ -63,9 +63,6 @@ end
 
 function by_path.open(base, path, mode, options)
   local bits, size = of_options(options, mode, 3, "open")
-  if not size then
-    return checked(core.open(base, path, mode, bits))
-  end
   return open(base, path, mode, bits, size)
 end
 

@@ -349,7 +349,7 @@ end
 ---@return string? code
 function fs.lgetxattr(path, name, ...)
   check.no_more(3, "lgetxattr", ...)
-  return checked(core.lgetxattr(path, name))
+  return by_path.lgetxattr(AT_FDCWD, path, name)
 end
 
 ---As fs.setxattr, of a symbolic link itself.
@@ -363,8 +363,7 @@ end
 ---@return string? code
 function fs.lsetxattr(path, name, value, options, ...)
   check.no_more(5, "lsetxattr", ...)
-  local flags = check.flags(options, 4, "lsetxattr", core.setxattr_flags)
-  return checked(core.lsetxattr(path, name, value, flags))
+  return by_path.lsetxattr(AT_FDCWD, path, name, value, options)
 end
 
 ---As fs.listxattr, of a symbolic link itself.
@@ -375,7 +374,7 @@ end
 ---@return string? code
 function fs.llistxattr(path, ...)
   check.no_more(2, "llistxattr", ...)
-  return checked(core.llistxattr(path))
+  return by_path.llistxattr(AT_FDCWD, path)
 end
 
 ---As fs.removexattr, of a symbolic link itself.
@@ -387,7 +386,7 @@ end
 ---@return string? code
 function fs.lremovexattr(path, name, ...)
   check.no_more(3, "lremovexattr", ...)
-  return checked(core.lremovexattr(path, name))
+  return by_path.lremovexattr(AT_FDCWD, path, name)
 end
 
 return fs

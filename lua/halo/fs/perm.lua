@@ -166,6 +166,17 @@ local function of_digits(text, position, name)
   return value
 end
 
+---The bits that a value says, or the changes that its words are.
+local function read(value, position, name, with_type)
+  if type(value) == "number" then
+    return of_number(value, position, name, with_type)
+  elseif type(value) ~= "string" then
+    fail(value, position, name)
+  end
+  local bits = of_digits(value, position, name)
+  return bits, not bits and (parse(value) or fail(value, position, name))
+end
+
 ---For what is created. Words are about the bits that it would have without them, as for mkdir -m;
 ---the umask is taken off by the system, as ever.
 ---@param value any
@@ -176,17 +187,9 @@ end
 function perm.of_new(value, default, position, name)
   if value == nil then
     return nil
-  elseif type(value) == "number" then
-    return of_number(value, position, name)
-  elseif type(value) ~= "string" then
-    fail(value, position, name)
   end
-  local bits = of_digits(value, position, name)
-  if bits then
-    return bits
-  end
-  local changes = parse(value) or fail(value, position, name)
-  return apply_all(changes, default, default == perm.DIR, 0)
+  local bits, changes = read(value, position, name, false)
+  return bits or apply_all(changes, default, default == perm.DIR, 0)
 end
 
 ---What is written for the masks 022, 027 and 077 where a leading zero means nothing, as in Lua.
@@ -215,16 +218,10 @@ end
 ---@return integer? bits
 ---@return (fun(mode: integer, is_dir: boolean): integer)? change
 function perm.of_change(value, position, name)
-  if type(value) == "number" then
-    return of_number(value, position, name, true)
-  elseif type(value) ~= "string" then
-    fail(value, position, name)
-  end
-  local bits = of_digits(value, position, name)
+  local bits, changes = read(value, position, name, true)
   if bits then
     return bits
   end
-  local changes = parse(value) or fail(value, position, name)
   return nil, function(mode, is_dir)
     return apply_all(changes, band(mode, ALL), is_dir, core.umask())
   end

@@ -41,7 +41,7 @@ function chunk.new(globals)
     end,
   })
   return setmetatable({
-    variables = variables, declared = declared, environment = environment, globals = globals,
+    variables = variables, declared = declared, environment = environment,
   }, Chunks)
 end
 

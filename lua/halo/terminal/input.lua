@@ -7,6 +7,7 @@ local fs = require "halo.fs"
 local output = require "halo.terminal.output"
 
 local CHUNK_BYTES = 4096
+local KEY_BEGINS = "\27[%[O]?[%d;]*$" -- one of which the rest is still to come
 local EDITED_MAX = 2000 -- bytes; a longer line is taken as it comes, without editing
 
 ---@class halo.PromptInput
@@ -58,9 +59,9 @@ end
 
 ---@async
 local function read_more(self)
-  local data, message = fs.read(self.file, CHUNK_BYTES)
+  local data = fs.read(self.file, CHUNK_BYTES)
   self.reading = nil
-  self.events:send { data = data or "", message = message }
+  self.events:send { data = data or "" }
 end
 
 ---@async
@@ -98,7 +99,7 @@ local function feed(self, bytes)
     self.long = { self.editor:text() }
     return take_long(self, bytes)
   end
-  local key = bytes:match("\27[%[O]?[%d;]*$") -- of which the rest is still to come
+  local key = bytes:match(KEY_BEGINS)
   if key and #key < #bytes then
     self.pending = key
     bytes = bytes:sub(1, -#key - 1)
@@ -113,7 +114,7 @@ local function edit(self, prompt)
   while line == nil do
     local bytes = self.pending
     self.pending = ""
-    if bytes == "" or bytes:match("^\27[%[O]?[%d;]*$") then
+    if bytes == "" or bytes:match("^" .. KEY_BEGINS) then
       local data = wait(self)
       if not data then
         self.long = nil
