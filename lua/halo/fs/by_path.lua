@@ -6,9 +6,8 @@ local check = require "halo.fs.check"
 local core = require "halo.core"
 local perm = require "halo.fs.perm"
 local stat = require "halo.fs.stat"
-local wait = require "halo.wait"
 
-local checked, refused = wait.checked, wait.refused
+local checked = require("halo.wait").checked
 
 local copy_flags = core.copy_flags
 local copy_options = {
@@ -97,14 +96,10 @@ function by_path.mknod(base, path, kind, bits, major, minor)
 end
 
 function by_path.chmod(base, path, mode)
-  local bits, change = perm.of_change(mode, 2, "chmod")
-  if change then
-    check.path(path, 1, "chmod")
-    local present, message, code = stat.ask(core.stat, "stat", path, base)
-    if not present then
-      return refused(message, code)
-    end
-    bits = change(present.mode, present.is_dir)
+  check.path(path, 1, "chmod")
+  local bits, message, code = perm.of_present(mode, 2, "chmod", by_path.stat, base, path)
+  if not bits then
+    return nil, message, code
   end
   return checked(core.chmod(base, path, bits))
 end

@@ -124,13 +124,9 @@ end
 function fs.fchmod(file, mode, ...)
   check.no_more(3, "fchmod", ...)
   check.file(file, 1, "fchmod")
-  local bits, change = perm.of_change(mode, 2, "fchmod")
-  if change then
-    local present, message, code = fs.fstat(file)
-    if not present then
-      return nil, message, code
-    end
-    bits = change(present.mode, present.is_dir)
+  local bits, message, code = perm.of_present(mode, 2, "fchmod", fs.fstat, file)
+  if not bits then
+    return nil, message, code
   end
   return checked(core.fchmod(file, bits))
 end

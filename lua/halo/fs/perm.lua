@@ -211,20 +211,26 @@ function perm.of_mask(value, position, name)
   return bits or check.fail('a mask is a number, or octal digits ("022")', position, name)
 end
 
----For what is there: bits, or a function that makes them of the present mode and of umask.
+---For what is there. Words change the bits that it has: it is looked at for them alone.
+---@async
 ---@param value any
 ---@param position integer
 ---@param name string
+---@param look fun(...): halo.Stat?, string?, string?
+---@param ... any for look
 ---@return integer? bits
----@return (fun(mode: integer, is_dir: boolean): integer)? change
-function perm.of_change(value, position, name)
+---@return string? message
+---@return string? code
+function perm.of_present(value, position, name, look, ...)
   local bits, changes = read(value, position, name, true)
   if bits then
     return bits
   end
-  return nil, function(mode, is_dir)
-    return apply_all(changes, band(mode, ALL), is_dir, core.umask())
+  local present, message, code = look(...)
+  if not present then
+    return nil, message, code
   end
+  return apply_all(changes, band(present.mode, ALL), present.is_dir, core.umask())
 end
 
 ---What a file and a directory are created with, less the umask.
