@@ -43,6 +43,8 @@ struct halo_file {
     int fd;
     uint32_t resolve;    /* RESOLVE_*, how paths that begin in it are resolved; 0: anyhow */
     int sync_error;      /* the first failed sync, kept for ever; or 0 */
+    int pid;             /* of the process that it stands for, or 0 */
+    bool leads_group;    /* that process does */
     uint8_t state;       /* enum halo_file_state */
     uint8_t place;       /* see mounts.h */
     uint8_t lock;        /* LOCK_SH or LOCK_EX where it is held by this handle, or 0 */

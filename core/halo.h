@@ -137,6 +137,8 @@ enum halo_op_code {
     HALO_OP_FHASH,    /* file, flags -> data; of the whole file */
     HALO_OP_WATCH,    /* file, base: the file of inotify, flags (IN_*) -> the watch's number */
     HALO_OP_SYNC,     /* everything that is mounted */
+    HALO_OP_SPAWN,    /* spawn -> the process's number; file, which stands for the process */
+    HALO_OP_WAIT,     /* file of a process; length is 1. It has ended then, and is to be reaped */
     HALO_OP_POLL,     /* fd, flags (POLL*) -> the events that are ready */
     HALO_OP_COUNT
 };
@@ -170,6 +172,20 @@ enum halo_op_code {
 #define HALO_READDIR_STAT        1u /* also what stat says of each entry; without the vanished */
 #define HALO_READDIR_FOLLOW      2u /* links are what they lead to; statx is the directory's own */
 #define HALO_READDIR_NO_SYMLINKS 4u /* path begins at base, and has no link in it, or it fails */
+
+/*
+ * A process that is to be started: in memory of halo_op_storage(), and what it points to as well.
+ * The descriptors are only looked at by halo_op_submit(), which takes duplicates.
+ */
+struct halo_spawn {
+    char **argv; /* the command, which is looked for in PATH, and its arguments, then NULL */
+    char **envp; /* its environment, then NULL; or NULL: as this process */
+    int fds[3];  /* what it has as 0, 1 and 2; -1: as this process */
+    int cwd_fd;  /* the directory that it starts in; -1: as this process */
+    bool group;  /* it leads a group of processes, to be signalled together */
+};
+
+#define HALO_SIGNALED 256 /* of a process that was killed: this and the signal's number */
 
 struct halo_op_row;
 struct halo_file;
@@ -244,6 +260,7 @@ struct halo_op {
     uint32_t after;           /* as many writes behind of the file have to end before */
     uint32_t mode;            /* permission bits of what is created, less the umask */
     uint32_t uid, gid;        /* not reset from use to use, as the two above and below */
+    struct halo_spawn *spawn; /* likewise */
     struct timespec times[2]; /* of access, of modification */
 
     size_t stored; /* bytes at storage */
@@ -363,6 +380,20 @@ HALO_API int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64
  * and links do not count for them. It can only be made stricter. Returns 0 or -EBADF.
  */
 HALO_API int halo_file_confine(struct halo_loop *loop, uint64_t file, unsigned how);
+
+/*
+ * Sends a signal to a process that HALO_OP_SPAWN has started and nobody has reaped yet, or, where
+ * it leads a group, to all of that. Returns 0, -EBADF, -EINVAL for no signal, -EPERM, or -ESRCH
+ * where it has ended.
+ */
+HALO_API int halo_file_signal(struct halo_loop *loop, uint64_t file, int signal_number);
+
+/*
+ * Reaps a process that has ended: frees its number and closes the file. Returns its exit code, or
+ * HALO_SIGNALED and more; or -EBADF, -EAGAIN where it has not ended, or -ECHILD where this process
+ * ignores SIGCHLD, so that nobody knows.
+ */
+HALO_API int halo_file_reap(struct halo_loop *loop, uint64_t file);
 
 /*
  * Closes a file that was forgotten, without a result for anybody: at once where nothing is in

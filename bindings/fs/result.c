@@ -154,6 +154,9 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
     switch (halo_op_kind(op)) {
     case HALO_OP_OPEN:
         return push_file(L, op, from);
+    case HALO_OP_SPAWN:
+        lua_pushnumber(L, (double)op->result);
+        return push_file(L, op, from) + 1;
     case HALO_OP_READ:
     case HALO_OP_READFILE:
         if (op->flags & HALO_READ_INTO)

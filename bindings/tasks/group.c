@@ -125,6 +125,21 @@ static int spawn_helper(lua_State *L)
     return 1;
 }
 
+/*
+ * spawn_member(fn, ...): a Task of the running one's group, which begins even where that has been
+ * cancelled: it starts with a shield, to be left by itself, and keeps one that the caller is in.
+ */
+static int spawn_member(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    struct halo_task *task = halo_task_new(L, lua, lua_gettop(L) - 1), *self = lua->task;
+    task->shields = self && self->shields > 0 ? 2 : 1;
+    if (self)
+        halo_group_join(self->group ? self->group : self->home, task, false);
+    return 1;
+}
+
 static void wake_waiting(struct halo_lua *lua, struct halo_group *self)
 {
     struct halo_task *task = self->waiting;
@@ -325,6 +340,7 @@ static const luaL_Reg functions[] = {
     {"group", group},
     {"can_wait", can_wait},
     {"spawn", spawn},
+    {"spawn_member", spawn_member},
     {"spawn_helper", spawn_helper},
     {"group_spawn", group_spawn},
     {"group_adopt", group_adopt},

@@ -118,10 +118,12 @@ static int run_coroutines(lua_State *L, struct halo_lua *lua, struct halo_task *
     }
 }
 
-/* One that was cancelled before it began, other than by a timeout, which lets it begin. */
+/* One that was cancelled before it began, other than by a timeout, which lets it begin, or under a
+ * shield. */
 static bool never_begins(const struct halo_task *task)
 {
-    return task->cancelled && !task->started && !(task->group && task->group->late);
+    return task->cancelled && !task->started && !task->shields &&
+           !(task->group && task->group->late);
 }
 
 static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)

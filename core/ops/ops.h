@@ -124,6 +124,8 @@ struct halo_op_row {
     X(HALO_OP_FHASH, halo_fhash_row)                                                               \
     X(HALO_OP_WATCH, halo_watch_row)                                                               \
     X(HALO_OP_SYNC, halo_sync_row)                                                                 \
+    X(HALO_OP_SPAWN, halo_spawn_row)                                                               \
+    X(HALO_OP_WAIT, halo_wait_row)                                                                 \
     X(HALO_OP_POLL, halo_poll_row)
 
 #define HALO_DECLARE_ROW(code, row) extern const struct halo_op_row row;

@@ -11,6 +11,7 @@ local wait = require "halo.wait"
 ---@class halo
 ---@field fs halo.fs the filesystem calls
 ---@field path table paths as texts: see halo.path
+---@field process halo.process other programs
 ---@field stdin halo.File
 ---@field stdout halo.File in order with print and io.write. In the command it has a buffer, but on
 ---a terminal: see its method setvbuf
@@ -219,6 +220,10 @@ local standard_files = { stdin = 0, stdout = 1, stderr = 2 }
 -- Each is adopted when it is first asked for: a script that does without should not take it over.
 setmetatable(halo, {
   __index = function(_, name)
+    if name == "process" then
+      halo.process = require "halo.process"
+      return halo.process
+    end
     local fd = standard_files[name]
     if not fd then
       return nil
