@@ -84,16 +84,23 @@ static int add_actions(posix_spawn_file_actions_t *actions, const struct halo_sp
     return error ? error : posix_spawn_file_actions_addclosefrom_np(actions, HALO_FD_FIRST);
 }
 
-/* Workers block all signals, and the new process must not: it starts with none blocked. */
+/*
+ * Workers block all signals, and a program with a loop of its own mostly ignores SIGPIPE: the new
+ * process should know nothing of either.
+ */
 static int set_attributes(posix_spawnattr_t *attributes, const struct halo_spawn *spawn)
 {
-    short flags = POSIX_SPAWN_SETSIGMASK | (spawn->group ? POSIX_SPAWN_SETPGROUP : 0);
-    sigset_t none;
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    sigset_t signals;
 
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(attributes, &none);
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(attributes, &signals);
+    sigaddset(&signals, SIGPIPE);
+    sigaddset(&signals, SIGXFSZ);
+    posix_spawnattr_setsigdefault(attributes, &signals);
     posix_spawnattr_setpgroup(attributes, 0);
-    return posix_spawnattr_setflags(attributes, flags);
+    return posix_spawnattr_setflags(attributes,
+                                    spawn->group ? flags | POSIX_SPAWN_SETPGROUP : flags);
 }
 
 /* Returns the process's number or -errno. */

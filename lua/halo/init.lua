@@ -12,6 +12,8 @@ local wait = require "halo.wait"
 ---@field fs halo.fs the filesystem calls
 ---@field path table paths as texts: see halo.path
 ---@field process halo.process other programs
+---@field copy async fun(from, to, change?): integer?, string?, string? see halo.streams
+---@field lines async fun(...): fun(): string?, any the lines of several streams
 ---@field stdin halo.File
 ---@field stdout halo.File in order with print and io.write. In the command it has a buffer, but on
 ---a terminal: see its method setvbuf
@@ -217,12 +219,16 @@ halo.path = require "halo.path"
 local STDOUT_BYTES = 65536
 local standard_files = { stdin = 0, stdout = 1, stderr = 2 }
 
+local on_demand = { process = "halo.process", copy = "halo.streams", lines = "halo.streams" }
+
 -- Each is adopted when it is first asked for: a script that does without should not take it over.
 setmetatable(halo, {
   __index = function(_, name)
-    if name == "process" then
-      halo.process = require "halo.process"
-      return halo.process
+    local module = on_demand[name]
+    if module then
+      local value = require(module)
+      halo[name] = module == "halo.streams" and value[name] or value
+      return halo[name]
     end
     local fd = standard_files[name]
     if not fd then

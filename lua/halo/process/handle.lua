@@ -104,7 +104,7 @@ end
 
 ---Waits until it has ended.
 ---@async
----@return integer? status its exit code, or 128 and the number of the signal that has killed it; nil
+---@return integer? status its exit code, or 128 and the number of the signal that killed it; nil
 ---where SIGCHLD is ignored, so that nobody knows
 ---@return string? signal its name, such as "TERM"
 function Process:wait(...)
@@ -114,7 +114,10 @@ function Process:wait(...)
     await(self)
     reap(self)
   end
-  return self.status, self.signal
+  if self.signal then
+    return self.status, self.signal
+  end
+  return self.status
 end
 
 local function signal_number(value)

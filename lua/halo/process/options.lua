@@ -116,7 +116,7 @@ end
 ---@param name string
 ---@return number
 function options.seconds(value, what, name)
-  if type(value) ~= "number" or not (value >= 0) then
+  if type(value) ~= "number" or value ~= value or value < 0 then
     check.fail(("%s: a number of seconds expected, got %s"):format(what, tostring(value)), 1, name)
   end
   return value

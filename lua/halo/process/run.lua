@@ -1,0 +1,249 @@
+-- Running programs to their end: one, or several of which each reads what the one before writes.
+
+local core = require "halo.core"
+local check = require "halo.fs.check"
+local fs = require "halo.fs"
+local options = require "halo.process.options"
+local scope = require "halo.scope"
+local spawn = require "halo.process.start"
+
+local run = {}
+
+---A process need not read all that it is given.
+---@async
+local function feed(file, input)
+  local ok, message, code = file:write(input)
+  if not ok and code ~= "EPIPE" then
+    core.raise(message)
+  end
+  file:close()
+end
+
+---@async
+local function drain(file)
+  local data, message = file:read "a"
+  if not data then
+    core.raise(message)
+  end
+  file:close()
+  return data
+end
+
+---Starts all, with pipes between them. Those that run when one of them fails to start are ended
+---with the scope.
+---@async
+---@return halo.Process[]?
+---@return string? message
+---@return string? code
+local function start_all(stages)
+  local running, from_last, to_next = {}, nil, nil
+  for i, stage in ipairs(stages) do
+    local from = from_last
+    if stages[i + 1] then
+      local message, code
+      from_last, to_next, code = core.pipe "pipe"
+      if not from_last then
+        message = to_next
+        return nil, message, code
+      end
+      stage.stdout = to_next
+    end
+    stage.stdin = from or stage.stdin
+    local message, code
+    running[i], message, code = spawn(stage)
+    if from then
+      from:close()
+    end
+    if stages[i + 1] then
+      to_next:close()
+    end
+    if not running[i] then
+      return nil, message, code
+    end
+  end
+  return running
+end
+
+---What a pipeline ends with is that of the last that has failed, as bash's pipefail has it.
+---@async
+local function wait_for_all(running)
+  local result = 0
+  for _, process in ipairs(running) do
+    local status = process:wait()
+    result = status ~= 0 and status or result
+  end
+  return result
+end
+
+---@async
+local function talk(tasks, stages, input)
+  local running, message, code = start_all(stages)
+  if not running then
+    tasks:cancel()
+    return nil, message, code
+  end
+  local first, last = running[1], running[#running]
+  if first.stdin then
+    tasks:spawn(feed, first.stdin, input)
+  end
+  local errors = last.stderr and tasks:spawn(drain, last.stderr)
+  local output = last.stdout and drain(last.stdout) or ""
+  local error_text = errors and errors:join()
+  local status = wait_for_all(running)
+  if errors then
+    return output, status, error_text
+  end
+  return output, status
+end
+
+local function temporary(data)
+  local file = assert(fs.tempfile())
+  if data then
+    assert(file:write(data))
+    assert(file:seek("set", 0))
+  end
+  return file
+end
+
+local function take_text(file)
+  assert(file:seek("set", 0))
+  local text = assert(file:read "a")
+  file:close()
+  return text
+end
+
+---Where no task can be waited for, files take the place of the pipes that somebody has to empty.
+---@async
+local function talk_alone(stages, input)
+  local first, last, files = stages[1], stages[#stages], {}
+  if first.stdin == "pipe" then
+    first.stdin = temporary(input)
+  end
+  for _, which in ipairs { "stdout", "stderr" } do
+    if last[which] == "pipe" then
+      files[which] = temporary()
+      last[which] = files[which]
+    end
+  end
+  local running, message, code = start_all(stages)
+  local status = running and wait_for_all(running)
+  local output = files.stdout and take_text(files.stdout) or ""
+  local errors = files.stderr and take_text(files.stderr)
+  if not running then
+    return nil, message, code
+  elseif errors then
+    return output, status, errors
+  end
+  return output, status
+end
+
+---@async
+local function run_all(stages, input)
+  if core.can_wait() then
+    local output, status, errors = scope.scope(talk, stages, input)
+    if errors then
+      return output, status, errors
+    end
+    return output, status
+  end
+  return talk_alone(stages, input)
+end
+
+local run_known = { input = true, timeout = true }
+for name in pairs(options.known) do
+  run_known[name] = true
+end
+
+---@class halo.RunOptions: halo.ProcessOptions
+---@field input string? what it reads from its standard input
+---@field timeout number? seconds, after which it is ended
+
+local function check_input(given, name)
+  local input = given.input
+  if input ~= nil and type(input) ~= "string" then
+    check.fail(("input: string expected, got %s"):format(type(input)), 1, name)
+  elseif input and given.stdin ~= nil and given.stdin ~= "pipe" then
+    check.fail("input goes to a pipe: leave stdin out", 1, name)
+  elseif not input and given.stdin == "pipe" then
+    check.fail("stdin: nobody would write to that pipe: use input, or spawn", 1, name)
+  end
+  return input
+end
+
+---@param given any
+---@return table<string, string>
+local function streams_of(given)
+  local has_input = type(given) == "table" and given.input ~= nil
+  return { stdin = has_input and "pipe" or "null", stdout = "pipe", stderr = "inherit" }
+end
+
+local function run_for(seconds, stages, input, name)
+  if seconds == nil then
+    return run_all(stages, input)
+  end
+  return scope.timeout(options.seconds(seconds, "timeout", name), run_all, stages, input)
+end
+
+---Runs a program to its end.
+---
+---    local output, status = halo.process.run { "git", "status", cwd = path }
+---
+---@async
+---@param given halo.RunOptions stdin is empty by default, stdout is output, stderr is inherited
+---@return string? output what it wrote to stdout, "" where that is no pipe; or nil, where it could
+---not be started or its time was up (ETIMEDOUT)
+---@return integer|string status its exit code, or 128 and the number of the signal that has killed
+---it; or the message
+---@return string? errors what it wrote to stderr, where that is a pipe; or the code
+function run.run(given, ...)
+  check.no_more(2, "run", ...)
+  local checked = options.check(given, run_known, streams_of(given), "run")
+  return run_for(given.timeout, { checked }, check_input(given, "run"), "run")
+end
+
+local function check_stages(given)
+  local common, stages = {}, {}
+  for key, value in pairs(given) do
+    if type(key) == "string" then
+      common[key] = value
+    end
+  end
+  local streams = streams_of(given)
+  for i, words in ipairs(given) do
+    if type(words) ~= "table" then
+      check.fail(("command %d: table expected, got %s"):format(i, type(words)), 1, "pipeline")
+    end
+    local stage = {}
+    for key, value in pairs(common) do
+      stage[key] = value
+    end
+    for key, value in pairs(words) do
+      stage[key] = value
+    end
+    stages[i] = options.check(stage, run_known, streams, "pipeline")
+  end
+  if not stages[1] then
+    check.fail('commands expected, such as { { "sort" }, { "uniq", "-c" } }', 1, "pipeline")
+  end
+  return stages
+end
+
+---Runs several programs at once, each of which reads what the one before it writes.
+---
+---    halo.process.pipeline { { "sort" }, { "uniq", "-c" }, input = text }
+---
+---@async
+---@param given halo.RunOptions commands, as tables that may have options of their own
+---@return string? output of the last
+---@return integer|string status 0, or that of the last that has failed; or the message
+---@return string? errors of the last, where its stderr is a pipe; or the code
+function run.pipeline(given, ...)
+  check.no_more(2, "pipeline", ...)
+  if type(given) ~= "table" then
+    check.type_error("table", given, 1, "pipeline")
+  end
+  local stages = check_stages(given)
+  return run_for(given.timeout, stages, check_input(given, "pipeline"), "pipeline")
+end
+
+return run
