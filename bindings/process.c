@@ -87,13 +87,19 @@ static size_t align(size_t size)
     return (size + sizeof(char *) - 1) / sizeof(char *) * sizeof(char *);
 }
 
-/* The descriptor of the File among the options; -1 where there is none; -EBADF if it is closed. */
-static int option_fd(lua_State *L, const struct halo_lua *lua, const char *name)
+/*
+ * The descriptor of the File among the options; -1 where there is none; -EBADF if it is closed. A
+ * stream of the process shares its position with the File.
+ */
+static int option_fd(lua_State *L, const struct halo_lua *lua, const char *name, bool shared)
 {
     lua_getfield(L, OPTIONS, name);
     const struct halo_lua_file *file = halo_to_type(L, -1, halo_file_type);
     lua_pop(L, 1);
-    return file ? halo_file_fd(lua->loop, file->handle) : -1;
+    if (!file)
+        return -1;
+    return shared ? halo_file_share(lua->loop, file->handle)
+                  : halo_file_fd(lua->loop, file->handle);
 }
 
 static bool option_flag(lua_State *L, const char *name)
@@ -146,11 +152,11 @@ static int process_spawn(lua_State *L)
     }
     int error = 0;
     for (int i = 0; i < 3; i++) {
-        op->spawn->fds[i] = option_fd(L, lua, streams[i]);
+        op->spawn->fds[i] = option_fd(L, lua, streams[i], true);
         if (op->spawn->fds[i] < -1)
             error = EBADF;
     }
-    op->spawn->cwd_fd = option_fd(L, lua, "cwd");
+    op->spawn->cwd_fd = option_fd(L, lua, "cwd", false);
     if (error || op->spawn->cwd_fd < -1) {
         halo_op_release(lua->loop, op);
         return halo_push_error(L, EBADF, command, NULL);

@@ -361,6 +361,12 @@ HALO_API int halo_file_info(struct halo_loop *loop, uint64_t file, struct halo_f
 /* The descriptor, to look at and never to close; or -EBADF. */
 HALO_API int halo_file_fd(struct halo_loop *loop, uint64_t file);
 
+/*
+ * The same, to be passed on to others: from here on they and the file have one position, which any
+ * of them moves.
+ */
+HALO_API int halo_file_share(struct halo_loop *loop, uint64_t file);
+
 /* Moves the file's own position. Returns 0, -EBADF, or -ESPIPE for a stream. */
 HALO_API int halo_file_seek(struct halo_loop *loop, uint64_t file, uint64_t position);
 

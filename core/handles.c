@@ -60,6 +60,16 @@ int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handl
     return 0;
 }
 
+int halo_file_share(struct halo_loop *loop, uint64_t handle)
+{
+    struct halo_file *file = halo_files_find_open(&loop->files, handle);
+    if (!file)
+        return -EBADF;
+    if (!file->stream && !file->shares_offset)
+        file->shares_offset = lseek(file->fd, (off_t)file->position, SEEK_SET) >= 0;
+    return file->fd;
+}
+
 int halo_file_confine(struct halo_loop *loop, uint64_t handle, unsigned how)
 {
     struct halo_file *file = halo_files_find_open(&loop->files, handle);

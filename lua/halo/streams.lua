@@ -125,8 +125,11 @@ function streams.lines(...)
   end
   return function()
     local message = lines:recv()
-    if message and message[3] then
-      error(message[3], 0)
+    local err = message and message[3]
+    if type(err) == "string" then
+      core.raise(err)
+    elseif err then
+      error(err, 0)
     elseif message then
       return message[1], message[2]
     end

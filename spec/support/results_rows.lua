@@ -264,6 +264,20 @@ local function full_channel()
   return channel
 end
 
+local function started(command)
+  command = command or { "true" }
+  command.stdin, command.stdout = "null", "null"
+  return assert(halo.process.spawn(command))
+end
+
+local function with_files(fn)
+  local from, to = assert(fs.open "/dev/null"), assert(fs.open("/dev/null", "w"))
+  local result = fn(from, to)
+  from:close()
+  to:close()
+  return result
+end
+
 ---name, call; count, refused by
 -- stylua: ignore
 rows.others = {
@@ -345,6 +359,39 @@ rows.others = {
   { "Watch:close", function() return fs.watch "/proc/self":close() end,
     never = "a second close finds all done" },
   { "Walk:close", function() return select(2, fs.walk "/proc/self"):close() end, never = raises },
+  { "process.run", function() return halo.process.run { "true" } end, count = 2,
+    no = function() return halo.process.run { "halo-no-such-command" } end },
+  { "process.run", function() return halo.process.run { "true", stderr = "pipe" } end, count = 3,
+    no = function() return halo.process.run { "true", cwd = "/no/such" } end },
+  { "process.pipeline", function() return halo.process.pipeline { { "true" }, { "cat" } } end,
+    count = 2, no = function() return halo.process.pipeline { { "true" }, { "/no/such" } } end },
+  { "process.spawn", function()
+    local process = started()
+    process:wait()
+    return process
+  end, no = function() return halo.process.spawn { "halo-no-such-command" } end },
+  { "Process:wait", function() return started():wait() end, never = raises },
+  { "Process:wait", function()
+    local process = started { "sleep", "9" }
+    process:kill()
+    return process:wait()
+  end, count = 2, never = raises },
+  { "Process:kill", function()
+    local process = started { "sleep", "9" }
+    local killed = process:kill()
+    process:wait()
+    return killed
+  end, no = function()
+    local process = started()
+    process:wait()
+    return process:kill()
+  end },
+  { "halo.copy", function() return with_files(halo.copy) end, no = function()
+    local file = assert(fs.open "/dev/null")
+    file:close()
+    return halo.copy(file, halo.stderr)
+  end },
+  { "halo.lines", function() return halo.lines(halo.stdin) end, tasks = true, never = raises },
   { "path.is_absolute", function() return halo.path.is_absolute "x" end, never = raises },
   { "path.join", function() return halo.path.join("x", "y") end, never = raises },
   { "path.basename", function() return halo.path.basename("x.c", ".c") end, never = raises },
@@ -374,7 +421,10 @@ function rows.modules()
   }
   halo.scope(function(scope)
     modules["Scope:"] = getmetatable(scope)
+    modules["Process:"] = getmetatable(started())
   end)
+  modules["process."] = halo.process
+  assert(halo.copy and halo.lines)
   for name in pairs(getmetatable(fs).modules) do
     assert(fs[name], name)
   end
