@@ -81,7 +81,8 @@ describe("process.run", function()
 
   it("adds to the environment, takes away from it, or starts from nothing", function()
     local script = "echo $HALO_A$HALO_B; [ -n \"$PATH\" ]"
-    assert.same({ "12\n", 0 }, { process.run { "sh", "-c", script, env = { HALO_A = 1, HALO_B = "2" } } })
+    assert.same({ "12\n", 0 }, { process.run { "sh", "-c", script,
+      env = { HALO_A = 1, HALO_B = "2" } } })
     assert.same({ "\n", 1 }, { process.run { "/bin/sh", "-c", "echo $HOME; env | grep -q ^PATH=",
       env = { PATH = false, HOME = false } } })
     assert.equal("A=1\n", (process.run { "env", env = { A = "1" }, clear_env = true }))
@@ -162,13 +163,13 @@ describe("misuse of processes", function()
   local wrong = {
     { "no command", {}, "a command expected" },
     { "an empty command", { "" }, "a command expected" },
-    { "a word that is no string", { "ls", {} }, "word 2 of the command: string expected, got table" },
+    { "a word that is no string", { "ls", {} }, "word 2 of the command: string expected" },
     { "a NUL", { "ls", "a\0b" }, "word 2 of the command contains a NUL byte" },
     { "an unknown option", { "ls", shell = true }, "no option 'shell'" },
     { "a stream that is a text", { "cat", stdin = "text" }, "as input" },
     { "a stream that is no stream", { "cat", stdout = 1 }, "a File expected, got number" },
     { "a variable with =", { "ls", env = { ["A=B"] = "1" } }, "no variable can be called 'A=B'" },
-    { "a variable that is true", { "ls", env = { A = true } }, "a string, or false, expected for A" },
+    { "a variable that is true", { "ls", env = { A = true } }, "or false, expected for A" },
     { "a cwd that is none", { "ls", cwd = 1 }, "cwd: a path or a Dir expected" },
     { "a grace that is no time", { "ls", grace = -1 }, "grace: a number of seconds" },
     { "no table", "ls", "table expected, got string" },
@@ -328,7 +329,8 @@ describe("process.pipeline", function()
   it("connects processes", function()
     assert.same({ "      1 a\n      2 b\n", 0 }, { process.pipeline {
       { "printf", "b\\na\\nb\\n" }, { "sort" }, { "uniq", "-c" } } })
-    local output, status = process.pipeline { { "cat" }, { "cat" }, { "tr", "a", "A" }, input = BIG }
+    local commands = { { "cat" }, { "cat" }, { "tr", "a", "A" }, input = BIG }
+    local output, status = process.pipeline(commands)
     assert.is_true(output == BIG:gsub("a", "A"))
     assert.equal(0, status)
   end)
@@ -352,7 +354,8 @@ describe("process.pipeline", function()
   end)
 
   it("starts all or none", function()
-    local result = { process.pipeline { { "sleep", "100" }, { "halo-no-such-command" }, { "cat" } } }
+    local commands = { { "sleep", "100" }, { "halo-no-such-command" }, { "cat" } }
+    local result = { process.pipeline(commands) }
     assert.is_nil(result[1])
     assert.equal("ENOENT", result[3])
   end)

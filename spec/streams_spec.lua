@@ -124,10 +124,8 @@ describe("halo.lines", function()
   it("can be left early", function()
     halo.scope(function()
       local yes = process.spawn { "yes", stdin = "null" }
-      for line in halo.lines(yes) do
-        assert.equal("y", line)
-        break
-      end
+      local next_line = halo.lines(yes)
+      assert.equal("y", next_line())
       yes:kill()
       yes.stdout:close()
     end)
