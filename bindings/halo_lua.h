@@ -18,6 +18,12 @@
 #define HALO_LUA_H
 
 #include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #ifndef HALO_API
 #define HALO_API __attribute__((visibility("default")))
@@ -94,6 +100,71 @@ struct halo_lua;
 HALO_API struct halo_lua *halo_lua_handle(lua_State *L);
 HALO_API int halo_lua_interrupt(struct halo_lua *handle);
 
+/* Lets a step that waits end, and cancels nothing. Safe in any thread until halo_lua_close(). */
+HALO_API void halo_lua_wake(struct halo_lua *handle);
+
+/*
+ * ---- host functions that wait ----
+ *
+ * A C function of the host's hands out a token and suspends the task that has called it; the host
+ * completes the token when it has the answer, from any thread.
+ *
+ *     static int fetch(lua_State *L)
+ *     {
+ *         struct job *job = job_new(luaL_checkstring(L, 1));
+ *         job->token = halo_lua_token_new(L, NULL, NULL);
+ *         queue_put(jobs, job);
+ *         return halo_lua_await(L, job->token);
+ *     }
+ *
+ *     halo_lua_complete(job->token, push_answer, job);       in a worker's thread
+ *
+ *     halo_lua_push_function(L, "fetch", fetch);             so that scripts call it
+ */
+struct halo_port;
+typedef struct halo_lua_token {
+    struct halo_port *port;
+    uint64_t id;
+} halo_lua_token;
+
+/*
+ * Leaves the values of a call on top of L and returns their count, or raises an error, as a
+ * lua_CFunction does. It runs once, on the runtime's own thread, and lets go of data. L is NULL
+ * where nobody takes the values, as the task was cancelled or halo closed: then it does only that.
+ */
+typedef int (*halo_lua_push)(lua_State *L, void *data);
+
+/*
+ * The task that waits for a token has been cancelled: the host may end its work early. It completes
+ * the token all the same. Runs on the runtime's own thread, and must not call Lua.
+ */
+typedef void (*halo_lua_cancelled)(halo_lua_token token, void *user);
+
+/*
+ * A token for a call of a host function, to be followed by halo_lua_await(). cancelled may be NULL.
+ * Raises a Lua error when memory is out.
+ */
+HALO_API halo_lua_token halo_lua_token_new(lua_State *L, halo_lua_cancelled cancelled, void *user);
+
+/*
+ * Suspends the task until the token is complete; where that cannot be, it waits on the spot. The
+ * host function returns what this returns. It may be complete already.
+ */
+HALO_API int halo_lua_await(lua_State *L, halo_lua_token token);
+
+/*
+ * Completes a token, from any thread, and as late as after halo_lua_close(). A token is good once.
+ * Returns true where push will be called with data; false, and data remains the caller's, where the
+ * token has been completed before or halo has been closed.
+ */
+HALO_API bool halo_lua_complete(halo_lua_token token, halo_lua_push push, void *data);
+
+/*
+ * Pushes a function that scripts call: fn, which may wait as above. The name is for messages. A
+ * function that does not wait needs no such thing.
+ */
+HALO_API void halo_lua_push_function(lua_State *L, const char *name, lua_CFunction fn);
+
 /* Raises the interruption in the running task, unless it is shielded: then it returns. */
 HALO_API void halo_lua_raise_interrupted(lua_State *L);
 
@@ -105,5 +176,9 @@ HALO_API unsigned halo_lua_failures(lua_State *L);
  * file. No effect on a file appears afterwards. To be called before lua_close().
  */
 HALO_API void halo_lua_close(lua_State *L);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -221,6 +221,20 @@ int halo_lua_timeout_ms(lua_State *L)
     return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+/* ---- functions that wait --------------------------------------------------------------------- */
+
+void halo_lua_push_function(lua_State *L, const char *name, lua_CFunction fn)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, HALO_MODULES_KEY);
+    lua_getfield(L, -1, "halo.wait");
+    lua_getfield(L, -1, "wrap");
+    lua_pushcfunction(L, fn);
+    lua_pushstring(L, name);
+    lua_call(L, 2, 1);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
 /* ---- interruption and the end -------------------------------------------------------------- */
 
 struct halo_lua *halo_lua_handle(lua_State *L)

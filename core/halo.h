@@ -13,7 +13,8 @@
  *     halo_op_release(loop, op);               the record and its memory go back to the loop
  *
  * Results are never negative on success and -errno on failure. A loop belongs to the thread that
- * created it: no function here but halo_loop_interrupt() may be called from any other one.
+ * created it: no function here but halo_loop_interrupt() and halo_loop_wake() may be called
+ * from any other one.
  */
 #ifndef HALO_H
 #define HALO_H
@@ -22,6 +23,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define HALO_API __attribute__((visibility("default")))
 
@@ -485,6 +490,10 @@ HALO_API unsigned halo_loop_close(struct halo_loop *loop, uint64_t deadline_ms);
  */
 HALO_API int halo_loop_turn(struct halo_loop *loop, int64_t timeout_ns);
 
+/* As a turn that waits for ever, but timers that run out do not end it. For a caller's wait on the
+ * spot; halo_loop_wake() and the interrupt end it. */
+HALO_API void halo_loop_wait(struct halo_loop *loop);
+
 /* The next operation that has ended, or NULL. */
 HALO_API struct halo_op *halo_loop_next(struct halo_loop *loop);
 
@@ -524,6 +533,9 @@ HALO_API bool halo_loop_is_forked(const struct halo_loop *loop);
 /* Makes the current or next turn return -EINTR. Safe in a signal handler and any thread. */
 HALO_API void halo_loop_interrupt(struct halo_loop *loop);
 
+/* Lets a turn that waits end. Safe in a signal handler and any thread. */
+HALO_API void halo_loop_wake(struct halo_loop *loop);
+
 /* Fills in the counters. */
 HALO_API void halo_loop_stats(const struct halo_loop *loop, struct halo_stats *stats);
 
@@ -539,5 +551,9 @@ HALO_API void halo_loop_explain(int error, const struct halo_config *config, cha
 
 /* The errno's name, such as "ENOENT", or "UNKNOWN". Takes it positive or negative. */
 HALO_API const char *halo_error_name(int error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -231,6 +231,11 @@ int halo_loop_turn(struct halo_loop *loop, int64_t timeout_ns)
     return __atomic_exchange_n(&loop->interrupted, false, __ATOMIC_SEQ_CST) ? -EINTR : 0;
 }
 
+void halo_loop_wait(struct halo_loop *loop)
+{
+    collect(loop, loop->completed.first || halo_loop_is_interrupted(loop) ? 0 : -1);
+}
+
 struct halo_op *halo_loop_next(struct halo_loop *loop)
 {
     for (;;) {
@@ -310,6 +315,11 @@ bool halo_loop_is_forked(const struct halo_loop *loop)
 void halo_loop_interrupt(struct halo_loop *loop)
 {
     __atomic_store_n(&loop->interrupted, true, __ATOMIC_SEQ_CST);
+    halo_event_set(loop->wake_fd);
+}
+
+void halo_loop_wake(struct halo_loop *loop)
+{
     halo_event_set(loop->wake_fd);
 }
 

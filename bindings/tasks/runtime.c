@@ -10,6 +10,7 @@
 #include "tasks/report.h"
 #include "tasks/shield.h"
 #include "tasks/task.h"
+#include "tasks/token.h"
 
 #define WAKE_MAX 8 /* values that a parked task always has room for */
 
@@ -37,6 +38,7 @@ static bool unmake_loop(struct halo_lua *lua)
     if (counted.submitted > lua->configurable_at || counted.in_flight > 0 || counted.timers > 0 ||
         halo_loop_has_files(lua->loop))
         return false;
+    halo_port_connect(lua->port, NULL);
     halo_loop_close(lua->loop, 0);
     lua->loop = NULL;
     return true;

@@ -17,6 +17,7 @@
 #include "tasks/group.h"
 #include "tasks/join.h"
 #include "tasks/report.h"
+#include "tasks/token.h"
 
 /* How long one task may go on at once before others that are ready would notice. */
 #define QUANTUM_NS 50000
@@ -266,6 +267,8 @@ static void run_turn(lua_State *L, struct halo_run *run)
             tell_interrupt(L, lua);
         ring_alarms(L, lua);
         deliver_ops(L, lua);
+        if (lua->port)
+            halo_port_deliver(L, lua);
     }
     if (lua->lost)
         halo_report_lost(lua);
@@ -281,6 +284,13 @@ static bool wait_for_host(lua_State *L, struct halo_run *run)
     return run->stuck || run->lua->tasks == 0;
 }
 
+/* Whether something is under way that ends by itself, or by the host. */
+static bool is_busy(const struct halo_lua *lua)
+{
+    return lua->loop &&
+           (halo_loop_busy(lua->loop) || (lua->port && halo_port_is_awaited(lua->port)));
+}
+
 static int run_loop(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -292,7 +302,7 @@ static int run_loop(lua_State *L)
             break;
         if (lua->failed_lately && !lua->ready)
             find_failures(L, lua);
-        if (lua->ready || (lua->loop && halo_loop_busy(lua->loop)))
+        if (lua->ready || is_busy(lua))
             run_turn(L, run);
         else if (wait_for_host(L, run))
             break;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "tasks/token.h"
 
 #define CLOSE_DEADLINE_MS 5000
 
@@ -55,6 +56,10 @@ void halo_lua_close_loop(struct halo_lua *lua)
 {
     if (lua->loop && lua->send_all)
         lua->send_all(lua);
+    struct halo_port *port = lua->port;
+    lua->port = NULL;
+    if (port)
+        halo_port_close(port);
     struct halo_loop *loop = lua->loop;
     lua->loop = NULL; /* a signal may come meanwhile, and interrupts what it finds there */
     if (loop)
@@ -96,6 +101,9 @@ void halo_lua_make(lua_State *L, lua_CFunction gc)
     lua->shields = LUA_NOREF;
     lua->cancelled = make_cancellation(L);
     lua->uncertain = make_cancellation(L);
+    lua->port = halo_port_new();
+    if (!lua->port)
+        luaL_error(L, "not enough memory");
 }
 
 /* ---- the loop ------------------------------------------------------------------------------ */
@@ -134,6 +142,7 @@ static void make_loop(lua_State *L, struct halo_lua *lua)
         halo_loop_explain(error, &lua->config, reason, sizeof(reason));
         halo_error(L, reason);
     }
+    halo_port_connect(lua->port, lua->loop);
 }
 
 void halo_lua_check_forked(lua_State *L, const struct halo_lua *lua)

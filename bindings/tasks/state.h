@@ -21,6 +21,7 @@ enum halo_yield { HALO_YIELD_USER, HALO_YIELD_WAIT, HALO_YIELD_RESUME };
 
 struct halo_group;
 struct halo_out;
+struct halo_port;
 struct halo_report;
 struct halo_run;
 struct halo_task;
@@ -62,6 +63,8 @@ struct halo_lua {
 
     /* What is to know that C is about to print, and that it has; or NULL. */
     void (*give_way)(bool begins);
+
+    struct halo_port *port; /* for the host's threads; NULL once closed */
 
     /* Tasks. */
     unsigned tasks; /* alive */

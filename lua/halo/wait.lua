@@ -43,6 +43,31 @@ function wait.checked(value, message, code)
   return value
 end
 
+---A host's own errors name its caller, which is this file.
+local OWN_LINE = "^%[halo%]/halo%.wait:%d+: "
+
+local function given(name, ok, ...)
+  local err, cancellation, code = ...
+  if ok and code == mark then
+    error(cancellation, 0)
+  elseif ok then
+    return ...
+  elseif type(err) == "string" and err:find(OWN_LINE) then
+    core.raise((err:gsub(OWN_LINE, ""):gsub("to 'fn'", ("to '%s'"):format(name))))
+  end
+  error(err, 0)
+end
+
+---A function over a host's, which may wait, and returns nil, an error and the mark for an error.
+---@param fn fun(...): ...
+---@param name string for messages
+---@return fun(...): ...
+function wait.wrap(fn, name)
+  return function(...)
+    return given(name, pcall(fn, ...))
+  end
+end
+
 ---As pcall, but the traceback of an error is kept for the report of the task that fails by it.
 ---@return boolean ok
 ---@return ...
