@@ -43,19 +43,22 @@ function wait.checked(value, message, code)
   return value
 end
 
----A host's own errors name its caller, which is this file.
-local OWN_LINE = "^%[halo%]/halo%.wait:%d+: "
-
-local function given(name, ok, ...)
-  local err, cancellation, code = ...
-  if ok and code == mark then
-    error(cancellation, 0)
-  elseif ok then
-    return ...
-  elseif type(err) == "string" and err:find(OWN_LINE) then
-    core.raise((err:gsub(OWN_LINE, ""):gsub("to 'fn'", ("to '%s'"):format(name))))
+---A host's messages lack the line of its caller, and its name.
+local function fail(err, name)
+  if type(err) == "string" then
+    core.raise((err:gsub("^(bad argument #%d+ to )'%?'", "%1'" .. name .. "'")))
   end
   error(err, 0)
+end
+
+local function given(name, ok, ...)
+  local err, cause, code = ...
+  if not ok then
+    fail(err, name)
+  elseif code == mark then
+    fail(cause, name)
+  end
+  return ...
 end
 
 ---A function over a host's, which may wait, and returns nil, an error and the mark for an error.
