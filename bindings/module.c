@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "descriptor.h"
 #include "embedded.h"
 #include "fs/buffer.h"
 #include "fs/fs.h"
@@ -113,6 +114,7 @@ static void make_core(lua_State *L)
     halo_open_fs_meta(L);
     halo_open_stat(L);
     halo_open_process(L);
+    halo_open_descriptor(L);
     halo_open_fs_names(L);
     halo_open_fs_watch(L);
     halo_open_random(L);

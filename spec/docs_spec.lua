@@ -58,7 +58,8 @@ describe("the documentation", function()
       if type(value) == "function" then
         it(("tells what %s.%s does and takes"):format(module_name, name), function()
           -- Others have functions of these names, too: by_path, and the prompt of a program.
-          local owner = module_name == "fs" and "fs" or name == "run" and "halo" or "[%w_]+"
+          local halo_own = name == "run" or name == "poll"
+          local owner = module_name == "fs" and "fs" or halo_own and "halo" or "[%w_]+"
           local head = "\nfunction " .. owner .. "%." .. name .. "%("
           local comment = comment_above(text, head)
           if not comment then -- one that is defined in another module

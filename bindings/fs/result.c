@@ -182,6 +182,7 @@ static int push_success(lua_State *L, const struct halo_op *op, lua_State *from)
     case HALO_OP_SEEK:
     case HALO_OP_COPYFILE:
     case HALO_OP_WATCH:
+    case HALO_OP_POLL:
         lua_pushnumber(L, (double)op->result);
         return 1;
     case HALO_OP_STAT:

@@ -13,6 +13,7 @@ local wait = require "halo.wait"
 ---@field path table paths as texts: see halo.path
 ---@field process halo.process other programs
 ---@field copy async fun(from, to, change?): integer?, string?, string? see halo.streams
+---@field poll async fun(fd: integer, events?: string, seconds?: number): string?, string?, string?
 ---@field lines async fun(...): fun(): string?, any the lines of several streams
 ---@field stdin halo.File
 ---@field stdout halo.File in order with print and io.write. In the command it has a buffer, but on
@@ -219,7 +220,12 @@ halo.path = require "halo.path"
 local STDOUT_BYTES = 65536
 local standard_files = { stdin = 0, stdout = 1, stderr = 2 }
 
-local on_demand = { process = "halo.process", copy = "halo.streams", lines = "halo.streams" }
+local on_demand = {
+  process = "halo.process",
+  poll = "halo.poll",
+  copy = "halo.streams",
+  lines = "halo.streams",
+}
 
 -- Each is adopted when it is first asked for: a script that does without should not take it over.
 setmetatable(halo, {

@@ -391,6 +391,10 @@ rows.others = {
     file:close()
     return halo.copy(file, halo.stderr)
   end },
+  { "halo.poll", function() return halo.poll(2, "w") end,
+    no = function() return halo.poll(99999) end },
+  { "halo.poll", function() return halo.poll(2, "w", 9) end,
+    no = function() return halo.poll(99999, "r", 1) end },
   { "halo.lines", function() return halo.lines(halo.stdin) end, tasks = true, never = raises },
   { "path.is_absolute", function() return halo.path.is_absolute "x" end, never = raises },
   { "path.join", function() return halo.path.join("x", "y") end, never = raises },
@@ -424,7 +428,7 @@ function rows.modules()
     modules["Process:"] = getmetatable(started())
   end)
   modules["process."] = halo.process
-  assert(halo.copy and halo.lines)
+  assert(halo.copy and halo.lines and halo.poll)
   for name in pairs(getmetatable(fs).modules) do
     assert(fs[name], name)
   end
