@@ -17,13 +17,14 @@
 #ifndef HALO_LUA_H
 #define HALO_LUA_H
 
-#include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#include <lua.h> /* which leaves that to whoever includes it */
 
 #ifndef HALO_API
 #define HALO_API __attribute__((visibility("default")))
