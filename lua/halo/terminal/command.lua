@@ -6,7 +6,8 @@ local loader = require "halo.loader"
 
 local command = {}
 
-local EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+local EXIT_OK, EXIT_ERROR, EXIT_USAGE = 0, 1, 2
+local EPIPE = 32
 
 local ENGINES = { auto = true, ring = true, pool = true }
 
@@ -109,24 +110,52 @@ local function run(chunk, message, ...)
   return ok
 end
 
----Writes what files have in their buffers. A reader that has gone away knows why.
----@return boolean
-local function finish_writing()
-  io.stdout:flush()
-  local ok, message, code = core.finish_writing()
-  if not ok and code ~= "EPIPE" then
-    io.stderr:write("halo: ", message, "\n")
+local File = debug.getmetatable(io.stdout).__index
+local flush_file = File.flush
+
+---What has become of what C has printed.
+---@return boolean ok
+---@return string? message
+local function finish_printing()
+  local ok, message, code = flush_file(io.stdout)
+  if code == EPIPE then
+    core.after_print(1)
   end
-  return ok or false
+  if not ok then
+    return false, "cannot write standard output: " .. message
+  end
+  return not core.stdout_failed(), "standard output could not be written in whole"
+end
+
+---Writes what files have in their buffers, and says what cannot be written. Where nobody reads what
+---the command prints, it is to end by that, and says nothing: unless it was started so that it
+---cannot.
+---@return boolean ok
+local function finish_writing(means)
+  local printed, problem = finish_printing()
+  local ok, message = core.finish_writing()
+  local _, unread = core.stdout_failed()
+  if unread and means.pipe_ignored then
+    printed, problem, ok = false, "cannot write standard output: Broken pipe", true
+  elseif unread then
+    return false
+  end
+  for _, text in ipairs { not printed and problem, not ok and message } do
+    if text then
+      io.stderr:write("halo: ", text, "\n")
+    end
+  end
+  return printed and ok
 end
 
 ---A script may end the process from anywhere: what is under way is ended first.
-local function replace_exit()
+local function replace_exit(means)
   local exit = os.exit
   os.exit = function(code) -- luacheck: ignore 122
-    local ok = finish_writing()
+    local ok = finish_writing(means)
     core.shutdown()
     if not ok and (code == nil or code == true or code == 0) then
+      means.end_unread()
       code = false
     end
     exit(code == nil or code, true)
@@ -136,23 +165,52 @@ end
 ---What print, io and other programs write to standard output comes behind what halo.stdout has in
 ---its buffer; the other way round it is halo.stdout that sees to it.
 local function keep_output_in_order()
-  local stdout, files = io.stdout, debug.getmetatable(io.stdout)
-  local write_file = files.__index.write
+  local fds = { [io.stdout] = 1, [io.stderr] = 2 }
+  local print_plainly, settle, after_print = print, core.settle_stdout, core.after_print
+  local function told(fd, ...)
+    local ok, _, code = ...
+    if not ok and code == EPIPE then
+      after_print(fd)
+    end
+    return ...
+  end
   local function settled_first(fn)
     return function(...)
-      core.settle_stdout()
+      settle()
+      return fn(...)
+    end
+  end
+  local function of_file(fn)
+    return function(file, ...)
+      local fd = fds[file]
+      if not fd then
+        return fn(file, ...)
+      end
+      settle()
+      return told(fd, fn(file, ...))
+    end
+  end
+  local function of_output(fn)
+    return function(...)
+      settle()
+      local fd = fds[io.output()]
+      if fd then
+        return told(fd, fn(...))
+      end
       return fn(...)
     end
   end
   core.is_command = true
-  _G.print, io.write = settled_first(print), settled_first(io.write) -- luacheck: ignore 122
-  os.execute, io.popen = settled_first(os.execute), settled_first(io.popen) -- luacheck: ignore 122
-  files.__index.write = function(file, ...)
-    if file == stdout then
-      core.settle_stdout()
-    end
-    return write_file(file, ...)
+  -- luacheck: push ignore 122
+  _G.print = function(...)
+    settle()
+    print_plainly(...)
+    after_print()
   end
+  io.write, io.flush = of_output(io.write), of_output(io.flush)
+  os.execute, io.popen = settled_first(os.execute), settled_first(io.popen)
+  File.write, File.flush = of_file(File.write), of_file(flush_file)
+  -- luacheck: pop
 end
 
 ---One-liners and the prompt have the modules at hand.
@@ -218,7 +276,7 @@ function command.main(argv, means)
     core.choose_engine(options.engine)
   end
   core.engine()
-  replace_exit()
+  replace_exit(means)
   keep_output_in_order()
   loader.install()
   if options.version then
@@ -236,17 +294,15 @@ end
 
 ---Called when every task has ended.
 ---@param status integer what main() returned
+---@param means table as main() got
 ---@return integer status for exit()
-function command.finish(status)
+function command.finish(status, means)
   if verbose then
     for _, path in ipairs(core.open_files()) do
       io.stderr:write("halo: never closed: ", path, "\n")
     end
   end
-  local ok = finish_writing()
-  if core.interrupted() then
-    return EXIT_INTERRUPTED
-  end
+  local ok = finish_writing(means)
   return status == EXIT_OK and (not ok or core.failures() > 0) and EXIT_ERROR or status
 end
 
