@@ -16,6 +16,7 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include/halo
+MANDIR ?= $(PREFIX)/share/man
 LUA_CDIR ?= $(LIBDIR)/lua/5.1
 
 ENGINES ?= ring pool auto
@@ -231,8 +232,14 @@ bench-chart: ## draw build/bench/chart.svg of the last results
 format: ## lay out all C sources as .clang-format says
 	clang-format -i $$(find core bindings examples spec -name '*.[ch]')
 
-install: all ## copy the products below PREFIX (/usr/local), itself below DESTDIR
+# The page is what the command says of itself.
+$(B)/halo.1: $(B)/halo
+	$(say) GEN $@
+	$(Q)HALO_ENGINE= $(B)/halo --man >$@
+
+install: all $(B)/halo.1 ## copy the products below PREFIX (/usr/local), itself below DESTDIR
 	install -D -m 755 $(B)/halo $(DESTDIR)$(BINDIR)/halo
+	install -D -m 644 $(B)/halo.1 $(DESTDIR)$(MANDIR)/man1/halo.1
 	install -D -m 755 $(B)/halo.so $(DESTDIR)$(LUA_CDIR)/halo.so
 	install -D -m 644 $(B)/libhalo.a $(DESTDIR)$(LIBDIR)/libhalo.a
 	install -D -m 644 core/halo.h $(DESTDIR)$(INCLUDEDIR)/halo.h

@@ -238,11 +238,30 @@ static void push_arguments(lua_State *L, const struct command *command)
     }
 }
 
+/* Whether -E is among the options: luaL_openlibs() has to know, before Lua reads any of them. */
+static bool ignores_environment(int argc, char **argv)
+{
+    for (int i = 1; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+        char letter = argv[i][1];
+        if (strcmp(argv[i], "-E") == 0)
+            return true;
+        if (letter == 'b' || strcmp(argv[i], "--") == 0)
+            return false;
+        if (strchr("elj", letter) && !argv[i][2])
+            i++;
+    }
+    return false;
+}
+
 /* Runs under lua_cpcall(), so that whatever goes wrong becomes a message and a status. */
 static int run_command(lua_State *L)
 {
     struct command *command = lua_touserdata(L, 1);
 
+    if (ignores_environment(command->argc, command->argv)) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+    }
     luaL_openlibs(L);
     halo_lua_open(L);
     install_signals(L);

@@ -3,65 +3,16 @@
 
 local core = require "halo.core"
 local loader = require "halo.loader"
+local options = require "halo.terminal.options"
 
 local command = {}
 
 local EXIT_OK, EXIT_ERROR, EXIT_USAGE = 0, 1, 2
 local EPIPE = 32
 
-local ENGINES = { auto = true, ring = true, pool = true }
-
-local USAGE = [==[
-usage: halo [options] [script [args]]
-  -e CODE          run CODE
-  -i               go on at a prompt afterwards; alone, or on a terminal, start there
-  -v, --version    say the versions, and the engine and why it was chosen
-  --engine=NAME    auto (default), ring or pool; or HALO_ENGINE in the environment
-  -h, --help       say this
-  -                run standard input
-]==]
-
 local function usage_error(message)
-  io.stderr:write("halo: ", message, "\n", USAGE)
+  io.stderr:write("halo: ", message, "\n", options.usage)
   return EXIT_USAGE
-end
-
----@return table? options
----@return string? message what is wrong with them
-local function parse(argv)
-  local options = { chunks = {} }
-  local i = 1
-  while i <= #argv do
-    local word = argv[i]
-    if word:sub(1, 1) ~= "-" or word == "-" then
-      break
-    elseif word == "--" then
-      i = i + 1
-      break
-    elseif word == "-e" then
-      i = i + 1
-      if not argv[i] then
-        return nil, "-e needs CODE"
-      end
-      table.insert(options.chunks, argv[i])
-    elseif word == "-i" then
-      options.interactive = true
-    elseif word == "-v" or word == "--version" then
-      options.version = true
-    elseif word == "-h" or word == "--help" then
-      options.help = true
-    elseif word:match("^%-%-engine=") then
-      options.engine = word:match("=(.*)")
-      if not ENGINES[options.engine] then
-        return nil, ("unknown engine '%s': auto, ring or pool"):format(options.engine)
-      end
-    else
-      return nil, "unknown option " .. word
-    end
-    i = i + 1
-  end
-  options.script = i
-  return options
 end
 
 ---Fills arg as luajit does: the script at 0, what comes before it below.
@@ -219,32 +170,67 @@ local function set_globals()
   _G.fs = _G.fs or require "halo.fs"
 end
 
-local function run_all(options, argv)
-  if #options.chunks > 0 then
-    set_globals()
-  end
-  for _, code in ipairs(options.chunks) do
-    local chunk, message = load(code, "=(command line)", "t")
-    if not run(chunk, message) then
-      return false
-    end
-  end
-  local script = argv[options.script]
-  if not script then
+local function run_code(code, name)
+  local chunk, message = load(code, name, "t")
+  return run(chunk, message)
+end
+
+---What luajit runs before anything else.
+local function run_init(given)
+  local init = not given.no_environment and os.getenv "LUA_INIT"
+  if not init then
     return true
+  elseif init:sub(1, 1) == "@" then
+    return run(loader.loadfile(init:sub(2)))
   end
-  local arg = set_arg(argv, options.script)
+  return run_code(init, "=LUA_INIT")
+end
+
+local steps = {
+  e = function(code)
+    set_globals()
+    return run_code(code, "=(command line)")
+  end,
+  l = function(name)
+    return run(require, nil, name)
+  end,
+  j = function(text)
+    return run(require("halo.terminal.luajit").control, nil, text)
+  end,
+  O = function(text)
+    return run(require("halo.terminal.luajit").optimise, nil, text)
+  end,
+  b = function(words)
+    return run(require("halo.terminal.luajit").bytecode, nil, words)
+  end,
+}
+
+local function run_script(given, argv, script)
+  local arg = set_arg(argv, given.script)
   local path = script ~= "-" and script or nil
   local chunk, message = loader.loadfile(path)
   core.configurable()
   return run(chunk, message, unpack(arg))
 end
 
-local function wants_prompt(options, argv)
-  if options.interactive then
-    return true
+---Without anything to run it is a prompt on a terminal, and elsewhere what comes from the input.
+local function run_all(given, argv, has_terminal)
+  if not run_init(given) then
+    return false
   end
-  return not argv[options.script] and #options.chunks == 0 and not options.version
+  local runs = given.version
+  for _, step in ipairs(given.steps) do
+    runs = runs or step[1] ~= "j" and step[1] ~= "O" and step[1] ~= "l"
+    if not steps[step[1]](step[2]) then
+      return false
+    end
+  end
+  local script = argv[given.script]
+  if not script and not runs and not given.interactive and not has_terminal then
+    script = "-"
+  end
+  given.prompt = given.interactive or not script and not runs
+  return not script or run_script(given, argv, script)
 end
 
 local verbose = false
@@ -260,32 +246,79 @@ local function prompt_options(means)
   }
 end
 
----@param argv string[] the program's name at 0
----@param means table what only the command can do: is_terminal(fd), catch_interrupts()
+---Compiles files and runs none of them.
+---@param argv string[]
 ---@return integer status
-function command.main(argv, means)
-  local options, message = parse(argv)
-  if not options then
-    return usage_error(message)
+local function check(argv)
+  if not argv[2] then
+    return usage_error "check needs a FILE, or - for standard input; a script of that name is ./check"
   end
-  if options.help then
-    io.stdout:write(USAGE)
-    return EXIT_OK
+  local status = EXIT_OK
+  for i = 2, #argv do
+    local chunk, message = loader.loadfile(argv[i] ~= "-" and argv[i] or nil)
+    if not chunk then
+      io.stderr:write("halo: ", message, "\n")
+      status = EXIT_ERROR
+    end
   end
-  if options.engine then
-    core.choose_engine(options.engine)
+  return status
+end
+
+local function doctor(argv, means)
+  if argv[2] then
+    return usage_error "doctor takes no arguments; a script of that name is ./doctor"
+  end
+  return require("halo.terminal.doctor").run(means) and EXIT_OK or EXIT_ERROR
+end
+
+local words = { check = check, doctor = doctor }
+
+---What only prints something and does not need halo's loop.
+local function say(given)
+  if given.help then
+    io.stdout:write(options.usage)
+  elseif given.manual then
+    io.stdout:write(require("halo.terminal.manual").text())
+  else
+    return nil
+  end
+  return EXIT_OK
+end
+
+---What is different in a command from Lua in another program.
+local function set_up(given, means)
+  if given.engine then
+    core.choose_engine(given.engine)
   end
   core.engine()
   replace_exit(means)
   keep_output_in_order()
   loader.install()
-  if options.version then
+end
+
+---@param argv string[] the program's name at 0
+---@param means table what only the command can do: is_terminal(fd), catch_interrupts()
+---@return integer status
+function command.main(argv, means)
+  local given, message = options.parse(argv)
+  if not given then
+    return usage_error(message)
+  end
+  local status = say(given)
+  if status then
+    return status
+  end
+  set_up(given, means)
+  if given.version then
     verbose = true
     print_version()
   end
-  set_arg(argv, options.script)
-  local ok = run_all(options, argv)
-  if ok and wants_prompt(options, argv) then
+  set_arg(argv, given.script)
+  if words[argv[given.script]] then
+    return words[argv[given.script]]({ unpack(argv, given.script) }, means)
+  end
+  local ok = run_all(given, argv, means.is_terminal(0))
+  if ok and given.prompt then
     set_globals()
     return require("halo.terminal.prompt").run(prompt_options(means))
   end
