@@ -49,19 +49,23 @@ static bool is_c_frame(const char *line, size_t length)
            (length >= sizeof(fast) - 1 && memcmp(line, fast, sizeof(fast) - 1) == 0);
 }
 
-static void print_line(FILE *to, const char *line, int length, bool *first)
+static void print_line(FILE *to, const char *line, int length)
 {
-    fprintf(to, "%s%.*s", *first ? "" : "\n", length, line);
-    *first = false;
+    fprintf(to, "\n%.*s", length, line);
 }
 
-/* Prints the lines of a traceback that are the user's, without a newline at the end. */
+/*
+ * Prints the lines of a traceback that are the user's, each behind a newline; the title that it
+ * begins with, only where there are any.
+ */
 static void print_lines(FILE *to, const char *from)
 {
     const char *held = NULL; /* frames of C, until their caller is known */
-    int held_length = 0;
-    bool first = true;
+    int held_length = 0, title_length = (int)strcspn(from, "\n");
+    const char *title = from;
 
+    from += title_length;
+    from += *from == '\n';
     while (*from) {
         int length = (int)strcspn(from, "\n");
         if (is_c_frame(from, (size_t)length)) {
@@ -70,10 +74,12 @@ static void print_lines(FILE *to, const char *from)
         } else if (is_own_frame(from, (size_t)length)) {
             held = NULL;
         } else {
+            if (title)
+                print_line(to, title, title_length);
             if (held)
-                print_line(to, held, held_length, &first);
-            print_line(to, from, length, &first);
-            held = NULL;
+                print_line(to, held, held_length);
+            print_line(to, from, length);
+            title = held = NULL;
         }
         from += length;
         from += *from == '\n';
@@ -101,7 +107,7 @@ char *halo_traceback(lua_State *L, lua_State *co, const char *title, const struc
     report = open_memstream(&text, &size);
     if (report) {
         const char *cause = cause_of(task, message);
-        fprintf(report, "%s: %s\n", title, message ? message : "");
+        fprintf(report, "%s: %s", title, message ? message : "");
         print_lines(report, lua_tostring(L, -1));
         if (task && task->spawned_source)
             fprintf(report, "\n\tspawned at %s:%d", task->spawned_source, task->spawned_line);

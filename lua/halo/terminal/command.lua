@@ -251,7 +251,7 @@ end
 ---@return integer status
 local function check(argv)
   if not argv[2] then
-    return usage_error "check needs a FILE, or - for standard input; a script of that name is ./check"
+    return usage_error "check needs a FILE, or -; a script of that name is ./check"
   end
   local status = EXIT_OK
   for i = 2, #argv do
@@ -264,11 +264,11 @@ local function check(argv)
   return status
 end
 
-local function doctor(argv, means)
+local function doctor(argv)
   if argv[2] then
     return usage_error "doctor takes no arguments; a script of that name is ./doctor"
   end
-  return require("halo.terminal.doctor").run(means) and EXIT_OK or EXIT_ERROR
+  return require("halo.terminal.doctor").run() and EXIT_OK or EXIT_ERROR
 end
 
 local words = { check = check, doctor = doctor }
@@ -315,7 +315,7 @@ function command.main(argv, means)
   end
   set_arg(argv, given.script)
   if words[argv[given.script]] then
-    return words[argv[given.script]]({ unpack(argv, given.script) }, means)
+    return words[argv[given.script]]({ unpack(argv, given.script) })
   end
   local ok = run_all(given, argv, means.is_terminal(0))
   if ok and given.prompt then

@@ -1,6 +1,7 @@
 -- What halo's functions do, from the annotations above them: the one source of the reference.
 
 local core = require "halo.core"
+local halo = require "halo"
 
 local help = {}
 
@@ -73,6 +74,21 @@ local function all()
     end
   end
   return entries
+end
+
+---What a function is called by users, or a name itself.
+---@param value any
+---@return string
+function help.name_of(value)
+  for prefix, module in pairs { ["halo."] = halo, ["fs."] = halo.fs, ["halo.path."] = halo.path } do
+    for name in pairs(all()) do
+      local field = name:sub(1, #prefix) == prefix and name:sub(#prefix + 1)
+      if field and type(value) == "function" and module[field] == value then
+        return name
+      end
+    end
+  end
+  return tostring(value)
 end
 
 ---The text about a function, by its name, with or without what stands before it.

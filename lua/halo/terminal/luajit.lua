@@ -1,5 +1,5 @@
--- The options of luajit that are about its compiler and its bytecode: -j, -O and -b. What they do is
--- in the modules jit.*, which come with LuaJIT.
+-- The options of luajit that are about its compiler and its bytecode: -j, -O and -b. What they do
+-- is in the modules jit.*, which come with LuaJIT.
 
 local luajit = {}
 
@@ -32,7 +32,10 @@ end
 
 ---@param text string "" is LuaJIT's default
 function luajit.optimise(text)
-  call(jit.opt.start, text ~= "" and text or nil)
+  local ok, message = pcall(call, jit.opt.start, text ~= "" and text or nil)
+  if not ok then
+    error(message:gsub("^%[halo%][^:]*:%d+: ", ""), 0)
+  end
 end
 
 ---Saves or lists bytecode.

@@ -59,7 +59,8 @@ end
 local function section(title, list)
   local lines = { ".SH " .. title }
   for _, entry in ipairs(list) do
-    lines[#lines + 1] = ".TP\n.B " .. escape(entry[1]) .. "\n" .. escape(entry[2]) .. "."
+    local text = entry[2]:gsub("%.+$", "") .. "."
+    lines[#lines + 1] = ".TP\n.B " .. escape(entry[1]) .. "\n" .. escape(text)
   end
   return table.concat(lines, "\n") .. "\n"
 end
@@ -79,7 +80,7 @@ function manual.text()
   return HEAD:format(escape(version))
     .. section("OPTIONS", options.list)
     .. section("COMMANDS", options.commands)
-    .. "A script of such a name is run by ./NAME.\n"
+    .. ".PP\nA script of such a name is run by ./NAME.\n"
     .. section("AT THE PROMPT", prompt_commands())
     .. section("EXIT STATUS", statuses)
     .. section("ENVIRONMENT", variables)

@@ -12,7 +12,7 @@ options.list = {
   { "-", "run standard input, which is done anyway where it is no terminal" },
   { "-v, --version", "say the versions, and the engine and why it was chosen" },
   { "-E", "ignore LUA_INIT, LUA_PATH and LUA_CPATH" },
-  { "-j CMD", "control LuaJIT: on, off, flush, v, p, dump, with =ARG,..." },
+  { "-j CMD", "control LuaJIT: on, off, flush, v, p or dump, with =ARG behind it" },
   { "-O[OPT]", "LuaJIT's optimisations: a level, or +NAME, -NAME, NAME=N" },
   { "-b ...", "save or list bytecode, as luajit -b" },
   { "--engine=NAME", "auto (default), ring or pool; or HALO_ENGINE in the environment" },

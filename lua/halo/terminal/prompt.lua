@@ -6,6 +6,7 @@ local chunk = require "halo.terminal.chunk"
 local commands = require "halo.terminal.commands"
 local complete = require "halo.terminal.complete"
 local core = require "halo.core"
+local help = require "halo.terminal.help"
 local history = require "halo.terminal.history"
 local input = require "halo.terminal.input"
 local show = require "halo.terminal.show"
@@ -139,6 +140,32 @@ local function read_chunk(self)
   return nil, why or "end"
 end
 
+-- ---- words that others know ------------------------------------------------------------------
+
+---A value that is called, and when it is shown says what to do or does it.
+local function word(call, show_it)
+  return setmetatable({}, { __call = function(_, ...) return call(...) end, __tostring = show_it })
+end
+
+---What is typed at other prompts to get help, and to leave.
+local function set_words(self)
+  local function leave(status)
+    self.ended = type(status) == "number" and status or status == false and 1 or 0
+  end
+  local words = {
+    help = word(function(of)
+      commands.run(self, ":help " .. (of ~= nil and help.name_of(of) or ""))
+    end, function() return ":help says what there is, help(fs.open) what that does" end),
+    quit = word(leave, function() return "quit() or :quit leaves, as Ctrl-D does" end),
+    exit = word(leave, function() return "exit() or :quit leaves, as Ctrl-D does" end),
+  }
+  for name, value in pairs(words) do
+    if rawget(_G, name) == nil then
+      self.chunks:set(name, value)
+    end
+  end
+end
+
 -- ---- the session ------------------------------------------------------------------------------
 
 ---Every Ctrl-C comes as a number that is read from a descriptor.
@@ -223,13 +250,19 @@ end
 function prompt.run(options)
   io.stdout:setvbuf "line"
   local self = new_session(options)
+  set_words(self)
   if options.is_terminal then
     print(options.banner)
     self.input:let_others_print()
     self.own[core.spawn_helper(watch_interrupts, self, options.catch_interrupts())] = true
   end
-  loop(self)
+  local ok, message = xpcall(loop, report, self)
   self.input:close()
+  if not ok and message ~= "interrupted" then
+    tell(message)
+  elseif not ok then
+    self.ended = EXIT_INTERRUPTED -- by a signal, which ends the command
+  end
   if options.is_terminal then
     core.cancel_all()
   else
