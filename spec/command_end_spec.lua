@@ -110,8 +110,8 @@ describe("where nobody reads standard output any more", function()
   end)
 
   it("a script in the middle of a pipe ends with its reader", function()
-    local stdout = in_bash("yes | "
-      .. command.halo("-e", "for line in io.lines() do print(line) end") .. " | head -n 1; echo ${PIPESTATUS[*]}")
+    local script = command.halo("-e", "for line in io.lines() do print(line) end")
+    local stdout = in_bash("yes | " .. script .. " | head -n 1; echo ${PIPESTATUS[*]}")
     assert.equal("y\n141 141 0\n", stdout)
   end)
 end)
