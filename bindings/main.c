@@ -177,6 +177,30 @@ static void on_prompt_interrupt(int signal)
     errno = error;
 }
 
+/*
+ * Ctrl-Z stops the command with the terminal as it was before, and Ctrl-\ ends it so: the line
+ * editor has other settings, which it finds again when the command goes on.
+ */
+static void on_prompt_stop(int signal)
+{
+    struct termios edited;
+    int error = errno;
+    sigset_t set;
+
+    if (signal != SIGTSTP)
+        die_by(signal);
+    tcgetattr(STDIN_FILENO, &edited);
+    tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+    handle(signal, SIG_DFL);
+    raise(signal);
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* here it stops */
+    handle(signal, on_prompt_stop);
+    tcsetattr(STDIN_FILENO, TCSANOW, &edited);
+    errno = error;
+}
+
 static int calm(lua_State *L)
 {
     lua_sethook(L, NULL, 0, 0);
@@ -192,6 +216,10 @@ static int catch_interrupts(lua_State *L)
     terminal_changed = tcgetattr(STDIN_FILENO, &terminal_before) == 0;
     if (!is_ignored(SIGINT))
         handle(SIGINT, on_prompt_interrupt);
+    if (terminal_changed && !is_ignored(SIGTSTP))
+        handle(SIGTSTP, on_prompt_stop);
+    if (terminal_changed)
+        handle(SIGQUIT, on_prompt_stop);
     lua_newtable(L);
     lua_pushinteger(L, prompt_fd);
     lua_setfield(L, -2, "fd");

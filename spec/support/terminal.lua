@@ -16,12 +16,22 @@ function terminal.is_available()
 end
 
 ---@param line string for the shell
----@param options { columns: integer?, environment: string? }?
+---@param options { columns: integer?, environment: string?, settings: string? }? a path:
+---what stty says before goes to PATH.before, and what it says afterwards to PATH.after
 ---@return spec.Process
 function terminal.start(line, options)
   options = options or {}
-  local inner = ("stty rows 24 cols %d; exec env %s %s"):format(options.columns or 80,
-    options.environment or "TERM=xterm", line)
+  local settings = command.quote(options.settings or "/dev/null")
+  local suffix = options.settings and { ".before", ".after" } or { "", "" }
+  local inner = table.concat({
+    "stty rows 24 cols " .. (options.columns or 80),
+    "trap : INT QUIT TERM HUP", -- which are for the command alone
+    "stty -a >" .. settings .. suffix[1],
+    ("env %s %s"):format(options.environment or "TERM=xterm", line),
+    "status=$?",
+    "stty -a >" .. settings .. suffix[2],
+    "exit $status",
+  }, "; ")
   return command.start(command.quote("script", "-qefc", inner, "/dev/null"))
 end
 
