@@ -235,14 +235,15 @@ end
 
 local verbose = false
 
-local BANNER = "halo %s, %s, Linux %s. :help says what there is, Ctrl-D leaves."
+local BANNER = "halo %s on %s: Lua at a prompt, each line a task.\n"
+  .. ":help says what there is, Ctrl-D leaves."
 
 local function prompt_options(means)
-  local _, _, kernel, version = core.engine()
+  local _, _, _, version = core.engine()
   return {
     is_terminal = means.is_terminal(0) and means.is_terminal(1),
     catch_interrupts = means.catch_interrupts,
-    banner = BANNER:format(version, jit.version, kernel),
+    banner = BANNER:format(version, jit.version),
   }
 end
 
