@@ -14,9 +14,18 @@ end
 describe("where nobody reads standard output any more", function()
   local dir = temp.dir()
 
+  local READER = [[
+    local halo = require "halo"
+    local fs, ffi = halo.fs, require "ffi"
+    ffi.cdef "struct pollfd { int fd; short events, revents; }; int poll(void *, long, int);"
+    local function wait_for_its_end()
+      ffi.C.poll(ffi.new("struct pollfd", 1), 1, 20000)
+    end
+  ]]
+
   ---Runs code before a reader that takes one line. Returns that, stderr, and the code's status.
   local function before_head(code)
-    local path = dir:file("script.lua", "local halo = require 'halo'\nlocal fs = halo.fs\n" .. code)
+    local path = dir:file("script.lua", READER .. code)
     local stdout, stderr = in_bash(command.halo(path) .. " | head -n 1; echo ${PIPESTATUS[0]}")
     local line, status = stdout:match "^(.-)\n(%d+)\n$"
     return { line, stderr, tonumber(status) }
@@ -53,10 +62,10 @@ describe("where nobody reads standard output any more", function()
     { "one who catches all errors", "while true do pcall(print, 'x') end" },
     { "one who catches all errors of halo",
       "while true do pcall(halo.stdout.write, halo.stdout, 'x\\n') end" },
-    { "os.exit", "print(('x\\n'):rep(4)) io.stdout:flush() halo.sleep(0.05) print 'x' os.exit(0)" },
-    { "the end", "io.write 'x\\n' io.stdout:flush() halo.sleep(0.05) print 'x'" },
+    { "os.exit", "print 'x' io.stdout:flush() wait_for_its_end() print 'x' os.exit(0)" },
+    { "the end", "io.write 'x\\n' io.stdout:flush() wait_for_its_end() print 'x'" },
     { "the end, by halo.stdout",
-      "halo.stdout:write 'x\\n' halo.stdout:flush() halo.sleep(0.05) halo.stdout:write 'x'" },
+      "halo.stdout:write 'x\\n' halo.stdout:flush() wait_for_its_end() halo.stdout:write 'x'" },
   } do
     it("the command ends by SIGPIPE: " .. way[1], function()
       assert.same({ "x", "", 141 }, before_head(way[2]))
@@ -109,6 +118,12 @@ describe("where nobody reads standard output any more", function()
     assert.same({ "EPIPE\non\n", "", 0 }, { stdout, stderr, status })
   end)
 
+  it("the prompt ends, too", function()
+    local stdout = in_bash("printf 'while true do print(1) end\\n2\\n' | "
+      .. command.halo("-i") .. " | head -n 1; echo ${PIPESTATUS[1]}")
+    assert.equal("> 1\n141\n", stdout)
+  end)
+
   it("a script in the middle of a pipe ends with its reader", function()
     local script = command.halo("-e", "for line in io.lines() do print(line) end")
     local stdout = in_bash("yes | " .. script .. " | head -n 1; echo ${PIPESTATUS[*]}")
@@ -127,6 +142,30 @@ describe("the programs that a script starts", function()
     assert.equal(0, ignored(by_halo))
     local trap = "trap '' PIPE; "
     assert.equal(ignored(trap .. grep), ignored(trap .. by_halo))
+  end)
+end)
+
+describe("the library", function()
+  it("touches no signal", function()
+    local function dispositions(line) -- but of the C library's own, above 31
+      return (run(line):gsub("(%x+)\n", function(bits)
+        return tonumber(bits:sub(-8), 16) % 2 ^ 31 .. " "
+      end))
+    end
+    local code = [[
+      halo = require "halo"
+      local fs = halo.fs
+      halo.run(function()
+        halo.map({ 1, 2, 3 }, function() return fs.readfile "/proc/self/status" end)
+        fs.writefile("/dev/null", "x")
+      end)
+      for line in io.lines "/proc/self/status" do
+        if line:find "^Sig[ICB]" then print(line) end
+      end]]
+    local plain = code:gsub("halo = .-for", "for", 1)
+    local expected = dispositions(command.luajit .. " -e " .. quote(plain))
+    assert.matches("SigCgt:", expected)
+    assert.equal(expected, dispositions(command.luajit .. " -e " .. quote(code)))
   end)
 end)
 

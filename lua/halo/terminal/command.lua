@@ -118,12 +118,14 @@ end
 local function keep_output_in_order()
   local fds = { [io.stdout] = 1, [io.stderr] = 2 }
   local print_plainly, settle, after_print = print, core.settle_stdout, core.after_print
-  local function told(fd, ...)
-    local ok, _, code = ...
-    if not ok and code == EPIPE then
-      after_print(fd)
+  local function told(file, ok, ...)
+    if not ok and select(2, ...) == EPIPE then
+      local fd = fds[file or io.output()]
+      if fd then
+        after_print(fd)
+      end
     end
-    return ...
+    return ok, ...
   end
   local function settled_first(fn)
     return function(...)
@@ -133,22 +135,17 @@ local function keep_output_in_order()
   end
   local function of_file(fn)
     return function(file, ...)
-      local fd = fds[file]
-      if not fd then
+      if not fds[file] then
         return fn(file, ...)
       end
       settle()
-      return told(fd, fn(file, ...))
+      return told(file, fn(file, ...))
     end
   end
   local function of_output(fn)
     return function(...)
       settle()
-      local fd = fds[io.output()]
-      if fd then
-        return told(fd, fn(...))
-      end
-      return fn(...)
+      return told(nil, fn(...))
     end
   end
   core.is_command = true

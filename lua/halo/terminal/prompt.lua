@@ -27,6 +27,9 @@ local EXIT_INTERRUPTED = 130
 ---@field ended integer? the status to leave with
 
 local function tell(message)
+  if select(2, core.stdout_failed()) then
+    return -- nobody reads it
+  end
   io.stdout:flush()
   io.stderr:write(message, "\n")
 end
