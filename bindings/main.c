@@ -18,6 +18,7 @@
 #include "halo_lua.h"
 
 #define SWALLOWED_MAX    1000 /* cancellations by a script that goes on printing for nobody */
+#define CONTINUED        (1ull << 32) /* what the prompt reads of it, beside 1 for each interrupt */
 #define INSTRUCTIONS_MAX 1000000
 
 static lua_State *interrupted_state;
@@ -183,6 +184,7 @@ static void on_prompt_interrupt(int signal)
  */
 static void on_prompt_stop(int signal)
 {
+    const uint64_t went_on = CONTINUED;
     struct termios edited;
     int error = errno;
     sigset_t set;
@@ -198,6 +200,7 @@ static void on_prompt_stop(int signal)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* here it stops */
     handle(signal, on_prompt_stop);
     tcsetattr(STDIN_FILENO, TCSANOW, &edited);
+    error = write(prompt_fd, &went_on, sizeof(went_on)) < 0 ? errno : error;
     errno = error;
 }
 
@@ -207,7 +210,10 @@ static int calm(lua_State *L)
     return 0;
 }
 
-/* catch_interrupts(): {fd = a descriptor that tells of each, calm = what to call after that}. */
+/*
+ * catch_interrupts(): {fd = a descriptor that tells of each, and of Ctrl-Z once that is over,
+ * calm = what to call after an interrupt}.
+ */
 static int catch_interrupts(lua_State *L)
 {
     prompt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -204,7 +204,7 @@ describe("the prompt on a terminal", function()
   end)
 
   it("takes a megabyte in lines #slow", function()
-    start()
+    start { patience_s = 120 }
     for i = 1, 200 do
       process:type(("x = '%s'\ry = %d\r"):format(("z"):rep(5000), i))
       if i % 20 == 0 then
@@ -319,6 +319,7 @@ describe("the prompt on a terminal", function()
     process:type "\26"
     process:await "stopped\r\n"
     assert.equal(dir:read "settings.before", dir:read "stopped")
+    process:await "\27[J> 1 + "
     process:type "2\r"
     process:await "3\r\n> "
     leave()

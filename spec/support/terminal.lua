@@ -15,9 +15,15 @@ function terminal.is_available()
   return command.exists "script" and command.exists "stty"
 end
 
+---@class spec.TerminalOptions
+---@field columns integer?
+---@field environment string? for env(1), before the command
+---@field settings string? a path: what stty says before goes to PATH.before, and afterwards to
+---PATH.after
+---@field patience_s number? where it has to last longer than others
+
 ---@param line string for the shell
----@param options { columns: integer?, environment: string?, settings: string? }? a path:
----what stty says before goes to PATH.before, and what it says afterwards to PATH.after
+---@param options spec.TerminalOptions?
 ---@return spec.Process
 function terminal.start(line, options)
   options = options or {}
@@ -32,7 +38,7 @@ function terminal.start(line, options)
     "stty -a >" .. settings .. suffix[2],
     "exit $status",
   }, "; ")
-  return command.start(command.quote("script", "-qefc", inner, "/dev/null"))
+  return command.start(command.quote("script", "-qefc", inner, "/dev/null"), options.patience_s)
 end
 
 return terminal

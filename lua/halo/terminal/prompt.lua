@@ -6,6 +6,7 @@ local chunk = require "halo.terminal.chunk"
 local commands = require "halo.terminal.commands"
 local complete = require "halo.terminal.complete"
 local core = require "halo.core"
+local ffi = require "ffi"
 local help = require "halo.terminal.help"
 local history = require "halo.terminal.history"
 local input = require "halo.terminal.input"
@@ -13,7 +14,8 @@ local show = require "halo.terminal.show"
 
 local prompt = {}
 
-local PROMPT, CONTINUED = "> ", ">> "
+local PROMPT, FURTHER = "> ", ">> "
+local CONTINUED = 2 ^ 32 -- in what is read of interrupts: the command had stopped, and goes on
 local EXIT_INTERRUPTED = 130
 
 ---@class halo.Session
@@ -90,11 +92,11 @@ end
 ---The prompt for the next line of what is not complete: it says what is open.
 local function continued(self, state)
   if not self.is_terminal then
-    return CONTINUED
+    return FURTHER
   elseif state.string then
-    return "string" .. CONTINUED
+    return "string" .. FURTHER
   end
-  return (state.open[#state.open] or "") .. CONTINUED
+  return (state.open[#state.open] or "") .. FURTHER
 end
 
 ---@async
@@ -171,16 +173,31 @@ end
 
 -- ---- the session ------------------------------------------------------------------------------
 
----Every Ctrl-C comes as a number that is read from a descriptor.
+local function interrupt(self, interrupts)
+  interrupts.calm()
+  if self.running then
+    core.cancel(self.running)
+  elseif not self.input:interrupt() then
+    self.interrupted = true -- between the two
+  end
+end
+
+---Every Ctrl-C comes as a number that is read from a descriptor, and so does the end of a Ctrl-Z.
 ---@async
 local function watch_interrupts(self, interrupts)
   local file = assert(core.adopt(interrupts.fd, "interrupts"))
-  while core.read(file, 8) do
-    interrupts.calm()
-    if self.running then
-      core.cancel(self.running)
-    elseif not self.input:interrupt() then
-      self.interrupted = true -- between the two
+  while true do
+    local data = core.read(file, 8)
+    if not data then
+      return
+    end
+    local count = tonumber(ffi.cast("uint64_t *", data)[0])
+    if count >= CONTINUED then
+      self.input:redraw()
+      count = count % CONTINUED
+    end
+    if count > 0 then
+      interrupt(self, interrupts)
     end
   end
 end
