@@ -169,6 +169,13 @@ HALO_API void halo_lua_push_function(lua_State *L, const char *name, lua_CFuncti
 /* Raises the interruption in the running task, unless it is shielded: then it returns. */
 HALO_API void halo_lua_raise_interrupted(lua_State *L);
 
+/*
+ * For a program that is a command, and ends when nobody reads what it prints: EPIPE on descriptor 1
+ * or 2 cancels every task, as halo_lua_interrupt() does, and calls unread(), each time. On other
+ * descriptors it is what the call returns. SIGPIPE is the program's own business.
+ */
+HALO_API void halo_lua_end_unread(struct halo_lua *handle, void (*unread)(void));
+
 /* The number of tasks that failed without anybody joining them; each has been reported. */
 HALO_API unsigned halo_lua_failures(lua_State *L);
 

@@ -261,6 +261,11 @@ void halo_lua_raise_interrupted(lua_State *L)
     lua_error(L);
 }
 
+void halo_lua_end_unread(struct halo_lua *handle, void (*unread)(void))
+{
+    handle->unread = unread;
+}
+
 unsigned halo_lua_failures(lua_State *L)
 {
     return halo_lua_get(L)->failures;

@@ -7,20 +7,56 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "halo_lua.h"
 
-#define EXIT_INTERRUPTED 130
+#define SWALLOWED_MAX    1000 /* cancellations by a script that goes on printing for nobody */
+#define CONTINUED        (1ull << 32) /* what the prompt reads of it, beside 1 for each interrupt */
 #define INSTRUCTIONS_MAX 1000000
 
 static lua_State *interrupted_state;
 static struct halo_lua *volatile interrupted_halo; /* until its end */
+static volatile sig_atomic_t ended_by;             /* a signal: that is how the command ends */
+static bool pipe_ignored;                          /* SIGPIPE was, before the command began */
 static int prompt_fd;
+static struct termios terminal_before; /* of the prompt */
+static bool terminal_changed;
+
+/* ---- signals ------------------------------------------------------------------------------- */
+
+static void handle(int signal, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigaction(signal, &action, NULL);
+}
+
+static bool is_ignored(int signal)
+{
+    struct sigaction action;
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/* The process ends as one that has no handler: whoever waits for it learns of the signal. */
+static void die_by(int signal)
+{
+    sigset_t set;
+
+    if (terminal_changed)
+        tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+    handle(signal, SIG_DFL);
+    raise(signal);
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    _exit(128 + signal); /* the first process of a container does not die by signals */
+}
 
 static void raise_interrupted(lua_State *L, lua_Debug *ar)
 {
@@ -34,17 +70,31 @@ static void raise_interrupted(lua_State *L, lua_Debug *ar)
  * LuaJIT has compiled does not look; the second signal ends the process, as does one that comes
  * when there is nothing left to be cancelled.
  */
-static void on_interrupt(int signal)
+static void on_ending(int signal)
 {
-    static volatile sig_atomic_t count;
     int error = errno;
-    (void)signal;
-    if (count++ > 0 || !interrupted_halo)
-        _exit(EXIT_INTERRUPTED);
+    if (ended_by || !interrupted_halo)
+        die_by(signal);
+    ended_by = signal;
     if (halo_lua_interrupt(interrupted_halo))
         lua_sethook(interrupted_state, raise_interrupted,
                     LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
     errno = error;
+}
+
+/* Nobody reads what is printed: the tasks have been cancelled, and then the command ends. */
+static void on_unread(void)
+{
+    static unsigned swallowed;
+    if (swallowed++ > SWALLOWED_MAX)
+        die_by(SIGPIPE);
+    if (!ended_by && !pipe_ignored)
+        ended_by = SIGPIPE;
+}
+
+static void on_nothing(int signal)
+{
+    (void)signal;
 }
 
 static int forget_state(lua_State *L)
@@ -68,15 +118,34 @@ static void remember_state(lua_State *L)
     interrupted_halo = halo_lua_handle(L);
 }
 
+/*
+ * What was ignored stays so, as under nohup. A closed pipe and a full quota are answers of
+ * write(2), not reasons to die; that is a handler's doing, since what is ignored would be ignored
+ * by the programs that a script starts as well.
+ */
 static void install_signals(lua_State *L)
 {
-    struct sigaction action = {.sa_handler = on_interrupt};
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+
     remember_state(L);
-    sigaction(SIGINT, &action, NULL);
-    /* A closed pipe and a full quota are answers of write(2), not reasons to die. */
-    action.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &action, NULL);
-    sigaction(SIGXFSZ, &action, NULL);
+    for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+        if (!is_ignored(ending[i]))
+            handle(ending[i], on_ending);
+    pipe_ignored = is_ignored(SIGPIPE);
+    if (!pipe_ignored)
+        handle(SIGPIPE, on_nothing);
+    if (!is_ignored(SIGXFSZ))
+        handle(SIGXFSZ, on_nothing);
+    halo_lua_end_unread(interrupted_halo, on_unread);
+}
+
+/* end_unread(): ends the process at once, where nobody reads what it prints. */
+static int end_unread(lua_State *L)
+{
+    (void)L;
+    if (ended_by == SIGPIPE)
+        die_by(SIGPIPE);
+    return 0;
 }
 
 /* ---- at the prompt ------------------------------------------------------------------------- */
@@ -102,11 +171,36 @@ static void on_prompt_interrupt(int signal)
 {
     const uint64_t one = 1;
     int error = errno;
-    (void)signal;
     if (!interrupted_halo)
-        _exit(EXIT_INTERRUPTED);
+        die_by(signal);
     if (write(prompt_fd, &one, sizeof(one)) == sizeof(one))
         lua_sethook(interrupted_state, end_computation, LUA_MASKCOUNT, INSTRUCTIONS_MAX);
+    errno = error;
+}
+
+/*
+ * Ctrl-Z stops the command with the terminal as it was before, and Ctrl-\ ends it so: the line
+ * editor has other settings, which it finds again when the command goes on.
+ */
+static void on_prompt_stop(int signal)
+{
+    const uint64_t went_on = CONTINUED;
+    struct termios edited;
+    int error = errno;
+    sigset_t set;
+
+    if (signal != SIGTSTP)
+        die_by(signal);
+    tcgetattr(STDIN_FILENO, &edited);
+    tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+    handle(signal, SIG_DFL);
+    raise(signal);
+    sigemptyset(&set);
+    sigaddset(&set, signal);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* here it stops */
+    handle(signal, on_prompt_stop);
+    tcsetattr(STDIN_FILENO, TCSANOW, &edited);
+    error = write(prompt_fd, &went_on, sizeof(went_on)) < 0 ? errno : error;
     errno = error;
 }
 
@@ -116,14 +210,22 @@ static int calm(lua_State *L)
     return 0;
 }
 
-/* catch_interrupts(): {fd = a descriptor that tells of each, calm = what to call after that}. */
+/*
+ * catch_interrupts(): {fd = a descriptor that tells of each, and of Ctrl-Z once that is over,
+ * calm = what to call after an interrupt}.
+ */
 static int catch_interrupts(lua_State *L)
 {
-    struct sigaction action = {.sa_handler = on_prompt_interrupt};
     prompt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (prompt_fd < 0)
         return luaL_error(L, "interrupts cannot be caught: %s", strerror(errno));
-    sigaction(SIGINT, &action, NULL);
+    terminal_changed = tcgetattr(STDIN_FILENO, &terminal_before) == 0;
+    if (!is_ignored(SIGINT))
+        handle(SIGINT, on_prompt_interrupt);
+    if (terminal_changed && !is_ignored(SIGTSTP))
+        handle(SIGTSTP, on_prompt_stop);
+    if (terminal_changed)
+        handle(SIGQUIT, on_prompt_stop);
     lua_newtable(L);
     lua_pushinteger(L, prompt_fd);
     lua_setfield(L, -2, "fd");
@@ -141,8 +243,17 @@ static int is_terminal(lua_State *L)
 static const luaL_Reg means[] = {
     {"catch_interrupts", catch_interrupts},
     {"is_terminal", is_terminal},
+    {"end_unread", end_unread},
     {NULL, NULL},
 };
+
+static void push_means(lua_State *L)
+{
+    lua_newtable(L);
+    luaL_register(L, NULL, means);
+    lua_pushboolean(L, pipe_ignored);
+    lua_setfield(L, -2, "pipe_ignored");
+}
 
 /* ---- the command --------------------------------------------------------------------------- */
 
@@ -161,25 +272,45 @@ static void push_arguments(lua_State *L, const struct command *command)
     }
 }
 
+/* Whether -E is among the options: luaL_openlibs() has to know, before Lua reads any of them. */
+static bool ignores_environment(int argc, char **argv)
+{
+    for (int i = 1; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+        char letter = argv[i][1];
+        if (strcmp(argv[i], "-E") == 0)
+            return true;
+        if (letter == 'b' || strcmp(argv[i], "--") == 0)
+            return false;
+        if (strchr("elj", letter) && !argv[i][2])
+            i++;
+    }
+    return false;
+}
+
 /* Runs under lua_cpcall(), so that whatever goes wrong becomes a message and a status. */
 static int run_command(lua_State *L)
 {
     struct command *command = lua_touserdata(L, 1);
 
+    if (ignores_environment(command->argc, command->argv)) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+    }
     luaL_openlibs(L);
     halo_lua_open(L);
     install_signals(L);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "halo.terminal.command");
     lua_call(L, 1, 1);
-    lua_getfield(L, -1, "finish");
-    lua_getfield(L, -2, "main");
+    push_means(L);
+    lua_getfield(L, -2, "finish");
+    lua_getfield(L, -3, "main");
     push_arguments(L, command);
-    lua_newtable(L);
-    luaL_register(L, NULL, means);
+    lua_pushvalue(L, -4);
     if (halo_lua_run(L, 2, 1) != 0)
         return lua_error(L);
-    lua_call(L, 1, 1);
+    lua_pushvalue(L, -3);
+    lua_call(L, 2, 1);
     command->status = (int)lua_tointeger(L, -1);
     halo_lua_close(L);
     return 0;
@@ -207,10 +338,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "halo: out of memory\n");
         return EXIT_FAILURE;
     }
-    if (lua_cpcall(L, run_command, &command) != 0) {
+    if (lua_cpcall(L, run_command, &command) != 0 && !ended_by) {
         const char *message = lua_tostring(L, -1);
         fprintf(stderr, "halo: %s\n", message ? message : "error");
     }
     lua_close(L);
+    if (ended_by)
+        die_by(ended_by);
     return command.status;
 }

@@ -29,6 +29,22 @@ static const struct halo_embedded *find_embedded(const char *name)
     return module->name ? module : NULL;
 }
 
+/*
+ * Pushes the module's function. The text is for a LuaJIT that refuses what the build's has
+ * compiled: halo.so may be loaded by another one.
+ */
+static void load_embedded(lua_State *L, const struct halo_embedded *module)
+{
+    size_t size = (size_t)(module->code_end - module->code);
+
+    if (size > 0 && luaL_loadbuffer(L, module->code, size, module->name) == 0)
+        return;
+    lua_pushfstring(L, HALO_SOURCE_PREFIX "/%s", module->name);
+    if (luaL_loadbuffer(L, module->start, (size_t)(module->end - module->start),
+                        lua_tostring(L, -1)) != 0)
+        lua_error(L);
+}
+
 /* Pushes the module of that name, which is run the first time it is asked for. */
 static int require_embedded(lua_State *L)
 {
@@ -43,10 +59,7 @@ static int require_embedded(lua_State *L)
     const struct halo_embedded *module = find_embedded(name);
     if (!module)
         return luaL_error(L, "module '%s' is not part of halo", name);
-    lua_pushfstring(L, HALO_SOURCE_PREFIX "/%s", name);
-    if (luaL_loadbuffer(L, module->start, (size_t)(module->end - module->start),
-                        lua_tostring(L, -1)) != 0)
-        return lua_error(L);
+    load_embedded(L, module);
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1);
     lua_pushvalue(L, -1);

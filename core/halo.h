@@ -535,6 +535,15 @@ HALO_API void halo_loop_interrupt(struct halo_loop *loop);
 
 /* Lets a turn that waits end. Safe in a signal handler and any thread. */
 HALO_API void halo_loop_wake(struct halo_loop *loop);
+/*
+ * The name of a kind of operation, and whether it goes to the ring here, as far as has turned out;
+ * NULL where there is no such kind.
+ */
+HALO_API const char *halo_loop_carries(const struct halo_loop *loop, unsigned code, bool *by_ring);
+
+/* Whether a path leads to a file system of this kernel alone: no other machine or process is asked.
+ */
+HALO_API bool halo_loop_is_local(struct halo_loop *loop, const char *path);
 
 /* Fills in the counters. */
 HALO_API void halo_loop_stats(const struct halo_loop *loop, struct halo_stats *stats);

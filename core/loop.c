@@ -5,6 +5,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -310,6 +311,20 @@ int halo_loop_fd(const struct halo_loop *loop)
 bool halo_loop_is_forked(const struct halo_loop *loop)
 {
     return halo_loop_has_forked(loop);
+}
+
+const char *halo_loop_carries(const struct halo_loop *loop, unsigned code, bool *by_ring)
+{
+    if (code >= HALO_OP_COUNT)
+        return NULL;
+    *by_ring = loop->engine->by_ring && loop->engine->by_ring(loop->engine_state, code);
+    return halo_op_table[code]->name;
+}
+
+bool halo_loop_is_local(struct halo_loop *loop, const char *path)
+{
+    bool resolved;
+    return halo_mounts_locate(&loop->files.mounts, AT_FDCWD, path, true, 0, &resolved) == 0;
 }
 
 void halo_loop_interrupt(struct halo_loop *loop)

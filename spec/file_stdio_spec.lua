@@ -107,10 +107,10 @@ describe("standard files", function()
       print "still"]]))
   end)
 
-  it("say so where nobody reads any more", function()
-    assert.same({ "", "EPIPE", 0 }, run("%s | true", [[
-      local ok, _, code
-      repeat ok, _, code = halo.stdout:write(("x"):rep(65536)) until not ok
-      halo.stderr:write(code)]]))
+  it("end the command where nobody reads any more", function()
+    assert.same({ "", "cancelled", 0 }, run("%s | true", [[
+      local ok, err
+      repeat ok, err = pcall(halo.stdout.write, halo.stdout, ("x"):rep(65536)) until not ok
+      io.stderr:write(halo.is_cancelled(err) and "cancelled" or tostring(err))]]))
   end)
 end)

@@ -58,6 +58,13 @@ describe("the prompt", function()
     assert.equal(expected, (session 'fs.stat("/etc").size\n'))
   end)
 
+  it("shows what is written about a function: the text, and each parameter whole", function()
+    local stdout = session ":help fs.open\n"
+    assert.matches('^fs%.open%(path, mode, perm, %.%.%.%)\nOpens a file%.\nTakes:\n  path string\n'
+      .. '  mode .- to be the\n    creator; or a sum of fs%.flags\n  perm .-\nReturns:\n', stdout)
+    assert.equal(stdout, (session "help(fs.open)\n"))
+  end)
+
   it("keeps globals from line to line", function()
     assert.same({ "12\n13", "", 0 }, { session "x = 12\nx\nx = x + 1\nx\n" })
   end)

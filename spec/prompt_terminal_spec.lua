@@ -7,8 +7,16 @@ local terminal = require "spec.support.terminal"
 local CTRL_C, CTRL_D, TAB, UP, LEFT = "\3", "\4", "\t", "\27[A", "\27[D"
 
 describe("the prompt on a terminal", function()
-  local dir = temp.dir()
-  local process
+  local dir, process
+
+  -- The terminal is as it was, however the prompt was left.
+  after_each(function()
+    if dir:has "settings.after" then
+      assert.equal(dir:read "settings.before", dir:read "settings.after")
+    end
+  end)
+
+  dir = temp.dir()
 
   if not terminal.is_available() then
     it("edits lines", function() pending "there is no script or no stty" end)
@@ -17,8 +25,10 @@ describe("the prompt on a terminal", function()
 
   local function start(options)
     options = options or {}
-    options.environment = ("TERM=%s XDG_STATE_HOME=%s NO_COLOR=1"):format(options.term or "xterm",
-      command.quote(dir:path "state"))
+    options.environment = options.environment or ("%s XDG_STATE_HOME=%s NO_COLOR=1"):format(
+      options.term and "TERM=" .. options.term or "TERM=xterm",
+      command.quote(options.state or dir:path "state"))
+    options.settings = dir:path "settings"
     process = terminal.start(command.halo("-i"), options)
     process:await "leaves.\r\n"
     process:await "> "
@@ -190,6 +200,128 @@ describe("the prompt on a terminal", function()
     leave()
     start { term = "dumb" }
     enter("1 + 2", "3")
+    leave()
+  end)
+
+  it("takes a megabyte in lines #slow", function()
+    start { patience_s = 120 }
+    for i = 1, 200 do
+      process:type(("x = '%s'\ry = %d\r"):format(("z"):rep(5000), i))
+      if i % 20 == 0 then
+        process:type "#x, y\r"
+        process:await(("5000\t%d\r\n> "):format(i))
+      end
+    end
+    leave()
+  end)
+
+  it("edits characters of several bytes", function()
+    start()
+    enter("'éü'" .. LEFT .. LEFT .. "\8a", '"aü"')
+    enter("#'日本'" .. LEFT .. "\8", "3")
+    leave()
+  end)
+
+  it("edits on a narrow terminal, with others printing", function()
+    start { columns = 20 }
+    process:type "task = halo.spawn(function() halo.sleep(0.2) print 'printed' end)\r"
+    process:await "> "
+    process:type "'a line of more than twenty columns'"
+    process:await "printed\r\n"
+    process:await "> 'a line"
+    process:type(".. '!'\r")
+    process:await '"a line of more than twenty columns!"\r\n'
+    leave()
+  end)
+
+  for what, environment in pairs {
+    ["no TERM"] = "-u TERM", ["an empty TERM"] = "TERM=",
+    ["a TERM that nobody knows"] = "TERM=nope",
+  } do
+    it("works with " .. what, function()
+      start { environment = environment .. " NO_COLOR=1 XDG_STATE_HOME=" .. dir:path "state" }
+      enter("6 * 7", "42")
+      process:type "half"
+      process:type(CTRL_C)
+      process:await "leaves)\r\n> "
+      enter("1", "1")
+      leave()
+    end)
+  end
+
+  it("says once that the history cannot be kept", function()
+    start { state = "/proc/nope" }
+    process:type "1\r"
+    process:await "the history cannot be kept: ENOENT"
+    process:await "1\r\n> "
+    enter("2", "2")
+    local _, count = leave():gsub("cannot be kept", "")
+    assert.equal(1, count)
+  end)
+
+  it("tells unfinished strings, and passes over what is no text", function()
+    start()
+    process:type "'abc\r"
+    process:await "error: stdin:1: unfinished string near '<eof>'\r\n> "
+    process:type "[[abc\r"
+    process:await "string>> "
+    process:type(CTRL_C)
+    process:await "leaves)\r\n> "
+    process:type "\255\254\1\2\r"
+    process:await "> "
+    enter("1", "1")
+    leave()
+  end)
+
+  it("says how to get help and how to leave", function()
+    start()
+    enter("help", ":help says what there is, help(fs.open) what that does")
+    enter("quit", "quit() or :quit leaves, as Ctrl-D does")
+    enter("exit", "exit() or :quit leaves, as Ctrl-D does")
+    process:type "help(fs.readfile)\r"
+    process:await "fs.readfile(path"
+    process:await "> "
+    process:type "help()\r"
+    process:await ":quit"
+    process:await "> "
+    process:type "exit(3)\r"
+    assert.equal(3, (select(3, process:finish())))
+  end)
+
+  for signal, status in pairs { TERM = 143, HUP = 129, QUIT = 131 } do
+    for what, line in pairs {
+      ["while a line is typed"] = "half a li", ["while a line waits"] = "halo.sleep(100)\r",
+      ["while a line computes"] = "while true do end\r",
+    } do
+      it(("leaves the terminal in order at SIG%s %s"):format(signal, what), function()
+        start()
+        process:type "fs.readlink '/proc/self'\r"
+        process:await '"\r\n> '
+        local pid = process.seen:match '"(%d+)"\r\n> $'
+        process:type(line)
+        process:await(line:gsub("\r", ""))
+        os.execute(("kill -%s %s"):format(signal, pid))
+        assert.equal(status, (select(3, process:finish())))
+      end)
+    end
+  end
+
+  it("stops at Ctrl-Z, with the terminal in order, and goes on", function()
+    local line = ("%s; stty -a >%s; echo stopped; fg"):format(command.halo("-i"),
+      command.quote(dir:path "stopped"))
+    process = terminal.start(command.quote("sh", "-mc", line), {
+      environment = "TERM=xterm NO_COLOR=1 XDG_STATE_HOME=" .. dir:path "state",
+      settings = dir:path "settings",
+    })
+    process:await "leaves.\r\n> "
+    process:type "1 + "
+    process:await "1 + "
+    process:type "\26"
+    process:await "stopped\r\n"
+    assert.equal(dir:read "settings.before", dir:read "stopped")
+    process:await "\27[J> 1 + "
+    process:type "2\r"
+    process:await "3\r\n> "
     leave()
   end)
 

@@ -307,6 +307,8 @@ static int write_gathered(lua_State *L, struct halo_lua *lua, const struct halo_
     struct halo_file_info info;
     int error = halo_file_info(halo_lua_loop(L, lua), file->handle, &info);
 
+    if (error == 0 && info.write_error < 0)
+        halo_out_is_unread(lua, halo_file_fd(lua->loop, file->handle), -info.write_error);
     if (halo_is_cancelled(L, lua))
         return halo_give_cancelled(L, lua);
     if (error < 0 || info.write_error < 0)

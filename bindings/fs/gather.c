@@ -1,6 +1,8 @@
 /* What Lua calls to have writes gathered, and for the order of standard output. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "fs/fs.h"
@@ -68,8 +70,33 @@ static int out_settle_stdout(lua_State *L)
     struct halo_file_info info;
     if (file->out && halo_file_info(lua->loop, file->handle, &info) == 0 &&
         (file->out->used > 0 || info.behind > 0))
-        halo_out_flush(lua, file->out);
+        halo_out_is_unread(lua, STDOUT_FILENO, -halo_out_flush(lua, file->out));
+    errno = 0;
     return 0;
+}
+
+/*
+ * after_print([fd]): after C has written to standard output, or has been told EPIPE by this
+ * descriptor: raises the cancellation where nobody reads what is printed.
+ */
+static int out_after_print(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    bool told = lua->is_unread || !lua_isnoneornil(L, 1);
+    int fd = (int)luaL_optinteger(L, 1, STDOUT_FILENO);
+
+    if ((told || ferror(stdout)) && halo_out_is_unread(lua, fd, told ? EPIPE : errno))
+        halo_lua_raise_interrupted(L);
+    return 0;
+}
+
+/* stdout_failed(): whether C could not write some of it, and whether that was for want of readers.
+ */
+static int out_stdout_failed(lua_State *L)
+{
+    lua_pushboolean(L, ferror(stdout));
+    lua_pushboolean(L, halo_lua_self(L)->is_unread);
+    return 2;
 }
 
 /* finish(): writes all that is gathered; nil, message, code for the first File that fails. */
@@ -83,6 +110,7 @@ static int out_finish(lua_State *L)
         return lua_pushboolean(L, 1), 1;
     for (struct halo_out *out = lua->outs; out; out = out->next) {
         int error = halo_out_flush(lua, out);
+        halo_out_is_unread(lua, halo_file_fd(lua->loop, out->handle), -error);
         if (error && !failed) {
             first = error;
             failed = out;
@@ -97,6 +125,7 @@ static int out_finish(lua_State *L)
 static const luaL_Reg functions[] = {
     {"set_buffer", out_set_buffer},   {"gathers", out_gathers},
     {"mark_stdout", out_mark_stdout}, {"settle_stdout", out_settle_stdout},
+    {"after_print", out_after_print}, {"stdout_failed", out_stdout_failed},
     {"finish_writing", out_finish},   {NULL, NULL},
 };
 

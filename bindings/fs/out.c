@@ -5,6 +5,7 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fs/fs.h"
 #include "tasks/wait.h"
@@ -110,6 +111,17 @@ void halo_out_settle_stdio(const struct halo_lua_file *file)
 {
     if (file->is_stdout && __fpending(stdout) > 0)
         fflush(stdout);
+}
+
+bool halo_out_is_unread(struct halo_lua *lua, int fd, int error)
+{
+    if (error != EPIPE || !lua->unread || (fd != STDOUT_FILENO && fd != STDERR_FILENO))
+        return false;
+    if (!lua->is_unread)
+        halo_lua_interrupt(lua);
+    lua->is_unread = true;
+    lua->unread();
+    return true;
 }
 
 /* ---- files that were forgotten, and the end ------------------------------------------------ */

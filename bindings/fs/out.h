@@ -42,6 +42,12 @@ int halo_out_flush(struct halo_lua *lua, struct halo_out *out);
 /* C's own buffer of standard output goes out before what is written to the same by halo. */
 void halo_out_settle_stdio(const struct halo_lua_file *file);
 
+/*
+ * Whether an error of this descriptor says that nobody reads what a command prints any more. Then
+ * its tasks have been cancelled, and a call that is not shielded raises that.
+ */
+bool halo_out_is_unread(struct halo_lua *lua, int fd, int error);
+
 /* What the scheduler calls, and the end of halo, which waits for what is under way. */
 void halo_out_send_forgotten(struct halo_lua *lua);
 void halo_out_send_all(struct halo_lua *lua);

@@ -12,7 +12,10 @@
 #include "args.h"
 #include "fs/file.h"
 #include "fs/listing.h"
+#include "fs/out.h"
 #include "fs/stat.h"
+#include "tasks/shield.h"
+#include "tasks/task.h"
 
 /* ---- errors -------------------------------------------------------------------------------- */
 
@@ -73,6 +76,18 @@ static bool has_two_paths(const struct halo_op *op)
     enum halo_op_code kind = halo_op_kind(op);
     return kind == HALO_OP_RENAME || kind == HALO_OP_LINK || kind == HALO_OP_SYMLINK ||
            kind == HALO_OP_COPYFILE;
+}
+
+/* A write for nobody ends the task by which it was made, unless that is shielded. */
+static bool ends_task(lua_State *L, struct halo_lua *lua, const struct halo_op *op)
+{
+    int fd = op->result == -EPIPE ? halo_file_fd(lua->loop, op->file) : -EBADF;
+
+    if (fd < 0 || !halo_out_is_unread(lua, fd, EPIPE))
+        return false;
+    if (lua->delivering)
+        return lua->delivering->shields == 0;
+    return lua->task && !halo_is_shielded(L, lua);
 }
 
 /* The call's first argument is the file or the path it is about, the second maybe a path too. */
@@ -238,5 +253,7 @@ bool halo_result_is_plain(const struct halo_op *op)
 
 int halo_push_result(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *from)
 {
-    return op->result < 0 ? push_failure(L, lua, op, from) : push_success(L, op, from);
+    if (op->result >= 0)
+        return push_success(L, op, from);
+    return ends_task(L, lua, op) ? halo_push_cancelled(L, lua) : push_failure(L, lua, op, from);
 }

@@ -11,6 +11,8 @@
 #include "args.h"
 #include "tasks/task.h"
 
+#define NOTED "an error" /* the title of one that was noted on its way through a task */
+
 /* ---- the text ------------------------------------------------------------------------------ */
 
 static int describe(lua_State *L)
@@ -49,19 +51,42 @@ static bool is_c_frame(const char *line, size_t length)
            (length >= sizeof(fast) - 1 && memcmp(line, fast, sizeof(fast) - 1) == 0);
 }
 
-static void print_line(FILE *to, const char *line, int length, bool *first)
+static void print_line(FILE *to, const char *line, int length)
 {
-    fprintf(to, "%s%.*s", *first ? "" : "\n", length, line);
-    *first = false;
+    fprintf(to, "\n%.*s", length, line);
 }
 
-/* Prints the lines of a traceback that are the user's, without a newline at the end. */
-static void print_lines(FILE *to, const char *from)
+/*
+ * Of a coroutine that an error of Lua's own has ended, LuaJIT no longer knows the line in its
+ * innermost function: "\tfile: in function". But the message begins with it: "file:12: ".
+ */
+static void print_frame(FILE *to, const char *line, int length, const char *message)
+{
+    const char *rest = strstr(line, ": in ");
+    size_t source = rest && rest < line + length ? (size_t)(rest - line) - 1 : 0;
+    size_t digits = 0;
+
+    if (source > 0 && strncmp(message, line + 1, source) == 0 && message[source] == ':')
+        digits = strspn(message + source + 1, "0123456789");
+    if (digits == 0)
+        print_line(to, line, length);
+    else
+        fprintf(to, "\n%.*s:%.*s%.*s", (int)source + 1, line, (int)digits, message + source + 1,
+                length - (int)source - 1, rest);
+}
+
+/*
+ * Prints the lines of a traceback that are the user's, each behind a newline; the title that it
+ * begins with, only where there are any.
+ */
+static void print_lines(FILE *to, const char *from, const char *message)
 {
     const char *held = NULL; /* frames of C, until their caller is known */
-    int held_length = 0;
-    bool first = true;
+    int held_length = 0, title_length = (int)strcspn(from, "\n");
+    const char *title = from;
 
+    from += title_length;
+    from += *from == '\n';
     while (*from) {
         int length = (int)strcspn(from, "\n");
         if (is_c_frame(from, (size_t)length)) {
@@ -70,10 +95,12 @@ static void print_lines(FILE *to, const char *from)
         } else if (is_own_frame(from, (size_t)length)) {
             held = NULL;
         } else {
+            if (title)
+                print_line(to, title, title_length);
             if (held)
-                print_line(to, held, held_length, &first);
-            print_line(to, from, length, &first);
-            held = NULL;
+                print_line(to, held, held_length);
+            print_frame(to, from, length, message);
+            title = held = NULL;
         }
         from += length;
         from += *from == '\n';
@@ -83,32 +110,64 @@ static void print_lines(FILE *to, const char *from)
 /* The failure behind this one, where its message is the same: it was joined and raised again. */
 static const char *cause_of(const struct halo_task *task, const char *message)
 {
-    if (!task || !task->cause || !message || !strstr(task->cause, message))
+    if (!task || !task->cause || !strstr(task->cause, message))
         return NULL;
     return task->cause;
+}
+
+/*
+ * An error that was noted on its way through the same coroutine, where its frames reach as far as
+ * these do: then it is all there is to say. Returns what stands behind its title.
+ */
+static const char *whole_story(const char *cause, const char *frames)
+{
+    const size_t title = sizeof(NOTED) - 1;
+    const char *outermost = frames ? strrchr(frames, '\n') : NULL;
+
+    if (!cause || strncmp(cause, NOTED, title) != 0)
+        return NULL;
+    return !outermost || strstr(cause, outermost) ? cause + title : NULL;
+}
+
+/* The user's lines of a traceback, or NULL where memory is out. */
+static char *make_frames(const char *traceback, const char *message)
+{
+    size_t size;
+    char *frames = NULL;
+    FILE *to = open_memstream(&frames, &size);
+
+    if (to) {
+        print_lines(to, traceback, message);
+        fclose(to);
+    }
+    return frames;
 }
 
 char *halo_traceback(lua_State *L, lua_State *co, const char *title, const struct halo_task *task,
                      int level)
 {
-    FILE *report;
     char *text = NULL;
     size_t size;
 
     push_error_text(L, co);
-    const char *message = lua_tostring(L, -1);
     luaL_traceback(L, co, NULL, level);
-    report = open_memstream(&text, &size);
-    if (report) {
-        const char *cause = cause_of(task, message);
-        fprintf(report, "%s: %s\n", title, message ? message : "");
-        print_lines(report, lua_tostring(L, -1));
+    const char *message = lua_isstring(L, -2) ? lua_tostring(L, -2) : "";
+    const char *cause = cause_of(task, message);
+    char *frames = make_frames(lua_tostring(L, -1), message);
+    const char *noted = whole_story(cause, frames);
+    FILE *report = open_memstream(&text, &size);
+    if (report && noted) {
+        fprintf(report, "%s%s", title, noted);
+    } else if (report) {
+        fprintf(report, "%s: %s%s", title, message, frames ? frames : "");
         if (task && task->spawned_source)
             fprintf(report, "\n\tspawned at %s:%d", task->spawned_source, task->spawned_line);
         if (cause)
             fprintf(report, "\nbecause %s", cause);
-        fclose(report);
     }
+    if (report)
+        fclose(report);
+    free(frames);
     lua_pop(L, 2);
     return text;
 }
@@ -274,7 +333,7 @@ static int take_note(lua_State *L)
 {
     struct halo_task *task = lua_touserdata(L, 2);
     lua_settop(L, 1);
-    char *report = halo_traceback(L, L, "an error", task, 2);
+    char *report = halo_traceback(L, L, NOTED, task, 2);
     free(task->cause);
     task->cause = report;
     return 0;
@@ -284,8 +343,8 @@ static int take_further_note(lua_State *L)
 {
     struct halo_task *task = lua_touserdata(L, 2);
     lua_settop(L, 1);
-    char *report = halo_traceback(L, L, "an error", NULL, 2);
-    append(&task->cause, "%s\nand also %s", report ? report : "an error");
+    char *report = halo_traceback(L, L, NOTED, NULL, 2);
+    append(&task->cause, "%s\nand also %s", report ? report : NOTED);
     free(report);
     return 0;
 }

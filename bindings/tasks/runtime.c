@@ -147,6 +147,30 @@ static int engine(lua_State *L)
     return 4;
 }
 
+/* operations(): the names of all, as {name = true where the ring does it, else false}. */
+static int operations(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_loop *loop = halo_lua_loop(L, lua);
+    const char *name;
+    bool by_ring;
+
+    lua_newtable(L);
+    for (unsigned code = 0; (name = halo_loop_carries(loop, code, &by_ring)); code++) {
+        lua_pushboolean(L, by_ring);
+        lua_setfield(L, -2, name);
+    }
+    return 1;
+}
+
+/* is_local(path): whether only this kernel is asked there. */
+static int is_local(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    lua_pushboolean(L, halo_loop_is_local(halo_lua_loop(L, lua), luaL_checkstring(L, 1)));
+    return 1;
+}
+
 /* ---- waiting and waking -------------------------------------------------------------------- */
 
 /*
@@ -283,6 +307,8 @@ static const luaL_Reg functions[] = {
     {"configurable", configurable},
     {"stats", stats},
     {"engine", engine},
+    {"operations", operations},
+    {"is_local", is_local},
     {"park", park},
     {"wake", wake},
     {"cancellation", cancellation},

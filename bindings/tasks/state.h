@@ -61,6 +61,9 @@ struct halo_lua {
     void (*send_all)(struct halo_lua *lua);
     int stdout_file; /* reference of halo.stdout's File, or LUA_NOREF */
 
+    void (*unread)(void); /* what a command does when nobody reads its output, or NULL, */
+    bool is_unread;       /* and it has */
+
     /* What is to know that C is about to print, and that it has; or NULL. */
     void (*give_way)(bool begins);
 

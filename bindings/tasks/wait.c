@@ -151,6 +151,11 @@ static int push_cancelled(lua_State *L, int value)
     return 3;
 }
 
+int halo_push_cancelled(lua_State *L, const struct halo_lua *lua)
+{
+    return push_cancelled(L, lua->cancelled);
+}
+
 int halo_give_cancelled(lua_State *L, struct halo_lua *lua)
 {
     int count = push_cancelled(L, lua->cancelled);

@@ -31,6 +31,8 @@ struct halo_engine {
     bool (*pending)(void *state);
     /* A descriptor that polls readable when wait() has something to append. */
     int (*fd)(void *state);
+    /* Whether it hands a kind of operation to the ring; or NULL: none. */
+    bool (*by_ring)(const void *state, enum halo_op_code code);
     /* Frees the state; every operation has been answered, or its memory is given up. */
     void (*close)(void *state);
 };

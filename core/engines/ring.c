@@ -469,6 +469,11 @@ static int ring_open(struct halo_loop *loop, void **state)
     return 0;
 }
 
+static bool ring_by_ring(const void *state, enum halo_op_code code)
+{
+    return ((const struct ring *)state)->has_opcode[code];
+}
+
 const struct halo_engine halo_engine_ring = {
     .name = "ring",
     .open = ring_open,
@@ -477,5 +482,6 @@ const struct halo_engine halo_engine_ring = {
     .wait = ring_wait,
     .pending = ring_pending,
     .fd = ring_fd,
+    .by_ring = ring_by_ring,
     .close = ring_close,
 };

@@ -27,8 +27,8 @@ local function copy(directory)
   assert(run(([[
     rm -rf %s && mkdir -p %s/spec %s/build &&
     cp -a Makefile core bindings lua examples %s && cp -a spec/support spec/simulator %s/spec &&
-    cp -a build/core build/bindings build/simulator build/embedded.* build/flags build/sources \
-      %s/build]]):gsub("%%s", directory)))
+    cp -a build/core build/bindings build/simulator build/embedded.* build/code build/compile \
+      build/flags build/sources %s/build]]):gsub("%%s", directory)))
 end
 
 local function put_in(mutant, directory)

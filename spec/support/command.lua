@@ -137,15 +137,18 @@ end
 ---Reads its output up to this text, which has to come.
 ---@param text string
 function Process:await(text)
-  local from = #self.seen + 1
-  while not self.seen:find(text, from, true) do
+  local characters, latest = {}, ""
+  while latest ~= text do
     local character = self.output:read(1)
     if not character then
+      self.seen = self.seen .. table.concat(characters)
       local rest = table.concat({ self:finish() }, " ")
       error(("it ended before it said %q: %s"):format(text, rest), 2)
     end
-    self.seen = self.seen .. character
+    characters[#characters + 1] = character
+    latest = (latest .. character):sub(-#text)
   end
+  self.seen = self.seen .. table.concat(characters)
 end
 
 ---Returns when it waits for something.

@@ -3,64 +3,16 @@
 
 local core = require "halo.core"
 local loader = require "halo.loader"
+local options = require "halo.terminal.options"
 
 local command = {}
 
-local EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
-
-local ENGINES = { auto = true, ring = true, pool = true }
-
-local USAGE = [==[
-usage: halo [options] [script [args]]
-  -e CODE          run CODE
-  -i               go on at a prompt afterwards; alone, or on a terminal, start there
-  -v, --version    say the versions, and the engine and why it was chosen
-  --engine=NAME    auto (default), ring or pool; or HALO_ENGINE in the environment
-  -h, --help       say this
-  -                run standard input
-]==]
+local EXIT_OK, EXIT_ERROR, EXIT_USAGE = 0, 1, 2
+local EPIPE = 32
 
 local function usage_error(message)
-  io.stderr:write("halo: ", message, "\n", USAGE)
+  io.stderr:write("halo: ", message, "\n", options.usage)
   return EXIT_USAGE
-end
-
----@return table? options
----@return string? message what is wrong with them
-local function parse(argv)
-  local options = { chunks = {} }
-  local i = 1
-  while i <= #argv do
-    local word = argv[i]
-    if word:sub(1, 1) ~= "-" or word == "-" then
-      break
-    elseif word == "--" then
-      i = i + 1
-      break
-    elseif word == "-e" then
-      i = i + 1
-      if not argv[i] then
-        return nil, "-e needs CODE"
-      end
-      table.insert(options.chunks, argv[i])
-    elseif word == "-i" then
-      options.interactive = true
-    elseif word == "-v" or word == "--version" then
-      options.version = true
-    elseif word == "-h" or word == "--help" then
-      options.help = true
-    elseif word:match("^%-%-engine=") then
-      options.engine = word:match("=(.*)")
-      if not ENGINES[options.engine] then
-        return nil, ("unknown engine '%s': auto, ring or pool"):format(options.engine)
-      end
-    else
-      return nil, "unknown option " .. word
-    end
-    i = i + 1
-  end
-  options.script = i
-  return options
 end
 
 ---Fills arg as luajit does: the script at 0, what comes before it below.
@@ -109,24 +61,52 @@ local function run(chunk, message, ...)
   return ok
 end
 
----Writes what files have in their buffers. A reader that has gone away knows why.
----@return boolean
-local function finish_writing()
-  io.stdout:flush()
-  local ok, message, code = core.finish_writing()
-  if not ok and code ~= "EPIPE" then
-    io.stderr:write("halo: ", message, "\n")
+local File = debug.getmetatable(io.stdout).__index
+local flush_file = File.flush
+
+---What has become of what C has printed.
+---@return boolean ok
+---@return string? message
+local function finish_printing()
+  local ok, message, code = flush_file(io.stdout)
+  if code == EPIPE then
+    core.after_print(1)
   end
-  return ok or false
+  if not ok then
+    return false, "cannot write standard output: " .. message
+  end
+  return not core.stdout_failed(), "standard output could not be written in whole"
+end
+
+---Writes what files have in their buffers, and says what cannot be written. Where nobody reads what
+---the command prints, it is to end by that, and says nothing: unless it was started so that it
+---cannot.
+---@return boolean ok
+local function finish_writing(means)
+  local printed, problem = finish_printing()
+  local ok, message = core.finish_writing()
+  local _, unread = core.stdout_failed()
+  if unread and means.pipe_ignored then
+    printed, problem, ok = false, "cannot write standard output: Broken pipe", true
+  elseif unread then
+    return false
+  end
+  for _, text in ipairs { not printed and problem, not ok and message } do
+    if text then
+      io.stderr:write("halo: ", text, "\n")
+    end
+  end
+  return printed and ok
 end
 
 ---A script may end the process from anywhere: what is under way is ended first.
-local function replace_exit()
+local function replace_exit(means)
   local exit = os.exit
   os.exit = function(code) -- luacheck: ignore 122
-    local ok = finish_writing()
+    local ok = finish_writing(means)
     core.shutdown()
     if not ok and (code == nil or code == true or code == 0) then
+      means.end_unread()
       code = false
     end
     exit(code == nil or code, true)
@@ -136,23 +116,49 @@ end
 ---What print, io and other programs write to standard output comes behind what halo.stdout has in
 ---its buffer; the other way round it is halo.stdout that sees to it.
 local function keep_output_in_order()
-  local stdout, files = io.stdout, debug.getmetatable(io.stdout)
-  local write_file = files.__index.write
+  local fds = { [io.stdout] = 1, [io.stderr] = 2 }
+  local print_plainly, settle, after_print = print, core.settle_stdout, core.after_print
+  local function told(file, ok, ...)
+    if not ok and select(2, ...) == EPIPE then
+      local fd = fds[file or io.output()]
+      if fd then
+        after_print(fd)
+      end
+    end
+    return ok, ...
+  end
   local function settled_first(fn)
     return function(...)
-      core.settle_stdout()
+      settle()
       return fn(...)
     end
   end
-  core.is_command = true
-  _G.print, io.write = settled_first(print), settled_first(io.write) -- luacheck: ignore 122
-  os.execute, io.popen = settled_first(os.execute), settled_first(io.popen) -- luacheck: ignore 122
-  files.__index.write = function(file, ...)
-    if file == stdout then
-      core.settle_stdout()
+  local function of_file(fn)
+    return function(file, ...)
+      if not fds[file] then
+        return fn(file, ...)
+      end
+      settle()
+      return told(file, fn(file, ...))
     end
-    return write_file(file, ...)
   end
+  local function of_output(fn)
+    return function(...)
+      settle()
+      return told(nil, fn(...))
+    end
+  end
+  core.is_command = true
+  -- luacheck: push ignore 122
+  _G.print = function(...)
+    settle()
+    print_plainly(...)
+    after_print()
+  end
+  io.write, io.flush = of_output(io.write), of_output(io.flush)
+  os.execute, io.popen = settled_first(os.execute), settled_first(io.popen)
+  File.write, File.flush = of_file(File.write), of_file(flush_file)
+  -- luacheck: pop
 end
 
 ---One-liners and the prompt have the modules at hand.
@@ -161,73 +167,156 @@ local function set_globals()
   _G.fs = _G.fs or require "halo.fs"
 end
 
-local function run_all(options, argv)
-  if #options.chunks > 0 then
-    set_globals()
-  end
-  for _, code in ipairs(options.chunks) do
-    local chunk, message = load(code, "=(command line)", "t")
-    if not run(chunk, message) then
-      return false
-    end
-  end
-  local script = argv[options.script]
-  if not script then
+local function run_code(code, name)
+  local chunk, message = load(code, name, "t")
+  return run(chunk, message)
+end
+
+---What luajit runs before anything else.
+local function run_init(given)
+  local init = not given.no_environment and os.getenv "LUA_INIT"
+  if not init then
     return true
+  elseif init:sub(1, 1) == "@" then
+    return run(loader.loadfile(init:sub(2)))
   end
-  local arg = set_arg(argv, options.script)
+  return run_code(init, "=LUA_INIT")
+end
+
+local steps = {
+  e = function(code)
+    set_globals()
+    return run_code(code, "=(command line)")
+  end,
+  l = function(name)
+    return run(require, nil, name)
+  end,
+  j = function(text)
+    return run(require("halo.terminal.luajit").control, nil, text)
+  end,
+  O = function(text)
+    return run(require("halo.terminal.luajit").optimise, nil, text)
+  end,
+  b = function(words)
+    return run(require("halo.terminal.luajit").bytecode, nil, words)
+  end,
+}
+
+local function run_script(given, argv, script)
+  local arg = set_arg(argv, given.script)
   local path = script ~= "-" and script or nil
   local chunk, message = loader.loadfile(path)
   core.configurable()
   return run(chunk, message, unpack(arg))
 end
 
-local function wants_prompt(options, argv)
-  if options.interactive then
-    return true
+---Without anything to run it is a prompt on a terminal, and elsewhere what comes from the input.
+local function run_all(given, argv, has_terminal)
+  if not run_init(given) then
+    return false
   end
-  return not argv[options.script] and #options.chunks == 0 and not options.version
+  local runs = given.version
+  for _, step in ipairs(given.steps) do
+    runs = runs or step[1] ~= "j" and step[1] ~= "O" and step[1] ~= "l"
+    if not steps[step[1]](step[2]) then
+      return false
+    end
+  end
+  local script = argv[given.script]
+  if not script and not runs and not given.interactive and not has_terminal then
+    script = "-"
+  end
+  given.prompt = given.interactive or not script and not runs
+  return not script or run_script(given, argv, script)
 end
 
 local verbose = false
 
-local BANNER = "halo %s, %s, Linux %s. :help says what there is, Ctrl-D leaves."
+local BANNER = "halo %s on %s: Lua at a prompt, each line a task.\n"
+  .. ":help says what there is, Ctrl-D leaves."
 
 local function prompt_options(means)
-  local _, _, kernel, version = core.engine()
+  local _, _, _, version = core.engine()
   return {
     is_terminal = means.is_terminal(0) and means.is_terminal(1),
     catch_interrupts = means.catch_interrupts,
-    banner = BANNER:format(version, jit.version, kernel),
+    banner = BANNER:format(version, jit.version),
   }
+end
+
+---Compiles files and runs none of them.
+---@param argv string[]
+---@return integer status
+local function check(argv)
+  if not argv[2] then
+    return usage_error "check needs a FILE, or -; a script of that name is ./check"
+  end
+  local status = EXIT_OK
+  for i = 2, #argv do
+    local chunk, message = loader.loadfile(argv[i] ~= "-" and argv[i] or nil)
+    if not chunk then
+      io.stderr:write("halo: ", message, "\n")
+      status = EXIT_ERROR
+    end
+  end
+  return status
+end
+
+local function doctor(argv)
+  if argv[2] then
+    return usage_error "doctor takes no arguments; a script of that name is ./doctor"
+  end
+  return require("halo.terminal.doctor").run() and EXIT_OK or EXIT_ERROR
+end
+
+local words = { check = check, doctor = doctor }
+
+---What only prints something and does not need halo's loop.
+local function say(given)
+  if given.help then
+    io.stdout:write(options.usage)
+  elseif given.manual then
+    io.stdout:write(require("halo.terminal.manual").text())
+  else
+    return nil
+  end
+  return EXIT_OK
+end
+
+---What is different in a command from Lua in another program.
+local function set_up(given, means)
+  if given.engine then
+    core.choose_engine(given.engine)
+  end
+  core.engine()
+  replace_exit(means)
+  keep_output_in_order()
+  loader.install()
 end
 
 ---@param argv string[] the program's name at 0
 ---@param means table what only the command can do: is_terminal(fd), catch_interrupts()
 ---@return integer status
 function command.main(argv, means)
-  local options, message = parse(argv)
-  if not options then
+  local given, message = options.parse(argv)
+  if not given then
     return usage_error(message)
   end
-  if options.help then
-    io.stdout:write(USAGE)
-    return EXIT_OK
+  local status = say(given)
+  if status then
+    return status
   end
-  if options.engine then
-    core.choose_engine(options.engine)
-  end
-  core.engine()
-  replace_exit()
-  keep_output_in_order()
-  loader.install()
-  if options.version then
+  set_up(given, means)
+  if given.version then
     verbose = true
     print_version()
   end
-  set_arg(argv, options.script)
-  local ok = run_all(options, argv)
-  if ok and wants_prompt(options, argv) then
+  set_arg(argv, given.script)
+  if words[argv[given.script]] then
+    return words[argv[given.script]]({ unpack(argv, given.script) })
+  end
+  local ok = run_all(given, argv, means.is_terminal(0))
+  if ok and given.prompt then
     set_globals()
     return require("halo.terminal.prompt").run(prompt_options(means))
   end
@@ -236,17 +325,15 @@ end
 
 ---Called when every task has ended.
 ---@param status integer what main() returned
+---@param means table as main() got
 ---@return integer status for exit()
-function command.finish(status)
+function command.finish(status, means)
   if verbose then
     for _, path in ipairs(core.open_files()) do
       io.stderr:write("halo: never closed: ", path, "\n")
     end
   end
-  local ok = finish_writing()
-  if core.interrupted() then
-    return EXIT_INTERRUPTED
-  end
+  local ok = finish_writing(means)
   return status == EXIT_OK and (not ok or core.failures() > 0) and EXIT_ERROR or status
 end
 

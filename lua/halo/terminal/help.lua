@@ -1,6 +1,7 @@
 -- What halo's functions do, from the annotations above them: the one source of the reference.
 
 local core = require "halo.core"
+local halo = require "halo"
 
 local help = {}
 
@@ -22,24 +23,22 @@ end
 
 ---The annotations of a block, for reading.
 local function readable(name, arguments, block)
-  local text, parameters, results = {}, {}, {}
+  local text, lists = {}, { param = {}, ["return"] = {} }
+  local list = text -- which a line that has no tag goes on with
   for _, line in ipairs(block) do
     local tag, rest = line:match("^@(%a+)%s*(.*)$")
-    if not tag then
-      text[#text + 1] = line
-    elseif tag == "param" then
-      parameters[#parameters + 1] = "  " .. rest
-    elseif tag == "return" then
-      results[#results + 1] = "  " .. rest
+    if tag then
+      list = lists[tag] or {}
     end
+    list[#list + 1] = list == text and line or (tag and "  " or "    ") .. (rest or line)
   end
   local lines = { name .. arguments, "" }
   for _, line in ipairs(text) do
     lines[#lines + 1] = line
   end
-  for title, list in pairs { ["Takes:"] = parameters, ["Returns:"] = results } do
-    if list[1] then
-      lines[#lines + 1] = "\n" .. title .. "\n" .. table.concat(list, "\n")
+  for _, part in ipairs { { "Takes:", lists.param }, { "Returns:", lists["return"] } } do
+    if part[2][1] then
+      lines[#lines + 1] = "\n" .. part[1] .. "\n" .. table.concat(part[2], "\n")
     end
   end
   return table.concat(lines, "\n")
@@ -48,11 +47,11 @@ end
 ---Adds what a module's source documents.
 local function read_module(found, source)
   local block = {}
-  for line in source:gmatch("[^\n]*") do
+  for line in source:gmatch("([^\n]*)\n") do
     local comment = line:match("^%-%-%-%s?(.*)$")
     if comment then
       block[#block + 1] = comment
-    elseif line ~= "" then
+    else
       local name, arguments = defined(line)
       if name and block[1] then
         found[name] = readable(name, arguments, block)
@@ -73,6 +72,21 @@ local function all()
     end
   end
   return entries
+end
+
+---What a function is called by users, or a name itself.
+---@param value any
+---@return string
+function help.name_of(value)
+  for prefix, module in pairs { ["halo."] = halo, ["fs."] = halo.fs, ["halo.path."] = halo.path } do
+    for name in pairs(all()) do
+      local field = name:sub(1, #prefix) == prefix and name:sub(#prefix + 1)
+      if field and type(value) == "function" and module[field] == value then
+        return name
+      end
+    end
+  end
+  return tostring(value)
 end
 
 ---The text about a function, by its name, with or without what stands before it.

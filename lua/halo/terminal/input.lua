@@ -171,6 +171,13 @@ function Input:let_others_print()
   end
 end
 
+---The line that is being typed is drawn again, after others have had the screen.
+function Input:redraw()
+  if self.editor and self.editor:hide() then
+    self.editor:show(true)
+  end
+end
+
 function Input:remember(line)
   if self.editor then
     self.editor:remember(line)

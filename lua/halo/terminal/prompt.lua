@@ -6,13 +6,16 @@ local chunk = require "halo.terminal.chunk"
 local commands = require "halo.terminal.commands"
 local complete = require "halo.terminal.complete"
 local core = require "halo.core"
+local ffi = require "ffi"
+local help = require "halo.terminal.help"
 local history = require "halo.terminal.history"
 local input = require "halo.terminal.input"
 local show = require "halo.terminal.show"
 
 local prompt = {}
 
-local PROMPT, CONTINUED = "> ", ">> "
+local PROMPT, FURTHER = "> ", ">> "
+local CONTINUED = 2 ^ 32 -- in what is read of interrupts: the command had stopped, and goes on
 local EXIT_INTERRUPTED = 130
 
 ---@class halo.Session
@@ -26,6 +29,9 @@ local EXIT_INTERRUPTED = 130
 ---@field ended integer? the status to leave with
 
 local function tell(message)
+  if select(2, core.stdout_failed()) then
+    return -- nobody reads it
+  end
   io.stdout:flush()
   io.stderr:write(message, "\n")
 end
@@ -86,11 +92,11 @@ end
 ---The prompt for the next line of what is not complete: it says what is open.
 local function continued(self, state)
   if not self.is_terminal then
-    return CONTINUED
+    return FURTHER
   elseif state.string then
-    return "string" .. CONTINUED
+    return "string" .. FURTHER
   end
-  return (state.open[#state.open] or "") .. CONTINUED
+  return (state.open[#state.open] or "") .. FURTHER
 end
 
 ---@async
@@ -139,18 +145,59 @@ local function read_chunk(self)
   return nil, why or "end"
 end
 
+-- ---- words that others know ------------------------------------------------------------------
+
+---A value that is called, and when it is shown says what to do or does it.
+local function word(call, show_it)
+  return setmetatable({}, { __call = function(_, ...) return call(...) end, __tostring = show_it })
+end
+
+---What is typed at other prompts to get help, and to leave.
+local function set_words(self)
+  local function leave(status)
+    self.ended = type(status) == "number" and status or status == false and 1 or 0
+  end
+  local words = {
+    help = word(function(of)
+      commands.run(self, ":help " .. (of ~= nil and help.name_of(of) or ""))
+    end, function() return ":help says what there is, help(fs.open) what that does" end),
+    quit = word(leave, function() return "quit() or :quit leaves, as Ctrl-D does" end),
+    exit = word(leave, function() return "exit() or :quit leaves, as Ctrl-D does" end),
+  }
+  for name, value in pairs(words) do
+    if rawget(_G, name) == nil then
+      self.chunks:set(name, value)
+    end
+  end
+end
+
 -- ---- the session ------------------------------------------------------------------------------
 
----Every Ctrl-C comes as a number that is read from a descriptor.
+local function interrupt(self, interrupts)
+  interrupts.calm()
+  if self.running then
+    core.cancel(self.running)
+  elseif not self.input:interrupt() then
+    self.interrupted = true -- between the two
+  end
+end
+
+---Every Ctrl-C comes as a number that is read from a descriptor, and so does the end of a Ctrl-Z.
 ---@async
 local function watch_interrupts(self, interrupts)
   local file = assert(core.adopt(interrupts.fd, "interrupts"))
-  while core.read(file, 8) do
-    interrupts.calm()
-    if self.running then
-      core.cancel(self.running)
-    elseif not self.input:interrupt() then
-      self.interrupted = true -- between the two
+  while true do
+    local data = core.read(file, 8)
+    if not data then
+      return
+    end
+    local count = tonumber(ffi.cast("uint64_t *", data)[0])
+    if count >= CONTINUED then
+      self.input:redraw()
+      count = count % CONTINUED
+    end
+    if count > 0 then
+      interrupt(self, interrupts)
     end
   end
 end
@@ -223,13 +270,19 @@ end
 function prompt.run(options)
   io.stdout:setvbuf "line"
   local self = new_session(options)
+  set_words(self)
   if options.is_terminal then
     print(options.banner)
     self.input:let_others_print()
     self.own[core.spawn_helper(watch_interrupts, self, options.catch_interrupts())] = true
   end
-  loop(self)
+  local ok, message = xpcall(loop, report, self)
   self.input:close()
+  if not ok and message ~= "interrupted" then
+    tell(message)
+  elseif not ok then
+    self.ended = EXIT_INTERRUPTED -- by a signal, which ends the command
+  end
   if options.is_terminal then
     core.cancel_all()
   else

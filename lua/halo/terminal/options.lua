@@ -1,0 +1,118 @@
+-- The options of the command, as luajit has them and a few more: what they are, and what was given.
+
+local options = {}
+
+local ENGINES = { auto = true, ring = true, pool = true }
+
+---Each with what it is for; the manual has them from here, too.
+options.list = {
+  { "-e CODE", "run CODE; halo and fs are at hand in it" },
+  { "-l NAME", "require the module NAME" },
+  { "-i", "go on at a prompt afterwards; alone, or on a terminal, start there" },
+  { "-", "run standard input, which is done anyway where it is no terminal" },
+  { "-v, --version", "say the versions, and the engine and why it was chosen" },
+  { "-E", "ignore LUA_INIT, LUA_PATH and LUA_CPATH" },
+  { "-j CMD", "control LuaJIT: on, off, flush, v, p or dump, with =ARG behind it" },
+  { "-O[OPT]", "LuaJIT's optimisations: a level, or +NAME, -NAME, NAME=N" },
+  { "-b ...", "save or list bytecode, as luajit -b" },
+  { "--engine=NAME", "auto (default), ring or pool; or HALO_ENGINE in the environment" },
+  { "--man", "print the manual page: halo --man | man -l -" },
+  { "-h, --help", "say this" },
+  { "--", "what follows is no option" },
+}
+
+options.commands = {
+  { "doctor", "say how halo works here, and what to do where it could work better" },
+  { "check FILE...", "compile the files and run none" },
+}
+
+local function format(list)
+  local lines = {}
+  for i, entry in ipairs(list) do
+    lines[i] = ("  %-15s  %s\n"):format(entry[1], entry[2])
+  end
+  return table.concat(lines)
+end
+
+options.usage = "usage: halo [options] [script [args]]\n" .. format(options.list)
+  .. "or: halo COMMAND\n" .. format(options.commands)
+  .. "The manual has the exit codes. A script named as a command is run by ./NAME.\n"
+
+---@class halo.GivenOptions
+---@field steps string[][] letter and argument of what is to be done, in order
+---@field script integer where in the arguments the script's name is
+---@field interactive boolean?
+---@field version boolean?
+---@field help boolean?
+---@field manual boolean?
+---@field no_environment boolean?
+---@field engine string?
+
+local flags = {
+  ["-i"] = "interactive",
+  ["-v"] = "version", ["--version"] = "version",
+  ["-h"] = "help", ["--help"] = "help",
+  ["-E"] = "no_environment",
+  ["--man"] = "manual",
+}
+
+---An option with an argument: behind the letter, or the next word.
+local function parse_step(given, argv, i)
+  local letter, text = argv[i]:match "^%-([eljO])(.*)$"
+  if not letter then
+    return nil, "unknown option " .. argv[i]
+  elseif text == "" and letter ~= "O" then
+    i = i + 1
+    text = argv[i]
+    if not text then
+      return nil, ("-%s needs %s"):format(letter, letter == "e" and "CODE" or "a NAME")
+    end
+  end
+  table.insert(given.steps, { letter, text })
+  return i
+end
+
+local function parse_engine(given, name)
+  if not ENGINES[name] then
+    return nil, ("unknown engine '%s': auto, ring or pool"):format(name)
+  end
+  given.engine = name
+  return true
+end
+
+---@param argv string[]
+---@return halo.GivenOptions?
+---@return string? message what is wrong with them
+function options.parse(argv)
+  local given = { steps = {} }
+  local i = 1
+  while i <= #argv do
+    local word = argv[i]
+    local ok, message = i, nil
+    if word:sub(1, 1) ~= "-" or word == "-" then
+      break
+    elseif word == "--" then
+      i = i + 1
+      break
+    elseif word:match "^%-b" then
+      table.insert(given.steps, { "b", { unpack(argv, i) } })
+      i = #argv + 1
+      break
+    elseif flags[word] then
+      given[flags[word]] = true
+    elseif word:match "^%-%-engine=" then
+      ok, message = parse_engine(given, word:match "=(.*)")
+    else
+      ok, message = parse_step(given, argv, i)
+      i = ok or i
+    end
+    if not ok then
+      return nil, message
+    end
+    i = i + 1
+  end
+  given.script = i
+  return given
+end
+
+return options
