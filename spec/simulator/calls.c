@@ -106,6 +106,8 @@ int WRAP(fcntl)(int fd, int command, ...)
     struct model_handle *handle = model_handle(fd);
     if (!handle)
         return (int)give("fcntl", fd, -EBADF);
+    if (command == F_DUPFD_CLOEXEC)
+        return (int)give("fcntl", fd, model_duplicate(fd));
     if (command == F_SETFL)
         handle->flags = (handle->flags & ~O_NONBLOCK) | ((int)value & O_NONBLOCK);
     return (int)give("fcntl", fd, command == F_GETFL ? handle->flags : 0);

@@ -53,6 +53,7 @@ struct model_handle {
     int flags;
     uint64_t position; /* of a directory, the order of the entry that was read last */
     int lock;          /* LOCK_SH, LOCK_EX or 0 */
+    unsigned fds;      /* descriptors */
 };
 
 void model_begin(void);
@@ -98,6 +99,7 @@ unsigned model_open_count(void);
 
 int model_open(int base, const char *path, int flags, mode_t mode, uint64_t resolve);
 int model_close(int fd);
+int model_duplicate(int fd);
 /* offset -1: at the handle's own position. */
 ssize_t model_read(int fd, void *data, size_t length, off_t offset);
 ssize_t model_write(int fd, const void *data, size_t length, off_t offset);
