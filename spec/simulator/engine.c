@@ -70,7 +70,7 @@ static size_t given_up;
 
 static bool wants_ring(const struct engine *engine, const struct halo_op *op)
 {
-    return engine->is_ring && op->now->opcode != HALO_NO_OPCODE && !op->pool_only &&
+    return engine->is_ring && op->now->opcode != HALO_NO_OPCODE && !op->pool_only && !op->below &&
            weather_chance(weather.ring);
 }
 
@@ -190,7 +190,7 @@ static int64_t run_by_ring(const struct job *job)
 static int64_t run_twin(void *context)
 {
     struct halo_op *op = context;
-    return op->now->block(op);
+    return halo_op_block(op);
 }
 
 static void take_effect(struct job *job)

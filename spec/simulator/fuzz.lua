@@ -133,9 +133,14 @@ return function(_, left_out)
   end
   simulator.calm()
   wait_until_idle()
+  local last = {}
   for _, thing in ipairs(made.things) do
     thing.object:finish()
+    last[#last + 1] = thing.object.check_end and thing.object
     thing.object = nil
   end
   check_end()
+  for _, object in ipairs(last) do
+    object:check_end()
+  end
 end

@@ -37,6 +37,8 @@ struct model_node {
     struct model_stream *stream; /* of a FIFO */
     unsigned shared;             /* locks */
     bool exclusive;
+    bool guarded; /* what is made in here is private until this user owns it */
+    uid_t guard_uid;
     int lost; /* what the next fsync tells, once: data did not reach the disk */
 };
 
@@ -75,6 +77,8 @@ int model_walk(int base, const char *path, bool follow, uint64_t resolve,
 int model_find(int base, const char *path, bool follow, struct model_node **node);
 /* Makes a node of that type with a name. */
 int model_make(const struct model_place *place, mode_t mode, struct model_node **node);
+/* Fails where a node is for others, and not yet the user's whose it has to be. */
+void model_check_private(const struct model_node *node);
 /* Frees a node that has neither a name nor a handle. */
 void model_forget(struct model_node *node);
 

@@ -221,6 +221,12 @@ int model_find(int base, const char *path, bool follow, struct model_node **node
 
 /* ---- making -------------------------------------------------------------------------------- */
 
+void model_check_private(const struct model_node *node)
+{
+    if (node->guarded && node->uid != node->guard_uid && (node->mode & 077) && !S_ISLNK(node->mode))
+        fail("a copy is for others before its owner is right");
+}
+
 int model_make(const struct model_place *place, mode_t mode, struct model_node **node)
 {
     if (place->node)
@@ -229,6 +235,9 @@ int model_make(const struct model_place *place, mode_t mode, struct model_node *
         return -ENOENT;
     *node = new_node(S_ISLNK(mode) ? mode : mode & ~(mode_t)MASK, place->directory->device);
     (*node)->links = S_ISDIR(mode);
+    (*node)->guarded = place->directory->guarded;
+    (*node)->guard_uid = place->directory->guard_uid;
+    model_check_private(*node);
     add_entry(place->directory, place->name, *node);
     return 0;
 }

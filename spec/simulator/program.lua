@@ -13,6 +13,9 @@ local roles = {
   require "spec.simulator.roles.names",
   require "spec.simulator.roles.crowd",
   require "spec.simulator.roles.family",
+  require "spec.simulator.roles.confined",
+  require "spec.simulator.roles.gather",
+  require "spec.simulator.roles.lines",
   streams[1], streams[2], sync[1], sync[2], sync[3], whole[1], whole[2],
 }
 
