@@ -29,7 +29,7 @@ if ENGINE == "auto" then
     end)
 
     for _, case in ipairs { "lock_after_cancel", "size_after_cancel", "position_after_error",
-      "sync_at_once" } do
+      "sync_at_once", "owner_of_copy" } do
       it("holds for " .. case, function()
         simulate(("cases/%s.lua"):format(case), 1, 300)
       end)
