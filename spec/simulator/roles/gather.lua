@@ -1,5 +1,5 @@
--- A handle whose writes are gathered, and that several tasks share: each write arrives whole, once,
--- and behind those that began before, however the handle is given up.
+-- Handles whose writes are gathered, and that several tasks share: each write arrives whole, once,
+-- and behind those that began before, however the handle is given up. Each has a file of its own.
 
 local attempt = require "spec.simulator.attempt"
 local fs = require "halo.fs"
@@ -13,8 +13,7 @@ Gather.__index = Gather
 local role = { name = "gather", tasks_max = 3 }
 
 function role.new(_, path)
-  simulator.file(path, "")
-  return setmetatable({ path = path, writes = {}, begun = 0, handle = 0 }, Gather)
+  return setmetatable({ path = path, writes = {}, begun = 0, opened = 0 }, Gather)
 end
 
 function role.step(number)
@@ -33,14 +32,17 @@ function Gather:expect(outcome, what)
 end
 
 function Gather:open(step)
+  self.opened = self.opened + 1
+  local path = ("%s-%d"):format(self.path, self.opened)
+  simulator.file(path, "")
   local outcome = attempt.make(step, function()
-    return fs.open(self.path, "a", { buffer = step.buffer })
+    return fs.open(path, "a", { buffer = step.buffer })
   end)
   self:expect(outcome, "open")
   if outcome.done and self.file then
     fs.close(outcome[1])
   elseif outcome.done then
-    self.file, self.handle = outcome[1], self.handle + 1
+    self.file, self.target, self.buffer = outcome[1], path, step.buffer
   end
   attempt.settle(outcome)
 end
@@ -51,7 +53,7 @@ function Gather:write(step, make)
   if #writes == WRITES_MAX then
     return
   end
-  local write = { n = step.n, handle = self.handle }
+  local write = { n = step.n, target = self.target, fits = step.n < self.buffer }
   table.insert(writes, write)
   local text = string.char(#writes):rep(step.n)
   local outcome = self:expect(attempt.make(step, function()
@@ -78,7 +80,6 @@ function Gather:flush(step)
   attempt.settle(self:expect(attempt.make(step, function() return fs.flush(file) end), "flush"))
 end
 
----What one handle has been given is in the file before the next one can be open.
 function Gather:close(step)
   local file = self.file
   self.file = nil
@@ -100,27 +101,33 @@ function Gather:run(step)
   end
 end
 
----Of one handle, none has overtaken another.
-function Gather:check_order(latest, write)
-  if write.begun < (latest[write.handle] or 0) then
-    simulator.fail(self.path .. ": a write has overtaken one that began before")
-  end
-  latest[write.handle] = write.begun
+---What does not fit into the buffer is written by itself, and may be cut short by a cancel.
+local function may_be(write, size)
+  return size == write.n or not write.done and not write.fits and size < write.n
 end
 
-function Gather:check(content)
-  local at, latest, seen = 1, {}, {}
+function Gather:check(path, seen)
+  local content, at, latest = simulator.content(path), 1, 0
   while at <= #content do
     local byte = content:byte(at)
     local write = self.writes[byte]
-    local stop = content:find("[^" .. content:sub(at, at):gsub("%W", "%%%0") .. "]", at)
-      or #content + 1
-    if seen[byte] or stop - at ~= write.n then
-      simulator.fail(("%s: of a write of %d bytes %d arrived"):format(self.path, write.n,
-        stop - at))
+    local stop = at
+    while content:byte(stop) == byte do
+      stop = stop + 1
     end
-    self:check_order(latest, write)
-    seen[byte], at = true, stop
+    if seen[byte] or write.target ~= path or not may_be(write, stop - at) then
+      simulator.fail(("%s: of a write of %d bytes %d arrived"):format(path, write.n, stop - at))
+    elseif write.begun < latest then
+      simulator.fail(path .. ": a write has overtaken one that began before")
+    end
+    latest, seen[byte], at = write.begun, true, stop
+  end
+end
+
+function Gather:check_all()
+  local seen = {}
+  for i = 1, self.opened do
+    self:check(("%s-%d"):format(self.path, i), seen)
   end
   for byte, write in ipairs(self.writes) do
     if write.done and not seen[byte] then
@@ -141,7 +148,7 @@ end
 ---Once nothing is under way any more.
 function Gather:check_end()
   if simulator.faults "write" == 0 then
-    self:check(simulator.content(self.path))
+    self:check_all()
   end
 end
 
