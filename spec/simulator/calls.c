@@ -179,6 +179,7 @@ static int64_t sync_node(int fd)
         return -EINVAL;
     int lost = node->lost;
     node->lost = 0;
+    node->dirty = false;
     return -lost;
 }
 

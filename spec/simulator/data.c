@@ -201,6 +201,7 @@ ssize_t model_write(int fd, const void *data, size_t length, off_t offset)
         return error;
     if (length > 0) {
         memcpy(node->data + at, data, length);
+        node->dirty = true;
         touch(node);
     }
     if (length > 0 && at + length > node->size)

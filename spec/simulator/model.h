@@ -39,7 +39,9 @@ struct model_node {
     bool exclusive;
     bool guarded; /* what is made in here is private until this user owns it */
     uid_t guard_uid;
-    int lost; /* what the next fsync tells, once: data did not reach the disk */
+    bool ordered; /* a directory in which a name is given only to what is on the disk */
+    bool dirty;   /* has data that is not there yet */
+    int lost;     /* what the next fsync tells, once: data did not reach the disk */
 };
 
 struct model_entry {

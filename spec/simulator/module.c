@@ -134,6 +134,13 @@ static int guard(lua_State *L)
     return 0;
 }
 
+/* order(path): in that directory names are given to what is on the disk alone. */
+static int order(lua_State *L)
+{
+    check_node(L)->ordered = true;
+    return 0;
+}
+
 /* own(path, uid): gives it to a user. */
 static int own(lua_State *L)
 {
@@ -216,6 +223,7 @@ int simulator_open(lua_State *L)
         {"symlink", make_symlink},
         {"mode", mode},
         {"guard", guard},
+        {"order", order},
         {"own", own},
         {"owner", owner},
         {"under_way", under_way},

@@ -371,6 +371,13 @@ static void exchange(const struct model_place *from, const struct model_place *t
         to->node->parent = from->directory;
 }
 
+/* A crash behind the rename would leave the name with a part of the data. */
+static void check_order(const struct model_place *from, const struct model_place *to)
+{
+    if (to->directory->ordered && from->node->dirty && strncmp(from->name, ".halo-", 6) == 0)
+        fail("a name was given to data that is not on the disk");
+}
+
 int model_rename(int base, const char *path, int base2, const char *path2, unsigned flags)
 {
     struct model_place from, to;
@@ -381,6 +388,7 @@ int model_rename(int base, const char *path, int base2, const char *path2, unsig
         error = check_rename(&from, &to, flags);
     if (error || from.node == to.node)
         return error;
+    check_order(&from, &to);
     if (flags & RENAME_EXCHANGE) {
         exchange(&from, &to);
         return 0;

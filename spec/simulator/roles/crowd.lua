@@ -142,7 +142,14 @@ end
 function Crowd:close(step)
   local file = self.file
   self.file = nil
-  local outcome = attempt.make(step, function() return fs.close(file) end)
+  local called
+  local outcome = attempt.make(step, function()
+    called = true
+    return fs.close(file)
+  end)
+  if called and fs.tell(file) then
+    simulator.fail(self.path .. ": a close has left the file open")
+  end
   self:expect(outcome, "close")
   self.closed = outcome.done and file or self.closed
   return outcome

@@ -13,7 +13,7 @@ Gather.__index = Gather
 local role = { name = "gather", tasks_max = 3 }
 
 function role.new(_, path)
-  return setmetatable({ path = path, writes = {}, begun = 0, opened = 0 }, Gather)
+  return setmetatable({ path = path, writes = {}, begun = 0, opened = 0, failed = {} }, Gather)
 end
 
 function role.step(number)
@@ -47,6 +47,19 @@ function Gather:open(step)
   attempt.settle(outcome)
 end
 
+local says_nothing = { EBADF = true, ECANCELED = true, EINTR = true }
+
+---A failure to write what has been gathered stays with the handle.
+function Gather:stick(write, count, message, code)
+  local target = write.target
+  if count and self.failed[target] then
+    simulator.fail(("%s: a write after one that failed (%s)"):format(target, self.failed[target]))
+  elseif write.fits and code and not says_nothing[code] then
+    self.failed[target] = self.failed[target] or code
+  end
+  return count, message, code
+end
+
 ---@param make fun(text: string): ... what is written, out of a text
 function Gather:write(step, make)
   local writes, file = self.writes, self.file
@@ -60,9 +73,9 @@ function Gather:write(step, make)
     self.begun = self.begun + 1
     write.begun = self.begun
     if make then
-      return fs.write(file, make(text))
+      return self:stick(write, fs.write(file, make(text)))
     end
-    return fs.write(file, text)
+    return self:stick(write, fs.write(file, text))
   end), "write")
   write.done = outcome.done
   attempt.settle(outcome)

@@ -154,6 +154,7 @@ function lock.step(number)
     kind = number(2) == 1 and "shared" or "exclusive",
     pause = number(50) / 1e6,
     tries = number(3) == 1,
+    shields = number(2) == 1,
     patience = number(300) / 1e5,
   }
 end
@@ -171,7 +172,16 @@ function Lock:hold(step, file)
   self:check()
   local ok, err = pcall(halo.sleep, step.pause)
   self[step.kind] = self[step.kind] - 1
-  local unlocked, message, code = halo.shield(fs.unlock, file)
+  local unlocked, message, code
+  if step.shields then
+    unlocked, message, code = halo.shield(fs.unlock, file)
+  else -- which does its work also where it then raises a cancellation
+    local returned
+    returned, unlocked, message, code = pcall(fs.unlock, file)
+    if not returned then
+      error(unlocked, 0)
+    end
+  end
   if not unlocked and not attempt.by_weather[code] then
     simulator.fail(self.path .. ": " .. message)
   end

@@ -26,6 +26,7 @@ local atomic = { name = "atomic", tasks_max = 3 }
 ---Several tasks write the same name, and read it: it has one of their texts, whole.
 function atomic.new(_, path)
   simulator.mkdir(path)
+  simulator.order(path)
   return setmetatable({ path = path, file = path .. "/file", texts = {}, count = 0 }, Atomic)
 end
 
@@ -320,7 +321,12 @@ function Tree:copy(step)
   if self.moved then
     return
   end
+  local before = simulator.type(to)
   local outcome = attempt.make(step, function() return fs.copy(from, to) end)
+  if outcome.code and not before and not self.restless and simulator.faults "name" == 0
+    and simulator.faults "look" == 0 and simulator.type(to) then
+    simulator.fail(to .. " is left of a copy that failed")
+  end
   if outcome.done and not self.restless and simulator.content(from) ~= simulator.content(to) then
     simulator.fail(to .. " is not what was copied")
   end
