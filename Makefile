@@ -79,7 +79,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches simulator fuzz mutants demo test check bench bench-deps bench-chart install clean format deps help FORCE
+.PHONY: all benches simulator fuzz mutants survived demo test check bench bench-deps bench-chart install clean format deps help FORCE
 
 all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
 
@@ -216,9 +216,14 @@ fuzz: deps ## run random programs in the simulator, each from a seed
 	+@$(SUBMAKE) all simulator
 	@SEEDS='$(SEEDS)' FROM='$(FROM)' SEED='$(SEED)' JOBS='$(JOBS)' sh spec/simulator/fuzz.sh $(abspath $(B))
 
-mutants: deps ## put bugs into copies of the core, and see whether the simulator finds them
+mutants: deps ## put bugs into copies of the sources, and see whether the simulator finds them
 	+@$(SUBMAKE) all simulator
 	@$(B)/halo spec/simulator/mutate.lua '$(MAKE) --no-print-directory' $(SECONDS_MAX)
+
+# The rows are what tests and the runs above have told of, see spec/support/survived.lua.
+survived: ## write the README's table of what halo survived, of what runs have told since
+	+@$(SUBMAKE) $(B)/halo
+	@$(B)/halo spec/support/survived_table.lua $(B) README.md
 
 bench-deps: ## install luv, LuaFileSystem and the tools that the benchmark compares with
 	$(if $(filter 0,$(shell id -u)),,sudo) apt-get -qq install -y --no-install-recommends \
