@@ -12,6 +12,8 @@ extern const struct halo_engine simulated_ring, simulated_pool;
 size_t simulated_jobs(void);
 size_t simulated_given_up(void);
 
+/* From here on the loop is being closed: it has to wait for what is under way. */
+void engine_begin_end(void);
 /* The loop whose engine is open, or was. */
 struct halo_loop *engine_loop(void);
 /* Operations that the engine has, */

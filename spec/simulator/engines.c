@@ -7,18 +7,21 @@
 #include "engine.h"
 #include "kernel.h"
 #include "loop.h"
+#include "op.h"
 #include "ops/ops.h"
 #include "threads.h"
 #include "trace.h"
 #include "uring.h"
 
 #define TURN_NS 2000
+#define END_NS  4000000000
 
 extern const struct halo_engine REAL(halo_engine_ring), REAL(halo_engine_pool);
 
 static const struct halo_engine *behind;
 static struct halo_loop *current;
 static size_t given_up;
+static uint64_t end_ns;
 
 struct halo_loop *engine_loop(void)
 {
@@ -91,8 +94,24 @@ static int fd(void *state)
     return behind->fd(state);
 }
 
+void engine_begin_end(void)
+{
+    end_ns = clock_now_ns();
+}
+
+/* What hangs is given up, after some seconds and not before. */
+static void check_end(void)
+{
+    unsigned under_way = 0;
+    for (size_t i = 0; i <= current->slab.mask; i++)
+        under_way += halo_op_is_under_way(current->slab.table[i]);
+    if (end_ns > 0 && under_way > 0 && clock_now_ns() - end_ns < END_NS)
+        fail("the end has not waited for %u operations", under_way);
+}
+
 static void close_engine(void *state)
 {
+    check_end();
     size_t under_way = uring_jobs() + threads_busy();
     behind->close(state);
     given_up = under_way;
