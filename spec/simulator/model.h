@@ -120,6 +120,8 @@ void model_status(const struct model_node *node, struct statx *status);
 
 /* Makes a FIFO that somebody else writes so many bytes to, bit by bit, and then closes. */
 int model_add_source(const char *path, size_t total);
+/* Makes one that somebody else has opened, and never writes to. */
+int model_add_silent(const char *path);
 /* Makes a FIFO that somebody else begins to read from some time, bit by bit. */
 int model_add_sink(const char *path);
 /* What a source gives at a place. */

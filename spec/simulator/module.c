@@ -24,6 +24,13 @@ static int add_source(lua_State *L)
     return 0;
 }
 
+/* silent(path): a FIFO that never gives anything. */
+static int add_silent(lua_State *L)
+{
+    model_add_silent(luaL_checkstring(L, 1));
+    return 0;
+}
+
 /* sink(path): a FIFO that takes what is written to it. */
 static int add_sink(lua_State *L)
 {
@@ -215,6 +222,7 @@ int simulator_open(lua_State *L)
     static const luaL_Reg functions[] = {
         {"source", add_source},
         {"sink", add_sink},
+        {"silent", add_silent},
         {"source_bytes", source_bytes},
         {"content", content},
         {"names", names},

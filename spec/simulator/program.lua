@@ -16,6 +16,7 @@ local roles = {
   require "spec.simulator.roles.confined",
   require "spec.simulator.roles.gather",
   require "spec.simulator.roles.lines",
+  require "spec.simulator.roles.silent",
   streams[1], streams[2], sync[1], sync[2], sync[3], whole[1], whole[2],
 }
 

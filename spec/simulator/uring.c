@@ -227,7 +227,9 @@ void uring_look_at_polls(void)
             fail("a poll of descriptor %d, which has been closed", jobs[i].sqe.fd);
         if (!ready)
             continue;
-        set_due(&jobs[i], EFFECTIVE, ready);
+        /* A device that has two queues to wait in cannot be polled by the ring. */
+        bool refused = jobs[i].held.op && weather_chance(weather.faults / 4);
+        set_due(&jobs[i], EFFECTIVE, refused ? -EINVAL : ready);
         jobs[i].due_ns = clock_now_ns() + weather_below(WOKEN_NS);
     }
 }
