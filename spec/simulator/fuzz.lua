@@ -42,6 +42,9 @@ local function run_task(made, task)
     end
     simulator.note("step", step.number)
     thing.object:run(step)
+    if made.collects then
+      collectgarbage()
+    end
     if step.pause then
       sleep(step.pause, made)
     end

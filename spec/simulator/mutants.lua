@@ -106,8 +106,9 @@ return {
   { "a submission of another's number", "core/engines/ring.c",
     "        set_user_data(sqe, op->seq);",
     "        set_user_data(sqe, op->seq % 50 == 7 ? SEQ_CANCEL : op->seq);" },
-  { "a poll that the ring gives up for an operation", "core/engines/ring.c",
-    "    ring->polls -= polls;\n", "    ring->polls -= polls;\n    polls = false;\n" },
+  { "a poll that the ring refuses, told to a reader", "core/engines/ring.c",
+    "    if (polls && result == -EINVAL && !op->cancelled) {",
+    "    if (polls && result == -EINVAL && op->result == 100) {" },
   { "a cancel of the ring that frees its target", "core/engines/ring.c",
     "    io_uring_prep_cancel64(sqe, op->seq, 0);\n    set_user_data(sqe, SEQ_CANCEL);",
     "    io_uring_prep_cancel64(sqe, op->seq, 0);\n    set_user_data(sqe, SEQ_CANCEL);\n"
@@ -160,7 +161,7 @@ return {
     "    op->sequential = false;\n    enum halo_side side = side_of(op);",
     "    op->sequential = false;\n    if (op->slot->state != HALO_FILE_OPEN)\n        return;\n"
       .. "    enum halo_side side = side_of(op);" },
-  { "a gathered write overtaken by a close", "core/files.c",
+  { "a gathered write overtaken by a look", "core/files.c",
     "(int32_t)(op->after - file->behind_ended) > 0;", "op->after == 1000000;" },
   { "a base that does not confine what is opened", "core/ops/beneath.c",
     "    int fd = halo_resolve_open(base_fd, path, halo_open_flags(flags), mode, resolve);",

@@ -76,6 +76,7 @@ function program.new()
     pool_threads = number(2) == 1 and number(4) or nil,
   }
   local spots = number(2) == 1
+  made.collects = number(5) == 1
   for i = 1, number(THINGS_MAX) do
     local role = roles[number(#roles)]
     local path = ("%s/%s%d"):format(number(4) == 1 and "/slow" or "", role.name, i)

@@ -17,7 +17,8 @@ function role.new(_, path)
 end
 
 function role.step(number)
-  local kinds = { "write", "write", "write", "write", "flush", "close", "forget", "array" }
+  local kinds = { "write", "write", "write", "write", "flush", "close", "forget", "array",
+    "size" }
   return { kind = kinds[number(#kinds)], n = number(3) == 1 and number(300) or number(30),
     buffer = number(200) }
 end
@@ -86,6 +87,21 @@ function Gather:array(step)
     local half = math.floor(#text / 2)
     return { text:sub(1, half) }, text:sub(half + 1)
   end)
+end
+
+---What has been written is there for whoever looks, gathered or not.
+function Gather:size(step)
+  local file, target, least = self.file, self.target, 0
+  for _, write in ipairs(self.writes) do
+    least = least + (write.done and write.target == target and write.n or 0)
+  end
+  local outcome = attempt.make(step, function() return fs.fstat(file, "size") end)
+  self:expect(outcome, "fstat")
+  if outcome.done and outcome[1] < least and simulator.faults "write" == 0 then
+    simulator.fail(("%s: the size is %d, and %d bytes were written"):format(target, outcome[1],
+      least))
+  end
+  attempt.settle(outcome)
 end
 
 function Gather:flush(step)

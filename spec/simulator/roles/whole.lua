@@ -322,9 +322,10 @@ function Tree:copy(step)
     return
   end
   local before = simulator.type(to)
+  local faults = simulator.faults "name" + simulator.faults "look"
   local outcome = attempt.make(step, function() return fs.copy(from, to) end)
-  if outcome.code and not before and not self.restless and simulator.faults "name" == 0
-    and simulator.faults "look" == 0 and simulator.type(to) then
+  if outcome.code and not before and not self.restless and simulator.type(to)
+    and faults == simulator.faults "name" + simulator.faults "look" then
     simulator.fail(to .. " is left of a copy that failed")
   end
   if outcome.done and not self.restless and simulator.content(from) ~= simulator.content(to) then
