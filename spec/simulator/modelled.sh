@@ -11,12 +11,12 @@ modelled=$(sed -nE "s/.*(\\<WRAP\(|^HAS_NOT\([a-z_]+, )($names)\).*/\\2/p" spec/
 set -f # the rest is of patterns that are not of files
 harmless='_GLOBAL_OFFSET_TABLE_ __ctype_.* __errno_location __fpending __isoc99_sscanf mem.*
 str.* SHA256.* halo_.* lua.* __asan_.* __ubsan_.* __tsan_.* __sanitizer_.* __gcov_.*
-__stack_chk_fail abort asprintf calloc ceil dlopen dlsym epoll_create1 eventfd fclose fflush fgets floor
-fprintf fputc fputs free fwrite getenv geteuid getrlimit isatty madvise malloc mbrtowc mmap
-munmap nl_langinfo open_memstream pthread_attr_.* pthread_cond_destroy pthread_cond_init
+__stack_chk_fail abort asprintf calloc ceil dlopen dlsym epoll_create1 eventfd fclose fflush fgets
+floor fprintf fputc fputs free fwrite getenv geteuid getrlimit isatty madvise malloc mbrtowc
+mmap munmap nl_langinfo open_memstream pthread_attr_.* pthread_cond_destroy pthread_cond_init
 pthread_condattr_.* pthread_mutex_destroy pthread_mutex_init pthread_sigmask qsort realloc
-secure_getenv setlocale sigfillset snprintf sprintf stderr stdin stdout
-umask uname vsnprintf wcrtomb wcslen wcwidth'
+secure_getenv setlocale sigfillset snprintf sprintf stderr stdin stdout umask uname
+vsnprintf wcrtomb wcslen wcwidth'
 
 known=$(echo $harmless $modelled | tr ' ' '\n')
 left=$(nm -u "$@" | awk '$1 == "U" { print $2 }' | sort -u | grep -vxE "$known")

@@ -105,8 +105,10 @@ function Gather:size(step)
 end
 
 function Gather:flush(step)
-  local file = self.file
-  attempt.settle(self:expect(attempt.make(step, function() return fs.flush(file) end), "flush"))
+  local file, all = self.file, { target = self.target, fits = true }
+  attempt.settle(self:expect(attempt.make(step, function()
+    return self:stick(all, fs.flush(file))
+  end), "flush"))
 end
 
 function Gather:close(step)
