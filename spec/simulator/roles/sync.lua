@@ -17,6 +17,7 @@ function channel.new(number, path)
   return setmetatable({
     path = path,
     channel = halo.channel(number(0, 3)),
+    other = halo.channel(number(0, 1)),
     count = 0,
     sent = {},
     received = {},
@@ -24,7 +25,7 @@ function channel.new(number, path)
 end
 
 function channel.step(number)
-  local kinds = { "send", "send", "recv", "recv", "select" }
+  local kinds = { "send", "send", "recv", "recv", "select", "select", "other_send" }
   return { kind = kinds[number(#kinds)], seconds_more = number(100) / 1e5 }
 end
 
@@ -44,10 +45,14 @@ function Channel:take(value)
   end
 end
 
-function Channel:send(step)
+function Channel:other_send(step)
+  self:send(step, self.other)
+end
+
+function Channel:send(step, to)
   self.count = self.count + 1
   local value = self.count
-  local outcome = bounded(step, function() return self.channel:send(value) end)
+  local outcome = bounded(step, function() return (to or self.channel):send(value) end)
   self.sent[value] = outcome.done and outcome[1] == true or "perhaps"
   attempt.settle(outcome)
 end
@@ -63,8 +68,8 @@ end
 
 function Channel:select(step)
   local outcome = attempt.make(step, function()
-    local index, value = halo.select { self.channel, timeout = step.seconds_more }
-    if index == 1 then
+    local index, value = halo.select { self.channel, self.other, timeout = step.seconds_more }
+    if index then
       self:take(value)
     end
     return true
@@ -77,9 +82,11 @@ function Channel:run(step)
 end
 
 function Channel:finish()
-  self.channel:close()
-  for value in self.channel do
-    self:take(value)
+  for _, one in ipairs { self.channel, self.other } do
+    one:close()
+    for value in one do
+      self:take(value)
+    end
   end
   for value, done in ipairs(self.sent) do
     if done == true and not self.received[value] then
