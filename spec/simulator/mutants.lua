@@ -237,8 +237,8 @@ return {
     "  if not ok then\n    if reader.own then\n      finish(reader)\n    end\n    error(data, 0)",
     "  if not ok then\n    reader.pieces = {}\n    error(data, 0)" },
   { "a select that does not know what it took", "lua/halo/channel.lua",
-    "  elseif choice then\n    choice.served = entry", "  elseif choice and not choice.served then\n"
-      .. "    choice.served = entry.sends and entry or nil" },
+    "  elseif choice then\n    choice.served = entry",
+    "  elseif choice then\n    choice.served = entry.sends and entry or nil" },
   { "a channel's item lost when it is closed", "lua/halo/channel.lua",
     "  self.closed = true\n", "  self.closed = true\n  self.buffer = Queue.new()\n" },
   { "an atomic write named before it is synced", "lua/halo/fs/writefile.lua",
