@@ -79,6 +79,8 @@ long WRAP(syscall)(long number, ...)
     va_end(arguments);
     if (number != SYS_openat2)
         fail("system call %ld is not modelled", number);
+    if (!weather.openat2)
+        return give("syscall", base, -ENOSYS);
     GIVE(FAULT_OPEN, base, open_how(base, path, how));
 }
 
