@@ -4,7 +4,7 @@
  *     lua_State *L = luaL_newstate();
  *     luaL_openlibs(L);
  *     halo_lua_open(L);                        pushes the module halo
- *     luaL_loadfile(L, "script.lua");
+ *     luaL_loadfilex(L, "script.lua", "t");
  *     halo_lua_run(L, 0, 0);                   runs it as a task, and all that it spawns
  *     halo_lua_close(L);                       before lua_close()
  *     lua_close(L);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/eventfd.h>
 #include <termios.h>
 #include <unistd.h>
@@ -287,15 +288,23 @@ static bool ignores_environment(int argc, char **argv)
     return false;
 }
 
+/*
+ * Modules are not looked for where the environment says (LUA_PATH) if that was asked for, or if the
+ * command has more rights than its caller.
+ */
+static void set_environment(lua_State *L, const struct command *command)
+{
+    bool ignored = ignores_environment(command->argc, command->argv);
+    lua_pushboolean(L, ignored || getauxval(AT_SECURE) != 0);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+}
+
 /* Runs under lua_cpcall(), so that whatever goes wrong becomes a message and a status. */
 static int run_command(lua_State *L)
 {
     struct command *command = lua_touserdata(L, 1);
 
-    if (ignores_environment(command->argc, command->argv)) {
-        lua_pushboolean(L, 1);
-        lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
-    }
+    set_environment(L, command);
     luaL_openlibs(L);
     halo_lua_open(L);
     install_signals(L);

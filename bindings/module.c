@@ -2,6 +2,7 @@
  * Opening halo in a Lua state. The Lua side is embedded; its modules are run once a state, whatever
  * becomes of package.loaded, since they stand for the one loop of that state.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
@@ -78,6 +79,16 @@ static int sources(lua_State *L)
     return 1;
 }
 
+/*
+ * getenv(name): a variable that may decide what halo does, and where. A program that has more
+ * rights than its caller, as one that is set-user-id, gets nil.
+ */
+static int trusted_getenv(lua_State *L)
+{
+    lua_pushstring(L, secure_getenv(luaL_checkstring(L, 1)));
+    return 1;
+}
+
 static void push_module(lua_State *L, const char *name)
 {
     lua_pushcfunction(L, require_embedded);
@@ -134,6 +145,8 @@ static void make_core(lua_State *L)
     halo_open_runtime(L);
     halo_open_coroutine(L);
     halo_open_editor(L);
+    lua_pushcfunction(L, trusted_getenv);
+    lua_setfield(L, -2, "getenv");
     lua_pushcfunction(L, sources);
     lua_setfield(L, -2, "sources");
 }

@@ -327,12 +327,7 @@ static void advance(struct halo_op *op)
         move_position(file, op->offset + op->done);
 }
 
-/* Since the operation ended, the file may have been closed and its slot given to another. */
-static bool is_open_still(const struct halo_op *op)
-{
-    return op->slot->state == HALO_FILE_OPEN && halo_file_handle(op->slot) == op->file;
-}
-
+/* Also where the file is being closed: a write behind comes before its end. */
 static void pass_turn(struct halo_op *op, struct halo_list *ready)
 {
     struct halo_file *file = op->slot;
@@ -340,8 +335,6 @@ static void pass_turn(struct halo_op *op, struct halo_list *ready)
     if (!op->sequential)
         return;
     op->sequential = false;
-    if (!is_open_still(op))
-        return;
     enum halo_side side = side_of(op);
     if (file->turn[side] != op)
         return;
@@ -432,6 +425,12 @@ static void move_back(struct halo_op *op)
 static bool is_before(const struct halo_kept *one, const struct halo_kept *other)
 {
     return one->seq < other->seq || (one->seq == other->seq && one->skipped < other->skipped);
+}
+
+/* Since the operation ended, the file may have been closed and its slot given to another. */
+static bool is_open_still(const struct halo_op *op)
+{
+    return op->slot->state == HALO_FILE_OPEN && halo_file_handle(op->slot) == op->file;
 }
 
 struct halo_op *halo_file_keep(struct halo_op *op)

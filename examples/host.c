@@ -41,7 +41,7 @@ static int start_script(lua_State *L)
     halo = halo_lua_handle(L);
     /* The script gets EMFILE, and the host keeps descriptors for itself. */
     if (halo_lua_configure(L, &(struct halo_lua_options){.max_files = 500}) < 0 ||
-        luaL_loadfile(L, argv[1]) != 0)
+        luaL_loadfilex(L, argv[1], "t") != 0)
         return lua_error(L);
     while (argv[2 + nargs]) {
         luaL_checkstack(L, 1, "too many arguments");

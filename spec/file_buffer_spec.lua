@@ -246,6 +246,18 @@ describe("a File with a buffer", function()
     reader:close()
   end)
 
+  it("is written and closed behind a large write that is under way", function()
+    for _ = 1, 20 do
+      local file = fs.open(dir:path "file", "w", { buffer = 100 })
+      halo.timeout(20, halo.all, {
+        function() file:write(("x"):rep(2 ^ 20)) end, -- which the close may cut short
+        function() file:write "small" end,
+        function() assert.is_true(file:close()) end,
+      })
+      assert.equal("small", dir:read("file"):match "^x*(.*)$")
+    end
+  end)
+
   it("tells of a write that is refused before it starts", function()
     local flags = fs.flags
     dir:file("file", "old")

@@ -5,6 +5,7 @@
 local halo = require "halo"
 local fs = halo.fs
 local command = require "spec.support.command"
+local survived = require "spec.support.survived"
 local swappers = require "spec.support.swappers"
 local temp = require "spec.support.temp"
 local tree = require "spec.support.tree"
@@ -59,8 +60,14 @@ local function found_outside(copy)
     copy)))
 end
 
----What an attack came to, where it was asked for.
-local function tell(what, ...)
+local rounds_told = 0
+
+---What an attack came to; shown where that was asked for.
+local function tell(rounds, what, ...)
+  rounds_told = rounds_told + rounds
+  survived.tell { name = "attack", tried = rounds_told, unit = "rounds", lost = 0,
+    kind = "directories swapped for links, in trees that are worked on",
+    command = "make test SPEC=spec/fs_attack_spec.lua" }
   if os.getenv "HALO_ATTACK_SECONDS" then
     print(("attack: " .. what):format(...))
   end
@@ -109,7 +116,7 @@ describe("while directories are swapped for symbolic links, #slow", function()
       rounds = rounds + 1
     end
     assert.same(before, tree.list(outside))
-    tell("rmtree, %d rounds", rounds)
+    tell(rounds, "rmtree, %d rounds", rounds)
   end)
 
   it("fs.walk sees nothing outside", function()
@@ -123,7 +130,7 @@ describe("while directories are swapped for symbolic links, #slow", function()
         assert.is_nil(path:find("canary", 1, true), path)
       end
     end
-    tell("walk, %d rounds, %d entries, %d links", rounds, seen, links)
+    tell(rounds, "walk, %d rounds, %d entries, %d links", rounds, seen, links)
     assert.is_true(seen > 1000, seen)
     assert.is_true(links > 0, "no link was met")
     assert.same(before, tree.list(outside))
@@ -140,7 +147,7 @@ describe("while directories are swapped for symbolic links, #slow", function()
       assert.same({}, fs.glob(dir:path "victim/**/canary"))
       assert.same({}, fs.glob(dir:path "victim/**/deep/can*"))
     end
-    tell("glob, %d rounds, %d paths", rounds, seen)
+    tell(rounds, "glob, %d rounds, %d paths", rounds, seen)
     assert.is_true(seen > 1000, seen)
   end)
 
@@ -189,7 +196,7 @@ describe("while directories are swapped for symbolic links, #slow", function()
     end)
     at:close()
     assert.equal(before, command.run(list))
-    tell("Dir, %d calls done, %d refused", done, refused)
+    tell(done + refused, "Dir, %d calls done, %d refused", done, refused)
     assert.is_true(done > 100, done)
     assert.is_true(refused > 0, "no link was met")
   end)
@@ -221,7 +228,7 @@ describe("while directories are swapped for symbolic links, #slow", function()
       assert.is_nil(path)
     end
     swapper:signal "CONT"
-    tell("atomic writes, %d done, %d refused", done, refused)
+    tell(done + refused, "atomic writes, %d done, %d refused", done, refused)
     assert.is_true(done > 10 and refused > 0, done .. " done, " .. refused)
   end)
 
@@ -241,7 +248,7 @@ describe("while directories are swapped for symbolic links, #slow", function()
     end
     assert.equal(before, seen_outside(outside))
     swapper:signal "CONT"
-    tell("%s, %d rounds", what, rounds)
+    tell(rounds, "%s, %d rounds", what, rounds)
   end
 
   local kept = { mode = true, owner = true, xattrs = true }

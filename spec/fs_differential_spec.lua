@@ -8,6 +8,7 @@ local command = require "spec.support.command"
 local plain = require "spec.support.plain"
 local posix = require "spec.support.posix"
 local random = require "spec.support.random"
+local survived = require "spec.support.survived"
 local temp = require "spec.support.temp"
 
 local CALLS = tonumber(os.getenv "HALO_DIFF") or 5000
@@ -374,8 +375,11 @@ end
 describe("halo's calls have the results of the system's own", function()
   local dir = temp.dir()
 
-  local function check(where)
+  local function check(where, name)
     local results = run(where, CALLS, random.seed "differential")
+    survived.tell { name = "differential-" .. name:gsub("%W", ""),
+      kind = "random calls, against the system's own, on " .. name, tried = CALLS, unit = "calls",
+      lost = 0, command = "make test SPEC=spec/fs_differential_spec.lua" }
     if CALLS >= 5000 then -- or else chance has not had its way
       for _, code in ipairs { "success", "ENOENT", "EEXIST", "ENOTDIR", "EISDIR", "ENOTEMPTY",
         "EINVAL", "ELOOP", "ENAMETOOLONG", "EBADF", "EPERM" } do
@@ -385,7 +389,7 @@ describe("halo's calls have the results of the system's own", function()
   end
 
   it("on the file system of $TMPDIR #slow", function()
-    check(dir.root)
+    check(dir.root, "the file system of $TMPDIR")
   end)
 
   it("on tmpfs #slow", function()
@@ -394,7 +398,7 @@ describe("halo's calls have the results of the system's own", function()
       return
     end
     local path = fs.mkdtemp("/dev/shm/halo-spec-XXXXXX")
-    local ok, err = pcall(check, path)
+    local ok, err = pcall(check, path, "tmpfs")
     fs.rmtree(path)
     assert(ok, err)
   end)
@@ -405,7 +409,7 @@ describe("halo's calls have the results of the system's own", function()
       pending(unmount)
       return
     end
-    local ok, err = pcall(check, path)
+    local ok, err = pcall(check, path, "xfs")
     unmount()
     assert(ok, err)
   end)

@@ -6,6 +6,7 @@ local halo = require "halo"
 local fs = halo.fs
 local ffi = require "ffi"
 local random = require "spec.support.random"
+local survived = require "spec.support.survived"
 local temp = require "spec.support.temp"
 
 local CALLS = tonumber(os.getenv "HALO_FSX") or 20000
@@ -287,5 +288,7 @@ describe("a file", function()
         end)
       end
     end)
+    survived.tell { name = "fsx", kind = "random calls on a file, against a shadow of it",
+      tried = CALLS, unit = "calls", lost = 0, command = "make test SPEC=spec/fs_fsx_spec.lua" }
   end)
 end)

@@ -28,7 +28,8 @@ if ENGINE == "auto" then
       assert.equal(first:match "trace %x+", second:match "trace %x+")
     end)
 
-    for _, case in ipairs { "lock_after_cancel", "size_after_cancel", "position_after_error" } do
+    for _, case in ipairs { "lock_after_cancel", "size_after_cancel", "position_after_error",
+      "sync_at_once", "owner_of_copy" } do
       it("holds for " .. case, function()
         simulate(("cases/%s.lua"):format(case), 1, 300)
       end)

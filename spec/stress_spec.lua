@@ -7,6 +7,7 @@
 local bit = require "bit"
 local halo = require "halo"
 local fs = halo.fs
+local survived = require "spec.support.survived"
 local temp = require "spec.support.temp"
 
 local LIVE_MAX = 60 -- tasks at once
@@ -497,6 +498,9 @@ describe("any mixture of it all #slow", function()
     assert.equal(before.files_open, stats.files_open)
     assert.equal(before.timers, stats.timers)
     assert.equal(before.tasks, stats.tasks)
+    survived.tell { name = "stress", kind = "a mixture of tasks, streams, locks and cancels",
+      tried = events_wanted, unit = "events", lost = 0,
+      command = "make test SPEC=spec/stress_spec.lua" }
 
     assert.is_true(world.ended > 0)
     assert.same(world.written, world.read, "what went into a stream and what came out of it")

@@ -121,8 +121,8 @@ enum halo_engine_kind halo_lua_check_engine(lua_State *L, const char *name)
 /* The user's word, on the command line or else in the environment, goes before the program's. */
 static void read_environment(lua_State *L, struct halo_lua *lua)
 {
-    const char *engine = getenv("HALO_ENGINE");
-    const char *collector = getenv("HALO_GC");
+    const char *engine = secure_getenv("HALO_ENGINE");
+    const char *collector = secure_getenv("HALO_GC");
     if (lua->engine_chosen)
         lua->config.engine = lua->chosen_engine;
     else if (engine && engine[0])

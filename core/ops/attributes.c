@@ -148,19 +148,32 @@ static int keep_xattrs(struct halo_ends ends, uint32_t *mode)
 
 /* ---- owner, mode, times -------------------------------------------------------------------- */
 
-/* Without the owner, the bits that lend the owner's rights would lend somebody else's. */
-static void keep_owner(int to, struct halo_attributes *wanted)
+/* Not permitted, not to be had here, or an owner that this user namespace does not know. */
+static bool owner_may_be_left_out(int error)
+{
+    return error == EPERM || error == EINVAL || error == EOVERFLOW || error == EOPNOTSUPP ||
+           error == ENOSYS;
+}
+
+/*
+ * Without the owner, the bits that lend the owner's rights would lend somebody else's. A failure,
+ * such as a full quota, is one: the mode is for the owner that it was made for.
+ */
+static int keep_owner(int to, struct halo_attributes *wanted)
 {
     struct stat status;
     bool known = fstat(to, &status) == 0;
     if (known && status.st_uid == wanted->uid && status.st_gid == wanted->gid)
-        return;
+        return 0;
     if (fchownat(to, "", wanted->uid, wanted->gid, AT_EMPTY_PATH) == 0)
-        return;
+        return 0;
+    if (!owner_may_be_left_out(errno))
+        return -errno;
     wanted->mode &= SAFE_BITS;
     /* Who may not give it away may still give it to another of the own groups. */
     if (known && status.st_uid == wanted->uid)
         (void)!fchownat(to, "", (uid_t)-1, wanted->gid, AT_EMPTY_PATH);
+    return 0;
 }
 
 static int keep_mode(struct halo_ends ends, uint32_t mode)
@@ -196,8 +209,8 @@ int halo_attributes_keep(struct halo_ends ends, struct halo_attributes wanted, u
     int error = 0;
 
     if (flags & HALO_COPY_OWNER)
-        keep_owner(ends.to, &wanted);
-    if ((flags & HALO_COPY_XATTRS) && ends.from >= 0)
+        error = keep_owner(ends.to, &wanted);
+    if (!error && (flags & HALO_COPY_XATTRS) && ends.from >= 0)
         error = keep_xattrs(ends, &wanted.mode);
     if (!error && (flags & HALO_COPY_MODE))
         error = keep_mode(ends, wanted.mode);

@@ -280,8 +280,8 @@ static enum halo_step fsync_finish(struct halo_loop *loop, struct halo_op *op, i
 {
     (void)loop;
     remember_failure(op, result);
-    /* Of two at once, the other may have been the one that the kernel told. */
-    op->result = result == 0 ? op->slot->sync_error : result;
+    /* Of several at once, another may have been told first: that is what all are told. */
+    op->result = result == 0 || tells_of_loss(result) ? op->slot->sync_error : result;
     if (op->slot->behind_error)
         op->result = op->slot->behind_error;
     return HALO_STEP_DONE;

@@ -79,6 +79,8 @@ long WRAP(syscall)(long number, ...)
     va_end(arguments);
     if (number != SYS_openat2)
         fail("system call %ld is not modelled", number);
+    if (!weather.openat2)
+        return give("syscall", base, -ENOSYS);
     GIVE(FAULT_OPEN, base, open_how(base, path, how));
 }
 
@@ -106,6 +108,8 @@ int WRAP(fcntl)(int fd, int command, ...)
     struct model_handle *handle = model_handle(fd);
     if (!handle)
         return (int)give("fcntl", fd, -EBADF);
+    if (command == F_DUPFD_CLOEXEC)
+        return (int)give("fcntl", fd, model_duplicate(fd));
     if (command == F_SETFL)
         handle->flags = (handle->flags & ~O_NONBLOCK) | ((int)value & O_NONBLOCK);
     return (int)give("fcntl", fd, command == F_GETFL ? handle->flags : 0);
@@ -177,6 +181,7 @@ static int64_t sync_node(int fd)
         return -EINVAL;
     int lost = node->lost;
     node->lost = 0;
+    node->dirty = false;
     return -lost;
 }
 

@@ -43,17 +43,23 @@ static bool may_write(const struct model_handle *handle)
 }
 
 /* As the kernel does, the lowest number that is free: what looks one up too late finds another. */
-static int new_handle(struct model_node *node, int flags)
+static int free_index(void)
 {
     int index = 0;
     while (index < MODEL_FDS && handles[index])
         index++;
-    if (index == MODEL_FDS)
+    return index < MODEL_FDS ? index : -1;
+}
+
+static int new_handle(struct model_node *node, int flags)
+{
+    int index = free_index();
+    if (index < 0)
         return -EMFILE;
     struct model_handle *handle = calloc(1, sizeof(*handle));
     if (!handle)
         fail("out of memory");
-    *handle = (struct model_handle){.node = node, .flags = flags};
+    *handle = (struct model_handle){.node = node, .flags = flags, .fds = 1};
     node->open++;
     open_count++;
     handles[index] = handle;
@@ -111,13 +117,27 @@ int model_close(int fd)
     struct model_handle *handle = model_handle(fd);
     if (!handle)
         return -EBADF;
+    handles[fd - MODEL_FD_FIRST] = NULL;
+    open_count--;
+    if (--handle->fds > 0)
+        return 0;
     unlock(handle);
     handle->node->open--;
     model_forget(handle->node);
-    handles[fd - MODEL_FD_FIRST] = NULL;
     free(handle);
-    open_count--;
     return 0;
+}
+
+int model_duplicate(int fd)
+{
+    struct model_handle *handle = model_handle(fd);
+    int index = free_index();
+    if (!handle || index < 0)
+        return handle ? -EMFILE : -EBADF;
+    handle->fds++;
+    open_count++;
+    handles[index] = handle;
+    return MODEL_FD_FIRST + index;
 }
 
 /* ---- data ---------------------------------------------------------------------------------- */
@@ -181,6 +201,7 @@ ssize_t model_write(int fd, const void *data, size_t length, off_t offset)
         return error;
     if (length > 0) {
         memcpy(node->data + at, data, length);
+        node->dirty = true;
         touch(node);
     }
     if (length > 0 && at + length > node->size)

@@ -1,7 +1,7 @@
 /*
- * The simulated engine, which takes the place of both the ring and the pool. An operation is a job
- * that takes effect at one time and is answered at another; both are drawn, so that what was
- * submitted first may end last. In between
+ * The simulated engine, which takes the place of both the ring and the pool in half of the runs. An
+ * operation is a job that takes effect at one time and is answered at another; both are drawn, so
+ * that what was submitted first may end last. In between
  *
  *   - it is carried out as the ring would, by the submission that its row has prepared, or as a
  *     worker would, by the row's blocking twin;
@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "held.h"
 #include "loop.h"
 #include "model.h"
 #include "ops/ops.h"
@@ -45,19 +46,13 @@ enum job_state {
 
 struct job {
     struct halo_op *op;
-    uint64_t seq;
     enum job_state state;
     uint64_t due_ns;
     int64_t result;
     bool by_ring;
     struct io_uring_sqe sqe;
     struct worker *worker;
-    /* As they were at the submission. */
-    const void *data;
-    const char *path;
-    size_t length, done;
-    uint64_t offset, print; /* of what is written, and of the path */
-    int fd;
+    struct held held;
 };
 
 struct engine {
@@ -71,64 +66,11 @@ struct engine {
 static struct engine *current;
 static size_t given_up;
 
-/* ---- what must not change ------------------------------------------------------------------ */
-
-static uint64_t print_of(uint64_t print, const void *data, size_t length)
-{
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < length; i++)
-        print = (print ^ bytes[i]) * 0x100000001b3;
-    return print;
-}
-
-static uint64_t print_job(const struct halo_op *op)
-{
-    uint64_t print = 1;
-    if (halo_op_is(op, HALO_OP_WRITE))
-        print = print_of(print, op->data + op->done, op->length - op->done);
-    if (op->path)
-        print = print_of(print, op->path, strlen(op->path));
-    if (op->path2)
-        print = print_of(print, op->path2, strlen(op->path2));
-    return print;
-}
-
-static void take_down(struct job *job, const struct halo_op *op)
-{
-    job->seq = op->seq;
-    job->data = op->data;
-    job->path = op->path;
-    job->length = op->length;
-    job->done = op->done;
-    job->offset = op->offset;
-    job->fd = op->fd;
-    job->print = print_job(op);
-}
-
-static void check_held(const struct job *job)
-{
-    if (job->op->seq != job->seq || job->op->state != HALO_OP_RUNNING)
-        fail("operation %llu was given up while the engine had it", (unsigned long long)job->seq);
-}
-
-static void check_unchanged(const struct job *job)
-{
-    const struct halo_op *op = job->op;
-
-    if (op->data != job->data || op->path != job->path || op->length != job->length ||
-        op->done != job->done || op->offset != job->offset || op->fd != job->fd)
-        fail("%s %llu was changed while the engine had it", op->row->name,
-             (unsigned long long)job->seq);
-    if (print_job(op) != job->print)
-        fail("the data or path of %s %llu was changed while the engine had it", op->row->name,
-             (unsigned long long)job->seq);
-}
-
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
 static bool wants_ring(const struct engine *engine, const struct halo_op *op)
 {
-    return engine->is_ring && op->now->opcode != HALO_NO_OPCODE && !op->pool_only &&
+    return engine->is_ring && op->now->opcode != HALO_NO_OPCODE && !op->pool_only && !op->below &&
            weather_chance(weather.ring);
 }
 
@@ -162,7 +104,7 @@ static void engine_submit(void *state, struct halo_op *op)
         .due_ns = polls ? NEVER : clock_now_ns() + weather_delay_ns(),
         .by_ring = wants_ring(engine, op),
     };
-    take_down(job, op);
+    held_take(&job->held, op);
     prepare(&job->sqe, op);
     if (!polls)
         scribble(job);
@@ -174,7 +116,7 @@ static void answer(struct engine *engine, struct job *job, int64_t result)
 {
     struct halo_op *op = job->op;
 
-    check_held(job);
+    held_check(&job->held);
     trace("answer", op->seq, result);
     engine->running -= !halo_op_polls(op);
     *job = engine->jobs[--engine->count];
@@ -245,13 +187,19 @@ static int64_t run_by_ring(const struct job *job)
     return unasked ? -ECANCELED : sqe_run(&job->sqe);
 }
 
+static int64_t run_twin(void *context)
+{
+    struct halo_op *op = context;
+    return halo_op_block(op);
+}
+
 static void take_effect(struct job *job)
 {
     struct halo_op *op = job->op;
     bool own = is_own(job), ended = true;
 
     if (job->state == JOB_SUBMITTED && !job->by_ring)
-        job->worker = worker_new(op);
+        job->worker = worker_new(run_twin, op);
     weather_hush(own);
     int64_t result = job->by_ring ? run_by_ring(job) : 0;
     if (!job->by_ring)
@@ -276,9 +224,9 @@ static void take_effect(struct job *job)
 
 static void advance(struct engine *engine, struct job *job)
 {
-    check_held(job);
+    held_check(&job->held);
     if (job->state == JOB_SUBMITTED)
-        check_unchanged(job);
+        held_check_unchanged(&job->held);
     if (job->state == JOB_EFFECTIVE)
         answer(engine, job, job->result);
     else
@@ -292,9 +240,9 @@ static void look_at_polls(struct engine *engine)
     for (size_t i = 0; i < engine->count; i++) {
         struct job *job = &engine->jobs[i];
         short wanted = job->state == JOB_POLLING ? halo_op_poll_events(job->op) : 0;
-        short ready = wanted ? model_poll(job->fd, wanted) : 0;
+        short ready = wanted ? model_poll(job->held.fd, wanted) : 0;
         if (ready & POLLNVAL)
-            fail("a poll of descriptor %d, which has been closed", job->fd);
+            fail("a poll of descriptor %d, which has been closed", job->held.fd);
         if (ready)
             end_soon(job, ready);
     }
@@ -396,22 +344,22 @@ static int engine_fd(void *state)
 
 static void engine_close(void *state)
 {
-    given_up = engine_jobs();
+    given_up = simulated_jobs();
     current = NULL;
     free(state);
 }
 
-size_t engine_given_up(void)
+size_t simulated_given_up(void)
 {
     return given_up;
 }
 
-size_t engine_jobs(void)
+size_t simulated_jobs(void)
 {
     return current ? current->count : 0;
 }
 
-const struct halo_engine halo_engine_ring = {
+const struct halo_engine simulated_ring = {
     .name = "ring",
     .open = ring_open,
     .submit = engine_submit,
@@ -422,7 +370,7 @@ const struct halo_engine halo_engine_ring = {
     .close = engine_close,
 };
 
-const struct halo_engine halo_engine_pool = {
+const struct halo_engine simulated_pool = {
     .name = "pool",
     .open = pool_open,
     .submit = engine_submit,

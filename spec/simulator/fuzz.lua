@@ -42,6 +42,9 @@ local function run_task(made, task)
     end
     simulator.note("step", step.number)
     thing.object:run(step)
+    if made.collects then
+      collectgarbage()
+    end
     if step.pause then
       sleep(step.pause, made)
     end
@@ -133,9 +136,14 @@ return function(_, left_out)
   end
   simulator.calm()
   wait_until_idle()
+  local last = {}
   for _, thing in ipairs(made.things) do
     thing.object:finish()
+    last[#last + 1] = thing.object.check_end and thing.object
     thing.object = nil
   end
   check_end()
+  for _, object in ipairs(last) do
+    object:check_end()
+  end
 end

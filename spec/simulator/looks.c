@@ -160,6 +160,8 @@ static int64_t change_mode(int base, const char *path, int flags, mode_t mode)
     int64_t error = find(base, path, flags, &node);
     if (!error)
         node->mode = (node->mode & S_IFMT) | (mode & 07777);
+    if (!error)
+        model_check_private(node);
     return error;
 }
 

@@ -85,6 +85,7 @@ static void run_program(lua_State *L, uint64_t seed, int argc, char **argv)
         fail("%s", message(L));
     if (halo_lua_failures(L) > 0)
         fail("a task failed");
+    engine_begin_end();
     halo_lua_close(L);
     lua_close(L);
     if (model_open_count() > 0 && engine_given_up() == 0)

@@ -37,7 +37,11 @@ struct model_node {
     struct model_stream *stream; /* of a FIFO */
     unsigned shared;             /* locks */
     bool exclusive;
-    int lost; /* what the next fsync tells, once: data did not reach the disk */
+    bool guarded; /* what is made in here is private until this user owns it */
+    uid_t guard_uid;
+    bool ordered; /* a directory in which a name is given only to what is on the disk */
+    bool dirty;   /* has data that is not there yet */
+    int lost;     /* what the next fsync tells, once: data did not reach the disk */
 };
 
 struct model_entry {
@@ -53,6 +57,7 @@ struct model_handle {
     int flags;
     uint64_t position; /* of a directory, the order of the entry that was read last */
     int lock;          /* LOCK_SH, LOCK_EX or 0 */
+    unsigned fds;      /* descriptors */
 };
 
 void model_begin(void);
@@ -74,6 +79,8 @@ int model_walk(int base, const char *path, bool follow, uint64_t resolve,
 int model_find(int base, const char *path, bool follow, struct model_node **node);
 /* Makes a node of that type with a name. */
 int model_make(const struct model_place *place, mode_t mode, struct model_node **node);
+/* Fails where a node is for others, and not yet the user's whose it has to be. */
+void model_check_private(const struct model_node *node);
 /* Frees a node that has neither a name nor a handle. */
 void model_forget(struct model_node *node);
 
@@ -98,6 +105,7 @@ unsigned model_open_count(void);
 
 int model_open(int base, const char *path, int flags, mode_t mode, uint64_t resolve);
 int model_close(int fd);
+int model_duplicate(int fd);
 /* offset -1: at the handle's own position. */
 ssize_t model_read(int fd, void *data, size_t length, off_t offset);
 ssize_t model_write(int fd, const void *data, size_t length, off_t offset);
@@ -112,6 +120,8 @@ void model_status(const struct model_node *node, struct statx *status);
 
 /* Makes a FIFO that somebody else writes so many bytes to, bit by bit, and then closes. */
 int model_add_source(const char *path, size_t total);
+/* Makes one that somebody else has opened, and never writes to. */
+int model_add_silent(const char *path);
 /* Makes a FIFO that somebody else begins to read from some time, bit by bit. */
 int model_add_sink(const char *path);
 /* What a source gives at a place. */

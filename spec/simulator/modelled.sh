@@ -4,18 +4,20 @@
 # without any it lists what is modelled.
 set -u
 
-names='[a-z][a-z0-9_]*'
+names='[a-z_][a-z0-9_]*'
 modelled=$(sed -nE "s/.*(\\<WRAP\(|^HAS_NOT\([a-z_]+, )($names)\).*/\\2/p" spec/simulator/*.c)
 [ $# -gt 0 ] || { echo "$modelled" | grep -vx name && exit 0; }
 
 set -f # the rest is of patterns that are not of files
 harmless='SHA256.* _GLOBAL_OFFSET_TABLE_ __asan_.* __ctype_.* __errno_location __fpending __gcov_.*
-__isoc99_sscanf __libc_current_sigrtmax __sanitizer_.* __stack_chk_fail __tsan_.* __ubsan_.*
-abort asprintf calloc ceil dlopen dlsym environ eventfd fclose ferror fflush fgets floor
-fprintf fputc fputs free fwrite getenv geteuid getpid getrlimit halo_.* isatty lua.* madvise
-malloc mbrtowc mem.* mmap munmap nl_langinfo open_memstream posix_spawn_file_actions_.*
-posix_spawnattr_.* pthread_mutex_.* qsort realloc setlocale sigaddset sigemptyset snprintf
-sprintf stderr stdin stdout str.* umask uname vsnprintf wcrtomb wcslen wcwidth'
+__isoc99_sscanf __libc_current_sigrtmax __sanitizer_.* __stack_chk_fail __tsan_.*
+__ubsan_.* abort asprintf calloc ceil dlopen dlsym environ epoll_create1 eventfd fclose
+ferror fflush fgets floor fprintf fputc fputs free fwrite getenv geteuid getpid getrlimit
+halo_.* isatty lua.* madvise malloc mbrtowc mem.* mmap munmap nl_langinfo open_memstream
+posix_spawn_file_actions_.* posix_spawnattr_.* pthread_attr_.* pthread_cond_destroy
+pthread_cond_init pthread_condattr_.* pthread_mutex_destroy pthread_mutex_init
+pthread_sigmask qsort realloc secure_getenv setlocale sigaddset sigemptyset sigfillset
+snprintf sprintf stderr stdin stdout str.* umask uname vsnprintf wcrtomb wcslen wcwidth'
 
 known=$(echo $harmless $modelled | tr ' ' '\n')
 left=$(nm -u "$@" | awk '$1 == "U" { print $2 }' | sort -u | grep -vxE "$known")

@@ -24,6 +24,13 @@ static int add_source(lua_State *L)
     return 0;
 }
 
+/* silent(path): a FIFO that never gives anything. */
+static int add_silent(lua_State *L)
+{
+    model_add_silent(luaL_checkstring(L, 1));
+    return 0;
+}
+
 /* sink(path): a FIFO that takes what is written to it. */
 static int add_sink(lua_State *L)
 {
@@ -110,6 +117,51 @@ static int make_file(lua_State *L)
     return 0;
 }
 
+/* symlink(text, path): makes one. */
+static int make_symlink(lua_State *L)
+{
+    check(L, model_symlink(luaL_checkstring(L, 1), AT_FDCWD, luaL_checkstring(L, 2)));
+    return 0;
+}
+
+/* mode(path): the permission bits. */
+static int mode(lua_State *L)
+{
+    const struct model_node *node = check_node(L);
+    lua_pushinteger(L, node ? (lua_Integer)(node->mode & 07777) : -1);
+    return 1;
+}
+
+/* guard(path, uid): what is made in that directory has to be private until that user owns it. */
+static int guard(lua_State *L)
+{
+    struct model_node *node = check_node(L);
+    node->guarded = true;
+    node->guard_uid = (uid_t)luaL_checkinteger(L, 2);
+    return 0;
+}
+
+/* order(path): in that directory names are given to what is on the disk alone. */
+static int order(lua_State *L)
+{
+    check_node(L)->ordered = true;
+    return 0;
+}
+
+/* own(path, uid): gives it to a user. */
+static int own(lua_State *L)
+{
+    check_node(L)->uid = (uid_t)luaL_checkinteger(L, 2);
+    return 0;
+}
+
+/* owner(path): its user. */
+static int owner(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)check_node(L)->uid);
+    return 1;
+}
+
 /* locks(path): how many shared ones, and whether there is an exclusive one. */
 static int locks(lua_State *L)
 {
@@ -170,11 +222,18 @@ int simulator_open(lua_State *L)
     static const luaL_Reg functions[] = {
         {"source", add_source},
         {"sink", add_sink},
+        {"silent", add_silent},
         {"source_bytes", source_bytes},
         {"content", content},
         {"names", names},
         {"locks", locks},
         {"calm", calm},
+        {"symlink", make_symlink},
+        {"mode", mode},
+        {"guard", guard},
+        {"order", order},
+        {"own", own},
+        {"owner", owner},
         {"under_way", under_way},
         {"faults", faults},
         {"draw", draw},

@@ -6,6 +6,7 @@
 -- SECONDS is how long it may look for each, 300 by default; WORD picks those whose names have it.
 
 local mutants = require "spec.simulator.mutants"
+local survived = require "spec.support.survived"
 
 local make, patience, word = arg[1], tonumber(arg[2]) or 300, arg[3] or ""
 local COPIES = "build/mutants"
@@ -66,9 +67,13 @@ for _, mutant in ipairs(mutants) do
     assert(run(("cd %s && %s simulator >build.log 2>&1"):format(directory, make)),
       mutant[1] .. ": does not compile")
     local how = look(directory)
-    print(("%-45s %s"):format(mutant[1], how or "MISSED"))
+    print(("%-47s %-27s %s"):format(mutant[1], mutant[2], how or "MISSED"))
     io.stdout:flush()
     found, total = found + (how and 1 or 0), total + 1
   end
 end
 print(("%d of %d bugs found"):format(found, total))
+if word == "" then
+  survived.tell { name = "mutants", kind = "bugs put in on purpose, and not found", tried = total,
+    unit = "bugs", lost = total - found, command = "make mutants" }
+end

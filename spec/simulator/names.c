@@ -221,6 +221,12 @@ int model_find(int base, const char *path, bool follow, struct model_node **node
 
 /* ---- making -------------------------------------------------------------------------------- */
 
+void model_check_private(const struct model_node *node)
+{
+    if (node->guarded && node->uid != node->guard_uid && (node->mode & 077) && !S_ISLNK(node->mode))
+        fail("a copy is for others before its owner is right");
+}
+
 int model_make(const struct model_place *place, mode_t mode, struct model_node **node)
 {
     if (place->node)
@@ -229,6 +235,9 @@ int model_make(const struct model_place *place, mode_t mode, struct model_node *
         return -ENOENT;
     *node = new_node(S_ISLNK(mode) ? mode : mode & ~(mode_t)MASK, place->directory->device);
     (*node)->links = S_ISDIR(mode);
+    (*node)->guarded = place->directory->guarded;
+    (*node)->guard_uid = place->directory->guard_uid;
+    model_check_private(*node);
     add_entry(place->directory, place->name, *node);
     return 0;
 }
@@ -362,6 +371,13 @@ static void exchange(const struct model_place *from, const struct model_place *t
         to->node->parent = from->directory;
 }
 
+/* A crash behind the rename would leave the name with a part of the data. */
+static void check_order(const struct model_place *from, const struct model_place *to)
+{
+    if (to->directory->ordered && from->node->dirty && strncmp(from->name, ".halo-", 6) == 0)
+        fail("a name was given to data that is not on the disk");
+}
+
 int model_rename(int base, const char *path, int base2, const char *path2, unsigned flags)
 {
     struct model_place from, to;
@@ -372,6 +388,7 @@ int model_rename(int base, const char *path, int base2, const char *path2, unsig
         error = check_rename(&from, &to, flags);
     if (error || from.node == to.node)
         return error;
+    check_order(&from, &to);
     if (flags & RENAME_EXCHANGE) {
         exchange(&from, &to);
         return 0;

@@ -13,6 +13,10 @@ local roles = {
   require "spec.simulator.roles.names",
   require "spec.simulator.roles.crowd",
   require "spec.simulator.roles.family",
+  require "spec.simulator.roles.confined",
+  require "spec.simulator.roles.gather",
+  require "spec.simulator.roles.lines",
+  require "spec.simulator.roles.silent",
   streams[1], streams[2], sync[1], sync[2], sync[3], whole[1], whole[2],
 }
 
@@ -28,20 +32,24 @@ local function number(from, to)
   return from - 1 + simulator.draw(to - from + 1)
 end
 
-local function new_step(role)
+local function new_step(role, spots)
   local step = role.step(number)
   local ways = step.ways or role.ways or attempt.all_ways
   step.ways = nil
   step.way = ways[number(#ways)]
+  if not spots then -- with them, others may be late
+    step.way, step.spot = step.way == "sort" and "plain" or step.way, false
+  end
   step.seconds = number(4) == 1 and number(30) / 1000 or number(100) / 1e6
-  step.pause = step.pause or number(6) == 1 and number(100) / 1e6
+  step.pause = step.pause
+    or number(6) == 1 and (number(4) == 1 and number(100) / 1e3 or number(100) / 1e6)
   return step
 end
 
-local function new_task(role, thing)
+local function new_task(role, thing, spots)
   local task = { thing = thing, steps = {}, start = number(100) / 1e6 }
   for _ = 1, number(STEPS_MAX) do
-    table.insert(task.steps, new_step(role))
+    table.insert(task.steps, new_step(role, spots))
   end
   if number(4) == 1 then
     task.cancelled_at = number(200) / 1e5
@@ -67,12 +75,14 @@ function program.new()
     max_in_flight = number(2) == 1 and number(8) or nil,
     pool_threads = number(2) == 1 and number(4) or nil,
   }
+  local spots = number(2) == 1
+  made.collects = number(5) == 1
   for i = 1, number(THINGS_MAX) do
     local role = roles[number(#roles)]
     local path = ("%s/%s%d"):format(number(4) == 1 and "/slow" or "", role.name, i)
     made.things[i] = { role = role, path = path, seed = number(1e6) }
     for _ = 1, number(role.tasks_max) do
-      table.insert(made.tasks, new_task(role, i))
+      table.insert(made.tasks, new_task(role, i, spots))
     end
   end
   for _, task in ipairs(made.tasks) do

@@ -114,3 +114,17 @@ int64_t sqe_run(const struct io_uring_sqe *sqe)
         return -EINVAL;
     }
 }
+
+bool sqe_knows(unsigned opcode)
+{
+    static const unsigned known[] = {
+        IORING_OP_OPENAT,          IORING_OP_READ,      IORING_OP_WRITE,   IORING_OP_FSYNC,
+        IORING_OP_SYNC_FILE_RANGE, IORING_OP_FALLOCATE, IORING_OP_FADVISE, OPCODE_FTRUNCATE,
+        IORING_OP_STATX,           IORING_OP_RENAMEAT,  IORING_OP_LINKAT,  IORING_OP_SYMLINKAT,
+        IORING_OP_MKDIRAT,         IORING_OP_UNLINKAT,
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (known[i] == opcode)
+            return true;
+    return false;
+}

@@ -21,6 +21,7 @@
 
 struct model_stream {
     bool source;
+    bool silent;    /* one that never gives anything, and never closes */
     size_t total;   /* a source's bytes, */
     size_t given;   /* of those, the ones in the FIFO or read, */
     size_t taken;   /* and the ones read */
@@ -54,6 +55,12 @@ int model_add_source(const char *path, size_t total)
     return 0;
 }
 
+int model_add_silent(const char *path)
+{
+    add(path, true)->silent = true;
+    return 0;
+}
+
 int model_add_sink(const char *path)
 {
     add(path, false)->next_ns += weather_below(10 * PAUSE_NS);
@@ -75,12 +82,14 @@ bool model_stream_has_reader(const struct model_node *node)
 
 static bool has_ended(const struct model_stream *stream)
 {
-    return stream->source && stream->given == stream->total;
+    return stream->source && !stream->silent && stream->given == stream->total;
 }
 
 /* Nothing happens by itself where a source has ended, is full, or a sink is empty. */
 static bool acts(const struct model_stream *stream)
 {
+    if (stream->silent)
+        return false;
     if (stream->source)
         return !has_ended(stream) && stream->given - stream->taken < CAPACITY;
     return !stream->has_reader || stream->waiting > 0;

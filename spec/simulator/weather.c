@@ -52,6 +52,8 @@ void weather_begin(uint64_t seed)
         .ring = one_of(ring, 3),
         .unknown = weather_chance(500) ? 200 : 0,
         .one_mount = weather_chance(500),
+        .openat2 = weather_chance(800),
+        .engines = weather_chance(500),
     };
 }
 

@@ -32,6 +32,8 @@ struct weather {
     unsigned ring;    /* per mille of the operations that have an opcode and use it */
     unsigned unknown; /* per mille of the directory entries that do not tell their type */
     bool one_mount;   /* all is on one local file system */
+    bool openat2;     /* the kernel has that call */
+    bool engines;     /* the engines are halo's own, on a model of io_uring and threads */
 };
 
 extern struct weather weather;

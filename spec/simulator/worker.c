@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
-#include "ops/ops.h"
 #include "trace.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -25,7 +24,8 @@
 #define STACK_BYTES (512u << 10)
 
 struct worker {
-    struct halo_op *op;
+    int64_t (*run)(void *context);
+    void *context;
     int64_t result;
     bool ended;
     ucontext_t here, loop; /* where it goes on, and where the loop does */
@@ -43,18 +43,19 @@ static void run(void)
     struct worker *worker = running;
 
     __sanitizer_finish_switch_fiber(NULL, &worker->loop_stack, &worker->loop_stack_bytes);
-    worker->result = worker->op->now->block(worker->op);
+    worker->result = worker->run(worker->context);
     worker->ended = true;
     __sanitizer_start_switch_fiber(NULL, worker->loop_stack, worker->loop_stack_bytes);
     setcontext(&worker->loop);
 }
 
-struct worker *worker_new(struct halo_op *op)
+struct worker *worker_new(int64_t (*run_it)(void *context), void *context)
 {
     struct worker *worker = calloc(1, sizeof(*worker));
     if (!worker || !(worker->stack = malloc(STACK_BYTES)))
         fail("out of memory");
-    worker->op = op;
+    worker->run = run_it;
+    worker->context = context;
     getcontext(&worker->here);
     worker->here.uc_stack.ss_sp = worker->stack;
     worker->here.uc_stack.ss_size = STACK_BYTES;

@@ -17,7 +17,7 @@ local AT_FDCWD, flags = core.AT_FDCWD, core.flags
 local fs = {}
 
 local function temp_dir()
-  local path = os.getenv "TMPDIR"
+  local path = core.getenv "TMPDIR"
   return path and path ~= "" and path or "/tmp"
 end
 

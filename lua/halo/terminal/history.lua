@@ -2,6 +2,7 @@
 -- ~/.local/state by default. Each line is appended when it is entered, so that several prompts at
 -- once lose none of each other's.
 
+local core = require "halo.core"
 local fs = require "halo.fs"
 local path = require "halo.path"
 
@@ -11,7 +12,7 @@ local history = {}
 
 ---@return string?
 local function file_path()
-  local state, home = os.getenv "XDG_STATE_HOME", os.getenv "HOME"
+  local state, home = core.getenv "XDG_STATE_HOME", core.getenv "HOME"
   if state and path.is_absolute(state) then
     return path.join(state, "halo", "history")
   elseif home and home ~= "" then

@@ -231,8 +231,8 @@ local function new_session(options)
   }, Session)
   self.input = input.open(complete.new(self.chunks, commands.all))
   self.showing = {
-    colour = options.is_terminal and not os.getenv "NO_COLOR" and os.getenv "TERM" ~= "dumb",
-    width = tonumber(os.getenv "COLUMNS") or 80,
+    colour = options.is_terminal and not core.getenv "NO_COLOR" and core.getenv "TERM" ~= "dumb",
+    width = tonumber(core.getenv "COLUMNS") or 80,
   }
   if self.is_terminal then
     for _, line in ipairs(history.load()) do

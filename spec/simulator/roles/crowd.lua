@@ -19,7 +19,8 @@ local role = { name = "crowd", tasks_max = 4 }
 
 function role.new(_, path)
   simulator.file(path, "")
-  return setmetatable({ path = path, parts = {}, count = 0, bytes = 0 }, Crowd)
+  return setmetatable({ path = path, parts = {}, count = 0, bytes = 0,
+    synced = setmetatable({}, { __mode = "k" }) }, Crowd)
 end
 
 local kinds = {
@@ -113,9 +114,32 @@ function Crowd:stat(step)
   return outcome
 end
 
+local says_nothing = { EINTR = true, ECANCELED = true, EBADF = true }
+
+---The first failure of a handle's syncs is what all are told.
+function Crowd:note_sync(file, ok, message, code)
+  local first = self.synced[file]
+  if first and (ok or not says_nothing[code] and code ~= first) then
+    simulator.fail(("%s: a sync gave %s after one that gave %s"):format(self.path, code or "true",
+      first))
+  elseif code and not says_nothing[code] then
+    self.synced[file] = code
+  end
+  return ok, message, code
+end
+
 function Crowd:sync(step)
   local file = self.file
-  local outcome = attempt.make(step, function() return fs.fsync(file) end)
+  local function sync()
+    return self:note_sync(file, fs.fsync(file))
+  end
+  local outcome = attempt.make(step, function()
+    if step.way == "sort" then
+      return sync()
+    end
+    halo.all { sync, sync, sync }
+    return true
+  end)
   self:expect(outcome, "fsync")
   return outcome
 end
@@ -142,7 +166,14 @@ end
 function Crowd:close(step)
   local file = self.file
   self.file = nil
-  local outcome = attempt.make(step, function() return fs.close(file) end)
+  local called
+  local outcome = attempt.make(step, function()
+    called = true
+    return fs.close(file)
+  end)
+  if called and fs.tell(file) then
+    simulator.fail(self.path .. ": a close has left the file open")
+  end
   self:expect(outcome, "close")
   self.closed = outcome.done and file or self.closed
   return outcome

@@ -19,7 +19,8 @@ function role.new(_, path)
   return setmetatable({ path = path }, Family)
 end
 
-local kinds = { "scope", "scope", "map", "all", "race", "timeout", "nested" }
+local kinds = { "scope", "scope", "map", "all", "race", "timeout", "nested", "iterator",
+  "join" }
 
 function role.step(number)
   local members = {}
@@ -42,6 +43,9 @@ end
 ---What one of them does.
 function Family:work(count, member)
   count.alive = count.alive + 1
+  if count.alive > (count.limit or math.huge) then
+    self:fail("%d tasks of a map are alive, and %d may be", count.alive, count.limit)
+  end
   local ok, err = pcall(function()
     for _ = 1, member.calls do
       local size = fs.stat(self.path, "size")
@@ -82,6 +86,7 @@ function together.scope(self, step, count)
 end
 
 function together.map(self, step, count)
+  count.limit = not count.others and step.limit or nil
   local names = halo.map(step.members, function(member)
     return self:work(count, member)
   end, step.limit)
@@ -90,6 +95,45 @@ function together.map(self, step, count)
       self:fail("a map has %s in place %d", tostring(names[i]), i)
     end
   end
+end
+
+---What an iterator gives, while several ask for it.
+function together.iterator(self, step, count)
+  count.limit = step.limit
+  local i = 0
+  local given = 0
+  local results = halo.map(function()
+    i = i + 1
+    if step.members[i] then
+      fs.stat(self.path, "size")
+      given = given + 1
+    end
+    return step.members[i]
+  end, function(member)
+    return self:work(count, member)
+  end, step.limit)
+  for place, member in ipairs(step.members) do
+    if results[place] ~= member.name then
+      self:fail("a map of an iterator has %s in place %d", tostring(results[place]), place)
+    end
+  end
+  if given ~= #step.members then
+    self:fail("a map took %d of %d", given, #step.members)
+  end
+end
+
+---Several wait for one, and each of them gets to know of its end.
+function together.join(self, step, count)
+  halo.scope(function(scope)
+    local one = scope:spawn(self.work, self, count, step.members[1])
+    for _ = 1, #step.members do
+      scope:spawn(function()
+        if one:join() ~= 1 then
+          self:fail("a join gave another result")
+        end
+      end)
+    end
+  end)
 end
 
 local function functions(self, step, count)
@@ -113,6 +157,7 @@ function together.timeout(self, step, count)
 end
 
 function together.nested(self, step, count)
+  count.others = true
   halo.scope(function(scope)
     scope:spawn(together.map, self, step, count)
     halo.timeout(step.deadline, together.all, self, step, count)

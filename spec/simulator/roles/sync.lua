@@ -17,6 +17,7 @@ function channel.new(number, path)
   return setmetatable({
     path = path,
     channel = halo.channel(number(0, 3)),
+    other = halo.channel(number(0, 1)),
     count = 0,
     sent = {},
     received = {},
@@ -24,7 +25,7 @@ function channel.new(number, path)
 end
 
 function channel.step(number)
-  local kinds = { "send", "send", "recv", "recv", "select" }
+  local kinds = { "send", "send", "recv", "recv", "select", "select", "other_send" }
   return { kind = kinds[number(#kinds)], seconds_more = number(100) / 1e5 }
 end
 
@@ -44,10 +45,14 @@ function Channel:take(value)
   end
 end
 
-function Channel:send(step)
+function Channel:other_send(step)
+  self:send(step, self.other)
+end
+
+function Channel:send(step, to)
   self.count = self.count + 1
   local value = self.count
-  local outcome = bounded(step, function() return self.channel:send(value) end)
+  local outcome = bounded(step, function() return (to or self.channel):send(value) end)
   self.sent[value] = outcome.done and outcome[1] == true or "perhaps"
   attempt.settle(outcome)
 end
@@ -63,8 +68,8 @@ end
 
 function Channel:select(step)
   local outcome = attempt.make(step, function()
-    local index, value = halo.select { self.channel, timeout = step.seconds_more }
-    if index == 1 then
+    local index, value = halo.select { self.channel, self.other, timeout = step.seconds_more }
+    if index then
       self:take(value)
     end
     return true
@@ -77,9 +82,11 @@ function Channel:run(step)
 end
 
 function Channel:finish()
-  self.channel:close()
-  for value in self.channel do
-    self:take(value)
+  for _, one in ipairs { self.channel, self.other } do
+    one:close()
+    for value in one do
+      self:take(value)
+    end
   end
   for value, done in ipairs(self.sent) do
     if done == true and not self.received[value] then
@@ -154,6 +161,7 @@ function lock.step(number)
     kind = number(2) == 1 and "shared" or "exclusive",
     pause = number(50) / 1e6,
     tries = number(3) == 1,
+    shields = number(2) == 1,
     patience = number(300) / 1e5,
   }
 end
@@ -171,7 +179,16 @@ function Lock:hold(step, file)
   self:check()
   local ok, err = pcall(halo.sleep, step.pause)
   self[step.kind] = self[step.kind] - 1
-  local unlocked, message, code = halo.shield(fs.unlock, file)
+  local unlocked, message, code
+  if step.shields then
+    unlocked, message, code = halo.shield(fs.unlock, file)
+  else -- which does its work also where it then raises a cancellation
+    local returned
+    returned, unlocked, message, code = pcall(fs.unlock, file)
+    if not returned then
+      error(unlocked, 0)
+    end
+  end
   if not unlocked and not attempt.by_weather[code] then
     simulator.fail(self.path .. ": " .. message)
   end

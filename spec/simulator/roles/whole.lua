@@ -5,7 +5,7 @@ local fs = require "halo.fs"
 local simulator = require "simulator"
 
 ---Some of the calls that a copy is made of are not made again where they were interrupted.
-local may_be_interrupted = { copy = true, copytree = true, move = true }
+local may_be_interrupted = { owned = true, copy = true, copytree = true, move = true }
 
 local function expect(self, outcome, what)
   if outcome.code == "EINTR" and may_be_interrupted[what] then
@@ -26,6 +26,7 @@ local atomic = { name = "atomic", tasks_max = 3 }
 ---Several tasks write the same name, and read it: it has one of their texts, whole.
 function atomic.new(_, path)
   simulator.mkdir(path)
+  simulator.order(path)
   return setmetatable({ path = path, file = path .. "/file", texts = {}, count = 0 }, Atomic)
 end
 
@@ -145,6 +146,7 @@ Tree.__index = Tree
 
 local tree = { name = "tree", tasks_max = 1 }
 
+local USER = 1000
 local LEAVES = { "one", "two/three", "two/four", "two/five/six", "seven", "eight/nine" }
 
 function tree.new(_, path)
@@ -156,11 +158,20 @@ function tree.new(_, path)
   for _, name in ipairs(LEAVES) do
     simulator.file(path .. "/from/" .. name, name:rep(#name * 5))
   end
+  simulator.mkdir(path .. "/guarded")
+  simulator.guard(path .. "/guarded", USER)
+  simulator.mkdir(path .. "/owned")
+  simulator.file(path .. "/owned/file", "owned")
+  simulator.mkdir(path .. "/owned/dir")
+  for _, name in ipairs { "owned", "owned/file", "owned/dir" } do
+    simulator.own(path .. "/" .. name, USER)
+  end
   return setmetatable({ path = path, from = path .. "/from", to = path .. "/to" }, Tree)
 end
 
 function tree.step(number)
-  local kinds = { "copytree", "copytree", "rmtree", "walk", "copy", "move", "glob", "dir", "at" }
+  local kinds = { "copytree", "copytree", "rmtree", "walk", "copy", "move", "glob", "dir", "at",
+    "owned" }
   return { kind = kinds[number(#kinds)], leaf = LEAVES[number(#LEAVES)] }
 end
 
@@ -276,6 +287,24 @@ function Tree:at(step)
   end)
 end
 
+---Copied with its owner: for nobody else before it is that one's.
+function Tree:owned(step)
+  local from, to = self.path .. "/owned", self.path .. "/guarded/copy"
+  if simulator.type(to) then
+    return
+  end
+  local outcome = attempt.make(step, function()
+    if step.leaf == "one" then
+      return fs.copy(from .. "/file", to, { owner = true, mode = true })
+    end
+    return fs.copytree(from, to, { owner = true })
+  end)
+  if outcome.done and (simulator.owner(to) ~= USER or simulator.mode(to) % 8 == 0) then
+    simulator.fail(to .. " is not its owner's, or still private")
+  end
+  return outcome
+end
+
 function Tree:glob(step)
   return attempt.make(step, function()
     local found, message, code = fs.glob(self.from .. "/two/*")
@@ -292,7 +321,13 @@ function Tree:copy(step)
   if self.moved then
     return
   end
+  local before = simulator.type(to)
+  local faults = simulator.faults "name" + simulator.faults "look"
   local outcome = attempt.make(step, function() return fs.copy(from, to) end)
+  if outcome.code and not before and not self.restless and simulator.type(to)
+    and faults == simulator.faults "name" + simulator.faults "look" then
+    simulator.fail(to .. " is left of a copy that failed")
+  end
   if outcome.done and not self.restless and simulator.content(from) ~= simulator.content(to) then
     simulator.fail(to .. " is not what was copied")
   end
