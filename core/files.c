@@ -327,10 +327,16 @@ static void advance(struct halo_op *op)
         move_position(file, op->offset + op->done);
 }
 
-/* Since the operation ended, the file may have been closed and its slot given to another. */
-static bool is_open_still(const struct halo_op *op)
+/* While the file is being closed only writes behind go on: the others are being cancelled. */
+static struct halo_op *take_next(struct halo_file *file, enum halo_side side)
 {
-    return op->slot->state == HALO_FILE_OPEN && halo_file_handle(op->slot) == op->file;
+    struct halo_op *next = file->waiting[side].first;
+
+    while (next && file->state != HALO_FILE_OPEN && !is_behind(next))
+        next = next->next;
+    if (next)
+        halo_list_remove(next);
+    return next;
 }
 
 static void pass_turn(struct halo_op *op, struct halo_list *ready)
@@ -340,13 +346,11 @@ static void pass_turn(struct halo_op *op, struct halo_list *ready)
     if (!op->sequential)
         return;
     op->sequential = false;
-    if (!is_open_still(op))
-        return;
     enum halo_side side = side_of(op);
     if (file->turn[side] != op)
         return;
     advance(op);
-    struct halo_op *next = halo_list_take(&file->waiting[side]);
+    struct halo_op *next = take_next(file, side);
     file->turn[side] = next;
     if (next) {
         settle_offset(next);
@@ -432,6 +436,12 @@ static void move_back(struct halo_op *op)
 static bool is_before(const struct halo_kept *one, const struct halo_kept *other)
 {
     return one->seq < other->seq || (one->seq == other->seq && one->skipped < other->skipped);
+}
+
+/* Since the operation ended, the file may have been closed and its slot given to another. */
+static bool is_open_still(const struct halo_op *op)
+{
+    return op->slot->state == HALO_FILE_OPEN && halo_file_handle(op->slot) == op->file;
 }
 
 struct halo_op *halo_file_keep(struct halo_op *op)
