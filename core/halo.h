@@ -143,7 +143,8 @@ enum halo_op_code {
 
 /* Flags of a read: to the end, with length as a guess, and an error where not all can be had; */
 #define HALO_READ_ALL  256u
-#define HALO_READ_PEEK 512u /* or only to look, so that the next read gets the same */
+#define HALO_READ_PEEK 512u /* or only to look, so that the next read gets the same: of a stream it
+                               has bytes only where data was given */
 
 /*
  * A flag of a write at the file's position whose result nobody waits for: whatever comes later on
