@@ -104,7 +104,8 @@ end
 
 function methods.table(self)
   if not stat.is_stat(self) then
-    local problem = "calling 'table' on bad self (Stat expected, got %s): a colon before table passes it"
+    local problem = "calling 'table' on bad self (Stat expected, got %s): "
+      .. "a colon before table passes it"
     core.raise(problem:format(type(self)))
   end
   return copy_of(self)
