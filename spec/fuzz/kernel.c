@@ -219,13 +219,25 @@ int64_t job_result(const struct job *job)
 /* A number that nobody knows: one that never was, or of an operation that has ended. */
 uint64_t kernel_draw_unknown(void)
 {
-    kernel.unknown++;
-    uint64_t seq =
-        kernel_draw(2) ? input_number(kernel.input, 8) : HALO_SEQ_FIRST + kernel_draw(200);
+    const struct halo_slab *slab = &kernel.loop->slab;
+    const struct halo_op *op;
+    uint64_t seq;
 
-    if (seq <= KERNEL_SEQ_OWN_MAX || halo_slab_find(&kernel.loop->slab, seq))
-        return kernel.loop->slab.next_seq + 1000;
-    return seq;
+    kernel.unknown++;
+    switch (kernel_draw(3)) {
+    case 0:
+        seq = HALO_SEQ_FIRST + kernel_draw(200);
+        break;
+    case 1:
+        seq = input_number(kernel.input, 8);
+        break;
+    default: /* which has the place of one that is there */
+        op = slab->table[kernel_draw(256) & slab->mask];
+        seq = op ? op->seq + slab->mask + 1 : 0;
+    }
+    op = slab->table[seq & slab->mask];
+    bool known = op && op->seq == seq;
+    return seq <= KERNEL_SEQ_OWN_MAX || known ? slab->next_seq + 1000 : seq;
 }
 
 struct job job_take(size_t at)

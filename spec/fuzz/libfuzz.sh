@@ -53,7 +53,7 @@ $make CC=clang VARIANT=libfuzzer SANITIZE=address,undefined LIBFUZZER=yes \
 for target in "$@"; do
     case $target in
     arguments) for engine in ${ENGINES:-ring pool auto}; do run "$target" "$engine"; done ;;
-    *) run "$target" auto ;;
+    *) run "$target" ring ;;
     esac
     if [ -n "${MERGE:-}" ]; then
         "$dir/fuzz/$target" -merge=1 -max_len="$(length_of "$target")" "$corpus/$target" \
