@@ -1,6 +1,6 @@
 -- The fuzzers' corpus: inputs that libFuzzer has made up, each of which reaches something of its
--- own, and those that halo once failed on. `make libfuzz` makes more of them. Those of arguments are
--- run on each engine; the others see none but the ring, or have nothing to do with it.
+-- own, and those that halo once failed on. `make libfuzz` makes more of them. Those of arguments
+-- are run on each engine; the others see none but the ring, or have nothing to do with it.
 
 local command = require "spec.support.command"
 local core = require "spec.support.core"
