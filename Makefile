@@ -44,6 +44,14 @@ SIMULATOR := $(sort $(wildcard spec/simulator/*.c))
 SIMULATOR_O := $(SIMULATOR:spec/simulator/%.c=$(B)/simulator/%.o)
 MODELLED := $(shell sh spec/simulator/modelled.sh | sed 's/^/-Wl,--wrap=/')
 
+# The fuzzers of spec/fuzz: two of the core, over a kernel that does what the input says in the place
+# of io_uring and the workers, and two of Lua. main() is libFuzzer's, or else a replay of the corpus.
+FUZZ_KERNEL_O := $(addprefix $(B)/fuzz/,kernel.o uring.o helpers.o fuzz.o) \
+	$(filter-out $(patsubst %,$(B)/core/engines/%.o,workers poller),$(CORE_O))
+FUZZ_SCRIPT_O := $(addprefix $(B)/fuzz/,script.o fuzz.o) $(LIB_O)
+FUZZ_MAIN := $(if $(LIBFUZZER),,$(B)/fuzz/replay.o)
+FUZZERS := $(addprefix $(B)/fuzz/,completions handles texts arguments)
+
 # ---- flags ---------------------------------------------------------------------------------------
 
 # A sanitizer's first finding ends the program: a suite that carries on hides it in its output.
@@ -59,6 +67,10 @@ endif
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 COMPILE = $(CC) -std=gnu11 -D_GNU_SOURCE= -fPIC -fvisibility=hidden -pthread \
 	-MMD -MP $(WARNINGS) $(INSTRUMENT) $(CPPFLAGS) $(CFLAGS)
+# clang writes down which branches an input takes, for libFuzzer.
+ifdef LIBFUZZER
+INSTRUMENT += -fsanitize=fuzzer-no-link
+endif
 LINK = $(CC) -pthread $(INSTRUMENT) $(CFLAGS) $(LDFLAGS)
 
 # pkg-config is asked when a recipe first needs the answer, and once: it may not be installed yet
@@ -82,7 +94,8 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches simulator fuzz mutants survived demo test check bench bench-deps bench-chart install clean format deps help FORCE
+.PHONY: all benches simulator fuzzers fuzz libfuzz mutants survived demo test check bench bench-deps \
+	bench-chart install clean format deps help FORCE
 
 all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
 
@@ -200,6 +213,22 @@ $(B)/simulator/halo: $(SIMULATOR_O) $(LIB_O) $(B)/sources
 	@sh spec/simulator/modelled.sh $(LIB_O)
 	$(Q)$(LINK) $(MODELLED) -o $@ $(SIMULATOR_O) $(LIB_O) $(LUAJIT_LIBS) $(CORE_LIBS) -lm
 
+$(B)/fuzz/%.o: spec/fuzz/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(COMPILE) -Icore -Ibindings -Ispec/fuzz $(LUAJIT_CFLAGS) $(URING_CFLAGS) -c -o $@ $<
+
+fuzzers: $(FUZZERS) ## build the fuzzers, which replay their corpus
+
+$(B)/fuzz/completions $(B)/fuzz/handles: $(FUZZ_KERNEL_O)
+$(B)/fuzz/completions $(B)/fuzz/handles: wrapped = -Wl,--wrap=clock_gettime,--wrap=nanosleep
+$(B)/fuzz/texts $(B)/fuzz/arguments: $(FUZZ_SCRIPT_O)
+
+$(FUZZERS): $(B)/fuzz/%: $(B)/fuzz/%.o $(FUZZ_MAIN) $(B)/sources
+	$(say) LINK $@
+	$(Q)$(LINK) $(if $(LIBFUZZER),-fsanitize=fuzzer) $(wrapped) -o $@ $(filter %.o,$^) \
+		$(LUAJIT_LIBS) $(CORE_LIBS) -lm
+
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
 
 # ---- using it ------------------------------------------------------------------------------------
@@ -210,7 +239,7 @@ demo: deps ## install what is missing, build, and measure /usr with examples/du.
 
 # SPEC=file, ENGINES="pool", SANITIZE=address,undefined and GC=stress narrow or sharpen the run.
 test: deps ## install what is missing, build, and run all specs on each engine
-	+@$(SUBMAKE) all simulator
+	+@$(SUBMAKE) all simulator fuzzers
 	@SPEC='$(SPEC)' ENGINES='$(ENGINES)' SANITIZE='$(SANITIZE)' BUILD_DIR='$(abspath $(B))' \
 		$(if $(GC),HALO_GC='$(GC)') sh spec/support/test.sh
 
@@ -230,6 +259,12 @@ bench: deps ## compare halo with C, luv, LuaJIT and node: one table, build/bench
 fuzz: deps ## run random programs in the simulator, each from a seed
 	+@$(SUBMAKE) all simulator
 	@SEEDS='$(SEEDS)' FROM='$(FROM)' SEED='$(SEED)' JOBS='$(JOBS)' sh spec/simulator/fuzz.sh $(abspath $(B))
+
+# TARGET="completions handles" names some of them, SECONDS=600 is for each; MERGE=yes adds to the
+# corpus what reaches more.
+libfuzz: deps ## let libFuzzer make inputs up for the fuzzers, SECONDS=60 each
+	+@SECONDS_EACH='$(SECONDS)' ENGINES='$(ENGINES)' MERGE='$(MERGE)' \
+		sh spec/fuzz/libfuzz.sh '$(SUBMAKE)' $(or $(TARGET),$(notdir $(FUZZERS)))
 
 mutants: deps ## put bugs into copies of the sources, and see whether the simulator finds them
 	+@$(SUBMAKE) all simulator

@@ -327,7 +327,18 @@ static void advance(struct halo_op *op)
         move_position(file, op->offset + op->done);
 }
 
-/* Also where the file is being closed: a write behind comes before its end. */
+/* While the file is being closed only writes behind go on: the others are being cancelled. */
+static struct halo_op *take_next(struct halo_file *file, enum halo_side side)
+{
+    struct halo_op *next = file->waiting[side].first;
+
+    while (next && file->state != HALO_FILE_OPEN && !is_behind(next))
+        next = next->next;
+    if (next)
+        halo_list_remove(next);
+    return next;
+}
+
 static void pass_turn(struct halo_op *op, struct halo_list *ready)
 {
     struct halo_file *file = op->slot;
@@ -339,7 +350,7 @@ static void pass_turn(struct halo_op *op, struct halo_list *ready)
     if (file->turn[side] != op)
         return;
     advance(op);
-    struct halo_op *next = halo_list_take(&file->waiting[side]);
+    struct halo_op *next = take_next(file, side);
     file->turn[side] = next;
     if (next) {
         settle_offset(next);

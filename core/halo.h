@@ -148,9 +148,13 @@ enum halo_op_code {
     HALO_OP_COUNT
 };
 
-/* Flags of a read: to the end, with length as a guess, and an error where not all can be had; */
+/*
+ * Flags of a read: to the end, with length as a guess, and an error where not all can be had; or
+ * only to look, so that the next read gets the same. A look at a stream brings bytes only where
+ * there is data of the caller's, and else their count.
+ */
 #define HALO_READ_ALL  256u
-#define HALO_READ_PEEK 512u /* or only to look, so that the next read gets the same */
+#define HALO_READ_PEEK 512u
 
 /*
  * A flag of a write at the file's position whose result nobody waits for: whatever comes later on

@@ -53,7 +53,8 @@ static void keep_unclaimed(struct halo_loop *loop, struct halo_op *op)
     struct halo_op *reader = halo_file_keep(op);
     if (peeks && !op->abandoned) {
         op->result = result;
-        op->headed = false; /* its memory is the file's now */
+        op->headed = false; /* its memory is the file's now, and the next read frees it */
+        op->data = op->into;
     }
     if (reader && reader->state == HALO_OP_RUNNING && polls_before(reader) && !reader->cancelled)
         loop->engine->cancel(loop->engine_state, reader);

@@ -7,6 +7,7 @@ local lib = core.lib
 
 local EBADF, EMFILE, ESPIPE, ECANCELED = -9, -24, -29, -125
 local O_RDWR = 2
+local PIPE_BYTES = 65536
 
 core.describe("files of the core", function(_, new_loop, close_loop)
   local dir = temp.dir()
@@ -193,5 +194,50 @@ core.describe("files of the core", function(_, new_loop, close_loop)
     core.open(loop, dir:fifo("fifo"), O_RDWR)
     assert.equal(0, close_loop(loop))
     assert.equal(before, posix.count_descriptors())
+  end)
+
+  it("are closed behind a write that nobody waits for, which has its turn though others give up",
+    function()
+      local loop = new_loop()
+      local reading, writing = posix.pipe()
+      local file = adopt(loop, writing, true)
+      posix.write(writing, ("x"):rep(PIPE_BYTES)) -- it is full
+      local data = ffi.new("uint8_t[5]", "abcde")
+      local first = core.file_op(loop, lib.HALO_OP_WRITE, file)
+      local behind = core.file_op(loop, lib.HALO_OP_WRITE, file)
+      behind.flags = core.HALO_WRITE_BEHIND
+      for _, op in ipairs { first, behind } do
+        op.data, op.length = data, 5
+        assert.is_true(lib.halo_op_submit(loop, op, 0))
+      end
+      local closing = core.file_op(loop, lib.HALO_OP_CLOSE, file)
+      assert.is_true(lib.halo_op_submit(loop, closing, 0))
+      lib.halo_loop_turn(loop, 0)
+      assert.equal(PIPE_BYTES, ffi.C.read(reading, ffi.new("char[?]", PIPE_BYTES), PIPE_BYTES))
+      local ended = core.drain(loop)
+      assert.equal(3, #ended)
+      assert.same({ ECANCELED, 5, 0 },
+        { tonumber(first.result), tonumber(behind.result), tonumber(closing.result) })
+      core.release(loop, ended)
+      posix.close(reading)
+      posix.close(writing)
+    end)
+
+  it("tell a look at a stream how much there is, and leave it no bytes of others", function()
+    local loop = new_loop()
+    local reading, writing = posix.pipe()
+    local file = adopt(loop, reading, false)
+    local look, rest = read(loop, file, 100), read(loop, file, 100)
+    look.flags = core.HALO_READ_PEEK
+    assert.is_true(lib.halo_op_submit(loop, look, 0))
+    assert.is_true(lib.halo_op_submit(loop, rest, 0))
+    posix.write(writing, "abc")
+    local ended = core.drain(loop)
+    assert.same({ 3, 3 }, { tonumber(look.result), tonumber(rest.result) })
+    assert.is_true(look.data == nil) -- the read has freed them
+    assert.equal("abc", ffi.string(rest.data, 3))
+    core.release(loop, ended)
+    assert.equal(0, close(loop, file))
+    posix.close(writing)
   end)
 end)

@@ -95,6 +95,17 @@ describe("a Dir that confines", function()
     assert.refused("EISDIR: is a directory: dir", at:readfile "dir")
   end)
 
+  it("refuses a pattern that is the root alone, as it does one that begins there", function()
+    for _, pattern in ipairs { "/", "//", "/.", "/*", "/dir", "{/,dir}" } do
+      local found, _, code = at:glob(pattern)
+      assert.same({ nil, "EXDEV" }, { found, code }, pattern)
+    end
+    for _, pattern in ipairs { "/", "//" } do
+      assert.same({ "/" }, fs.glob(pattern))
+    end
+    assert.same({}, fs.glob "")
+  end)
+
   it("replaces what links inside lead to, by atomic writes", function()
     local atomic = { atomic = true, sync = false }
     assert(at:symlink("../made", "dir/dangling"))

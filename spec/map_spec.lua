@@ -408,6 +408,13 @@ describe("halo.map", function()
       function() halo.map("list", print) end)
     assert.misuse("bad argument #1 to 'map' (array or iterator expected, got nil)",
       function() halo.map(nil, print) end)
+    local ffi = require "ffi"
+    for _, value in ipairs { ffi.new "uint64_t[4]", ffi.new("int64_t", 5) } do
+      assert.misuse("bad argument #1 to 'map' (array or iterator expected, got cdata)",
+        function() halo.map(value, print) end)
+    end
+    -- Lua calls what is a function there, and nothing else: these are arrays.
+    assert.same({}, halo.map(setmetatable({}, { __call = 5 }), print))
     for name, list in pairs { ["'name'"] = { 1, name = 2 }, ["'n'"] = { 1, n = 1 },
       ["[true]"] = { 1, [true] = 2 }, ["[1.5]"] = { 1, [1.5] = 2 }, ["[0]"] = { 1, [0] = 2 },
       ["[9]"] = { 1, [9] = 2 } } do

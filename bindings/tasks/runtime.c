@@ -293,11 +293,16 @@ static int raise_argument(lua_State *L)
                           luaL_checkstring(L, 3));
 }
 
-/* is_callable(value): a function, or what has a __call; it does not depend on the library debug. */
+/*
+ * is_callable(value): a function, or what has one as its __call; it does not depend on the library
+ * debug. All values of ffi have a __call, which then mostly says that they are not callable.
+ */
 static int is_callable(lua_State *L)
 {
     luaL_checkany(L, 1);
-    lua_pushboolean(L, lua_isfunction(L, 1) || luaL_getmetafield(L, 1, "__call"));
+    bool is_of_ffi = lua_type(L, 1) > LUA_TTHREAD;
+    bool calls = !is_of_ffi && luaL_getmetafield(L, 1, "__call") && lua_isfunction(L, -1);
+    lua_pushboolean(L, lua_isfunction(L, 1) || calls);
     return 1;
 }
 

@@ -10,7 +10,7 @@ local check_cancelled = require "halo.cancellation"
 local core = require "halo.core"
 local keys = require "halo.keys"
 local Queue = require "halo.queue"
-local scope = require "halo.scope"
+local check_self = require("halo.scope").check_self
 local waiters = require "halo.waiters"
 
 local current, error, park, wake = core.current, error, core.park, core.wake
@@ -110,8 +110,8 @@ end
 ---@param value any not nil, which is how a receiver learns that the channel is closed
 ---@return true
 function Channel:send(value)
+  check_self(self, Channel, "send", "Channel")
   if value == nil then
-    scope.check_self(self, Channel, "send", "Channel")
     core.raise("bad argument #1 to 'send' "
       .. "(nil cannot be sent: it means that the channel is closed)")
   end
@@ -126,6 +126,7 @@ end
 ---@async
 ---@return any # nil when the channel is closed and empty
 function Channel:recv()
+  check_self(self, Channel, "recv", "Channel")
   check_cancelled()
   local received, value = try_recv(self)
   if received then
@@ -139,6 +140,7 @@ Channel.__call = Channel.recv
 ---Says that nothing will be sent any more. Receivers get what is in the buffer, then nil.
 ---@return true
 function Channel:close()
+  check_self(self, Channel, "close", "Channel")
   if self.closed then
     core.raise("this channel is closed already")
   end
@@ -155,6 +157,7 @@ end
 
 ---@return boolean
 function Channel:is_closed()
+  check_self(self, Channel, "is_closed", "Channel")
   return self.closed
 end
 

@@ -103,6 +103,7 @@ end
 ---what halo.scope raises. The cancelled ones are not among them.
 ---@return any[] # the errors
 function Scope:failures()
+  check_self(self, Scope, "failures", "Scope")
   local errors = {}
   for i, task in ipairs(core.group_failures(self.group)) do
     errors[i] = select(2, core.outcome(task))
@@ -133,6 +134,7 @@ end
 ---Cancels the scope's tasks.
 ---@return true
 function Scope:cancel()
+  check_self(self, Scope, "cancel", "Scope")
   core.group_cancel(self.group)
   return true
 end

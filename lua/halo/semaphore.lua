@@ -6,6 +6,8 @@ local scope = require "halo.scope"
 local guard = require("halo.wait").guard
 local waiters = require "halo.waiters"
 
+local check_self = scope.check_self
+
 ---@class halo.Semaphore
 local Semaphore = {}
 Semaphore.__index = Semaphore
@@ -18,6 +20,7 @@ end
 ---@async
 ---@return true
 function Semaphore:acquire()
+  check_self(self, Semaphore, "acquire", "Semaphore")
   check_cancelled()
   if self.free > 0 then
     self.free = self.free - 1
@@ -36,6 +39,7 @@ end
 ---Takes a permit where one is free.
 ---@return boolean
 function Semaphore:try_acquire()
+  check_self(self, Semaphore, "try_acquire", "Semaphore")
   if self.free == 0 then
     return false
   end
@@ -59,6 +63,7 @@ end
 ---Gives a permit back, to the task that has waited longest.
 ---@return true
 function Semaphore:release()
+  check_self(self, Semaphore, "release", "Semaphore")
   if self.free == self.permits then
     core.raise("this semaphore was released more often than acquired")
   end
@@ -80,7 +85,7 @@ end
 ---@async
 ---@return ... # what fn returns
 function Semaphore:with(fn, ...)
-  scope.check_self(self, Semaphore, "with", "Semaphore")
+  check_self(self, Semaphore, "with", "Semaphore")
   scope.check_function(fn, 1, "with")
   self:acquire()
   return release(self, guard(fn, ...))

@@ -14,9 +14,9 @@ c_files() { find core bindings examples spec -name '*.[ch]' | sort; }
 
 # No warning from gcc, nor from clang, which warns of other things, where it is installed.
 gate_warnings() {
-    $make VARIANT=werror WERROR=1 all benches simulator || return 1
+    $make VARIANT=werror WERROR=1 all benches simulator fuzzers || return 1
     if command -v clang >/dev/null; then
-        $make VARIANT=clang CC=clang WERROR=1 all benches simulator
+        $make VARIANT=clang CC=clang WERROR=1 all benches simulator fuzzers
     else
         echo "clang is not installed; gcc alone has looked"
     fi

@@ -93,12 +93,13 @@ end
 
 ---Runs a line and waits for its end. Its input is empty, unless the line itself says otherwise.
 ---@param line string
+---@param patience_s number? where it may take longer than others
 ---@return string stdout
 ---@return string stderr
 ---@return integer status 128 + n where signal n ended it
-function command.run(line)
+function command.run(line, patience_s)
   local directory = posix.mkdtemp()
-  return unwrap(output_of("exec </dev/null; " .. wrap(line, directory)), directory)
+  return unwrap(output_of("exec </dev/null; " .. wrap(line, directory, patience_s)), directory)
 end
 
 ---@class spec.Process a command that runs beside the spec

@@ -395,6 +395,9 @@ local function search(self, root)
   local job = { path = root, states = { 1 }, linkless = false, matched = false }
   if not self.root then
     return fail(self, job, message, code)
+  elseif not self.parts[1] then
+    self.found[root] = true -- slashes alone
+    return
   end
   job.anchor = self.root
   workers.run(self.workers, visit, self, job)
@@ -407,14 +410,12 @@ local function expand(self, text)
   if root ~= "" then
     self.dir = ""
   end
-  if self.parts[1] then
+  if self.parts[1] or root ~= "" then
     local ok, failure = guard(search, self, root)
     for anchor in pairs(self.anchors) do
       close_anchor(self, anchor)
     end
     settle(ok, failure)
-  elseif root ~= "" then
-    self.found["/"] = true
   end
 end
 

@@ -94,12 +94,21 @@ end
 
 local methods = {}
 
-function methods.table(self)
+local function copy_of(self)
   local copy = {}
   for _, name in ipairs(names) do
     copy[name] = self[name]
   end
   return copy
+end
+
+function methods.table(self)
+  if not stat.is_stat(self) then
+    local problem = "calling 'table' on bad self (Stat expected, got %s): "
+      .. "a colon before table passes it"
+    core.raise(problem:format(type(self)))
+  end
+  return copy_of(self)
 end
 
 ---What has no value here: btime, or a name that others give to a field, which would always be nil.
@@ -240,7 +249,7 @@ else
 
   function stat.of(self)
     setmetatable(self, metatable) -- for the derived fields
-    return setmetatable(methods.table(self), shared)
+    return setmetatable(copy_of(self), shared)
   end
 
   function stat.at(stats, i)

@@ -6,6 +6,7 @@
 local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
+local check_self = require("halo.scope").check_self
 local fast = require "halo.fs.fast"
 local stat = require "halo.fs.stat"
 local wait = require "halo.wait"
@@ -423,6 +424,7 @@ end
 ---@async
 ---@return true
 function Walk:close()
+  check_self(self, Walk, "close", "Walk")
   local node = self.first
   self.first, self.here, self.node, self.closed = false, false, false, true
   local ok, failure = true, nil

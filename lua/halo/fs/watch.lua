@@ -332,6 +332,7 @@ end
 ---@async
 ---@return halo.WatchEvent?
 function Watch:next()
+  scope.check_self(self, Watch, "next", "Watch")
   while self.queue:size() == 0 do
     if not self.lock:with(step, self) then
       self:close()
@@ -360,6 +361,7 @@ end
 ---@return string? message
 ---@return string? code
 function Watch:close()
+  scope.check_self(self, Watch, "close", "Watch")
   self.ended, self.closed, self.queue = true, true, Queue.new()
   return wait.checked(scope.shield(release, self))
 end
