@@ -101,7 +101,8 @@ static bool needs_buffer(int error)
 static int64_t copy_piece(const struct halo_op *op, int from, int to, off_t at, size_t length)
 {
     off_t in = at, out = at;
-    if (length <= SMALL_BYTES)
+    /* The kernel's own copy is a clone where the file system can make one, as xfs and btrfs do. */
+    if (length <= SMALL_BYTES || (op->flags & HALO_COPY_NO_LINK))
         return copy_through_buffer(op, from, to, at, length);
     unsigned tries = 0;
     ssize_t copied;
