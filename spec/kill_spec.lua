@@ -1,6 +1,6 @@
--- kill -9 in the middle of atomic writes: a name leads to what was there or to all that is new, never
--- to a part, and never to less than a write that has returned. What is left over is called .halo-*
--- and can be removed. KILLS=1000 in the environment says how often.
+-- kill -9 in the middle of atomic writes: a name leads to what was there or to all that is new,
+-- never to a part, and never to less than a write that has returned. What is left over is called
+-- .halo-* and can be removed. KILLS=1000 in the environment says how often.
 
 local build = require "spec.support.build"
 local command = require "spec.support.command"
