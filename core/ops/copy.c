@@ -279,8 +279,11 @@ static int64_t open_copy(struct copy *copy)
     if (copy->to < 0)
         return copy->to;
     int error = halo_op_fstat(copy->op, copy->to, &copy->target);
-    if (error)
+    if (error) {
+        /* What was made is taken away only where it is known: this asks once more. */
+        halo_op_fstat(copy->op, copy->to, &copy->target);
         return error;
+    }
     if (copy->target.st_dev == copy->source.st_dev && copy->target.st_ino == copy->source.st_ino)
         return -EINVAL;
     bool emptied = S_ISREG(copy->target.st_mode) && copy->target.st_size > 0;
