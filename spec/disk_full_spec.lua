@@ -336,7 +336,8 @@ disk.each(function(place, kind)
   it_survives("a script whose output goes there ends with a failure", function()
     place:leave(ROOM)
     local _, stderr, status = run(command.halo("-e", [[
-      for i = 1, 100 do require("halo").stdout:write(("x"):rep(10485)) end]]) .. " >" .. quote(path))
+      for i = 1, 100 do require("halo").stdout:write(("x"):rep(10485)) end
+    ]]) .. " >" .. quote(path))
     assert.matches("ENOSPC", stderr)
     assert.equal(1, status)
     assert.is_true(#read(path) < SIZE)
@@ -345,7 +346,8 @@ disk.each(function(place, kind)
   teardown(function()
     survived.tell {
       name = "disk_full_" .. kind, kind = "a disk that becomes full within a call, " .. kind,
-      tried = tried, unit = "calls", lost = lost, command = "make test SPEC=spec/disk_full_spec.lua",
+      tried = tried, unit = "calls", lost = lost,
+      command = "make test SPEC=spec/disk_full_spec.lua",
     }
     tried, lost = 0, 0
   end)

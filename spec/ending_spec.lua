@@ -1,6 +1,6 @@
 -- An end with a thousand operations pending, whichever way it comes: the exit status says how, no
--- effect on a file comes later, what is written as a whole is whole, and nothing is left behind that
--- halo has named.
+-- effect on a file comes later, what is written as a whole is whole, and nothing is left behind
+-- that halo has named.
 
 local command = require "spec.support.command"
 local halo = require "halo"
@@ -29,7 +29,10 @@ local workload = [[
       assert(file:write(text, mark))
       assert(file:close())
     end,
-    function(i) assert(fs.writefile("from" .. i, text)) assert(fs.copy("from" .. i, "copy" .. i)) end,
+    function(i)
+      assert(fs.writefile("from" .. i, text))
+      assert(fs.copy("from" .. i, "copy" .. i))
+    end,
     function(i) assert(fs.mkdir("dir" .. i)) assert(fs.rmdir("dir" .. i)) end,
     function() assert(fs.tempfile "."):close() end,
     function(i)
@@ -178,6 +181,7 @@ describe("an end with 1,000 operations pending", function()
 
   teardown(function()
     survived.tell { name = "ending", kind = "exits, errors, signals and lua_close with all pending",
-      tried = tried, unit = "operations", lost = 0, command = "make test SPEC=spec/ending_spec.lua" }
+      tried = tried, unit = "operations", lost = 0,
+      command = "make test SPEC=spec/ending_spec.lua" }
   end)
 end)
