@@ -283,8 +283,8 @@ describe("a file system that fails #slow", function()
     end
     -- What makes a name that has to be removed again waits for that, and is none of these.
     local all = {}
-    for _, name in ipairs { "fs.readfile", "fs.lines", "fs.hash", "fs.readdir", "fs.walk", "fs.glob",
-      "fs.writefile", "fs.copy", "fs.mkdir with parents", "a lock" } do
+    for _, name in ipairs { "fs.readfile", "fs.lines", "fs.hash", "fs.readdir", "fs.walk",
+      "fs.glob", "fs.writefile", "fs.copy", "fs.mkdir with parents", "a lock" } do
       all[#all + 1] = function() check(name, cases[name][1]) end
     end
     all[#all + 1] = function() check("fsync", function() return file:fsync() end) end
