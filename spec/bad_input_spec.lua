@@ -169,7 +169,8 @@ describe("halo.configure", function()
 
   it("refuses what is no engine, no option and no table", function()
     for options, pattern in pairs {
-      ["{ engine = 'steam' }"] = "unknown engine 'steam'", ["{ engine = '' }"] = "unknown engine ''",
+      ["{ engine = 'steam' }"] = "unknown engine 'steam'",
+      ["{ engine = '' }"] = "unknown engine ''",
       ["{ engine = 1 }"] = "engine must be a string",
       ["{ engine = {} }"] = "engine must be a string",
       ["{ nope = 1 }"] = "no option 'nope'", ["{ 1 }"] = "no option '?'",
