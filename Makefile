@@ -193,8 +193,8 @@ demo: deps ## install what is missing, build, and measure /usr with examples/du.
 	+@$(SUBMAKE) all
 	$(B)/halo examples/du.lua -h /usr
 
-# SPEC=file, ENGINES="pool", SANITIZE=address,undefined and GC=stress narrow or sharpen the run; ON=xfs
-# has all temporary files on such a file system: of ext4, xfs, btrfs, tmpfs and overlay.
+# SPEC=file, ENGINES="pool", SANITIZE=address,undefined and GC=stress narrow or sharpen the run.
+# ON=xfs has all temporary files on such a file system: of ext4, xfs, btrfs, tmpfs and overlay.
 test: deps ## install what is missing, build, and run all specs on each engine
 	+@$(SUBMAKE) all simulator
 	@SPEC='$(SPEC)' ENGINES='$(ENGINES)' SANITIZE='$(SANITIZE)' BUILD_DIR='$(abspath $(B))' \

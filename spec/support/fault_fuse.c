@@ -1,6 +1,6 @@
 /*
- * fault_fuse MOUNTPOINT DIRECTORY [LIFETIME_S]: shows a directory, all of whose calls pass through
- * here; and here they can be made to fail. What is written to the file ".control" says how:
+ * fault_fuse MOUNTPOINT DIRECTORY: shows a directory, all of whose calls pass through here; and here
+ * they can be made to fail. What is written to the file ".control" says how:
  *
  *     fail N ERRNO     the Nth call from now on fails, once
  *     short BYTES      no read or write takes more
@@ -9,8 +9,7 @@
  *
  * and what is read from it is how many calls there were since then, and the name of the one that
  * has failed. Nothing is cached, so that every call arrives here. It ends when it is unmounted, or
- * after two minutes, should the spec that has started it be no more. With a lifetime it is a place
- * to work in: it lasts so long, and everybody may do there what he may in the directory.
+ * after two minutes, should the spec that has started it be no more.
  */
 #define FUSE_USE_VERSION 31
 #include <errno.h>
@@ -480,12 +479,11 @@ int main(int argc, char **argv)
 {
     root = argc > 2 ? open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (root < 0) {
-        fprintf(stderr, "usage: fault_fuse MOUNTPOINT DIRECTORY [LIFETIME_S]\n");
+        fprintf(stderr, "usage: fault_fuse MOUNTPOINT DIRECTORY\n");
         return 2;
     }
     signal(SIGALRM, give_up);
-    alarm(argc > 3 ? (unsigned)atoi(argv[3]) : LIFETIME_S);
-    /* With a check of its own the kernel asks once more behind a create, which could fail then. */
-    char *arguments[] = {argv[0], "-f", argv[1], "-o", "default_permissions,allow_other", NULL};
-    return fuse_main(argc > 3 ? 5 : 3, arguments, &operations, NULL);
+    alarm(LIFETIME_S);
+    char *arguments[] = {argv[0], "-f", argv[1], NULL};
+    return fuse_main(3, arguments, &operations, NULL);
 }
