@@ -1,5 +1,5 @@
 /*
- * fault_fuse MOUNTPOINT DIRECTORY: shows a directory, all of whose calls pass through here; and here
+ * fault_fuse MOUNTPOINT DIRECTORY: shows a directory, all of whose calls pass through here, where
  * they can be made to fail. What is written to the file ".control" says how:
  *
  *     fail N ERRNO     the Nth call from now on fails, once
