@@ -18,7 +18,7 @@ local FILES = 4 -- that are written at once
 -- number, as often as the file is long; what has returned is told beside the file, in place.
 local script = [[
   local halo, fs = require "halo", require "halo.fs"
-  local root, files = arg[1], tonumber(arg[2])
+  local root, files, area = arg[1], tonumber(arg[2]), arg[3] -- the links, and where they lead
 
   local function content(generation)
     return ("%07d\n"):format(generation):rep(generation * 7919 % 40000 + 1)
@@ -30,10 +30,10 @@ local script = [[
   end
 
   local leftovers = 0
-  for name in fs.dir(root) do
+  for name in fs.dir(area) do
     if name:match "^%.halo%-" then
       leftovers = leftovers + 1
-      assert(fs.remove(root .. "/" .. name))
+      assert(fs.remove(area .. "/" .. name))
     elseif not name:match "^%w+$" then
       fail("a stranger", name)
     end
@@ -89,7 +89,7 @@ describe("kill -9 #slow", function()
       while looks < KILLS do
         local count = math.min(KILLS - looks, BATCH)
         local stdout, stderr, status = run(quote(killer, tostring(count), tostring(MOMENT_US),
-          command.halo_bin, program, at, tostring(FILES)))
+          command.halo_bin, program, at, tostring(FILES), dir:path "area"))
         assert.same({ "", 0 }, { stderr, status }, stdout)
         for left in stdout:gmatch "leftovers\t(%d+)" do
           looks, leftovers = looks + 1, leftovers + tonumber(left)
