@@ -238,10 +238,11 @@ demo: deps ## install what is missing, build, and measure /usr with examples/du.
 	$(B)/halo examples/du.lua -h /usr
 
 # SPEC=file, ENGINES="pool", SANITIZE=address,undefined and GC=stress narrow or sharpen the run.
+# ON=xfs has all temporary files on such a file system: of ext4, xfs, btrfs, tmpfs and overlay.
 test: deps ## install what is missing, build, and run all specs on each engine
 	+@$(SUBMAKE) all simulator fuzzers
 	@SPEC='$(SPEC)' ENGINES='$(ENGINES)' SANITIZE='$(SANITIZE)' BUILD_DIR='$(abspath $(B))' \
-		$(if $(GC),HALO_GC='$(GC)') sh spec/support/test.sh
+		$(if $(GC),HALO_GC='$(GC)') sh $(if $(ON),spec/support/on.sh '$(ON)' sh) spec/support/test.sh
 
 # GATES="format lua" runs only these; spec/support/check.sh says what there is.
 check: ## run the quality gates: warnings, layout, includes, sanitizers, valgrind

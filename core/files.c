@@ -90,6 +90,7 @@ void halo_files_vacate(struct halo_files *files, struct halo_file *file)
     while (file->kept)
         free(take_first(file));
     file->state = HALO_FILE_FREE;
+    file->leftovers = 0;
     file->generation++;
     files->open--;
     files->borrowed -= file->borrowed;

@@ -61,6 +61,7 @@ struct halo_file {
     struct halo_list waiting[HALO_SIDES];
     struct halo_kept *kept; /* what the next read has first */
     uint64_t locker;        /* the latest operation that was to lock or unlock it */
+    uint32_t leftovers;     /* names in this directory that are held; see leftovers.h */
     uint32_t straying;      /* operations that go on although nobody waits for them */
     uint32_t behind_begun;  /* writes behind, ever; their number may go round */
     uint32_t behind_ended;  /* in the order in which they began */

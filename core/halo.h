@@ -277,6 +277,7 @@ struct halo_op {
 };
 
 struct halo_loop;
+struct halo_leftover; /* a name that is held */
 
 /*
  * Takes a record for an operation of that kind. Returns NULL when memory is out. Fields start at
@@ -486,6 +487,15 @@ HALO_API int halo_loop_create(struct halo_loop **loop, const struct halo_config 
  * it. Returns the number of those.
  */
 HALO_API unsigned halo_loop_close(struct halo_loop *loop, uint64_t deadline_ms);
+
+/*
+ * Holds a name in an open directory: halo_loop_close() removes it, with all that is below, once
+ * nothing is under way, unless it is released before. For what is made under a name of its own and
+ * renamed when it is done. Returns NULL where memory is out, or the handle is closed.
+ */
+HALO_API struct halo_leftover *halo_leftover_hold(struct halo_loop *loop, uint64_t directory,
+                                                  const char *name);
+HALO_API void halo_leftover_release(struct halo_loop *loop, struct halo_leftover *leftover);
 
 /*
  * One turn: hands everything queued to the kernel in one system call, waits until something has

@@ -16,6 +16,7 @@
 #include "check.h"
 #include "dispatch.h"
 #include "fd.h"
+#include "leftovers.h"
 #include "op.h"
 #include "ops/ops.h"
 
@@ -413,6 +414,9 @@ unsigned halo_loop_close(struct halo_loop *loop, uint64_t deadline_ms)
     unsigned left =
         forked ? 0 : drain(loop, deadline_ms < DEADLINE_MAX_MS ? deadline_ms : DEADLINE_MAX_MS);
 
+    if (!forked)
+        halo_leftovers_remove(loop, left > 0);
+    halo_leftovers_free(loop);
     halo_files_each(&loop->files, close_file, NULL);
     if (!forked)
         loop->engine->close(loop->engine_state);

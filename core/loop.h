@@ -39,6 +39,7 @@ struct halo_loop {
     struct halo_share shares[HALO_PLACES]; /* by places */
 
     struct halo_files files;
+    struct halo_leftover *leftovers; /* names that are removed at the end */
     struct halo_policy policy;
 
     struct halo_timers timers;

@@ -89,6 +89,9 @@ local deny_call, why_not = denial.program()
 for _, denied in ipairs {
   { "setup", "EPERM", causes = { "seccomp", "kernel.io_uring_disabled" } },
   { "setup", "ENOSYS", causes = { "seccomp", "kernel" } },
+  { "setup", "ENOMEM", causes = { "RLIMIT_MEMLOCK" } },
+  { "setup", "EMFILE", causes = { "ulimit -n" } },
+  { "setup", "EAGAIN", causes = {} },
   { "enter", "EPERM", causes = { "seccomp", "kernel.io_uring_disabled" } },
   { "enter", "ENOSYS", causes = { "seccomp", "kernel" } },
 } do
@@ -236,6 +239,29 @@ describe("a limit", function()
     end
   end)
 
+  -- Each of these alone, and all of them.
+  describe("of any kind", function()
+    local sanitized = (os.getenv "SANITIZE" or "") ~= "" -- whose threads and files count as well
+    local limits = { "--memlock=0", "--nofile=16", "--nproc=1", "--nofile=16 --nproc=1 --memlock=0",
+      "--nofile=10 --nproc=1 --memlock=0" }
+    for _, limit in ipairs(limits) do
+      for _, engine in ipairs { "auto", "pool" } do
+        it(("is no obstacle to %s: %s"):format(engine, limit), function()
+          if not command.exists "prlimit" or sanitized then
+            pending("there is no prlimit, or a sanitizer that has needs of its own")
+            return
+          end
+          -- What opens more files at once than there may be is another matter.
+          local stdout, stderr, status = run_limited("exec prlimit " .. limit,
+            "--engine=" .. engine, "-e", (workout:gsub("(map%(names, function%(name%).-\n  end)%)",
+              "%1, 2)")))
+          assert.matches("\n101\t0\n$", stdout)
+          assert.same({ "", 0 }, { stderr, status })
+        end)
+      end
+    end
+  end)
+
   -- A leak check needs a thread itself.
   describe("on threads, RLIMIT_NPROC,", function()
     for _, engine in ipairs { "auto", "pool" } do
@@ -251,6 +277,47 @@ describe("a limit", function()
       end)
     end
   end)
+end)
+
+-- The ring has as few places as the limit asks for: four to submit, eight for what has ended.
+describe("queues that are far too short for 10,000 tasks", function()
+  local dir = temp.dir()
+
+  for _, limit in ipairs { 1, 2, 4 } do
+    for _, engine in ipairs { "ring", "pool" } do
+      it(("are waited for by all, max_in_flight = %d on %s"):format(limit, engine), function()
+        if engine == "ring" and not ring_works then
+          pending("this kernel refuses io_uring")
+          return
+        end
+        dir:file("file", "hello")
+        local stdout, stderr, status = run(halo("--engine=" .. engine, "-e", ([[
+          local halo = require "halo"
+          local fs, path = halo.fs, %q
+          halo.configure { max_in_flight = %d }
+          local calls = {
+            function() return fs.stat(path).size == 5 end,
+            function() return fs.readfile(path) == "hello" end,
+            function() return fs.readlink "/proc/self/fd/0" end,
+            function()
+              local file = fs.open(path)
+              return file:read(9) == "hello" and file:pread(9, 1) == "ello" and file:close()
+            end,
+          }
+          local numbers, resumed = {}, 0
+          for i = 1, 10000 do numbers[i] = i end
+          halo.map(numbers, function(i)
+            halo.yield()
+            assert(calls[i %% #calls + 1]())
+            resumed = resumed + 1
+          end, #numbers)
+          local stats = halo.stats()
+          print(resumed, stats.in_flight, stats.unknown, stats.files_open)
+        ]]):format(dir:path "file", limit)))
+        assert.same({ "10000\t0\t0\t0\n", "", 0 }, { stdout, stderr, status })
+      end)
+    end
+  end
 end)
 
 describe("halo.stats", function()

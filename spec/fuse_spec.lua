@@ -228,4 +228,21 @@ describe("a file system that takes half a second for each call #slow", function(
     assert.equal(130, status)
     assert(took < 5, ("it took %.1f s"):format(took))
   end)
+
+  it("takes away at the end what an atomic write has begun", function()
+    local script = [[
+      local halo, path = require "halo", arg[1]
+      halo.spawn(halo.fs.writefile, path .. "/new", "x", { atomic = true })
+      repeat
+        halo.sleep(0.02)
+        local log = io.open(path .. "/log"):read "*a"
+      until log:find "write %.halo"
+      os.exit(3)
+    ]]
+    local _, stderr, status = run(command.halo(dir:file("script.lua", script), mount.path))
+    assert.same({ "", 3 }, { stderr, status })
+    local log = table.concat(fuse.log(mount), "\n")
+    local name = log:match "create (%.halo%-%w+)"
+    assert.is_truthy(log:find("unlink " .. name, 1, true), log)
+  end)
 end)

@@ -163,6 +163,28 @@ static int fs_hash(lua_State *L)
     return halo_await(L, lua, op);
 }
 
+/* hold(directory, name): a hold on what the end removes, or nil where there is no memory for it. */
+static int fs_hold(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    uint64_t directory = halo_check_file(L, 1, "hold")->handle;
+    struct halo_leftover *left =
+        halo_leftover_hold(halo_lua_loop(L, lua), directory, luaL_checkstring(L, 2));
+    if (!left)
+        return 0;
+    lua_pushlightuserdata(L, left);
+    return 1;
+}
+
+/* release(hold): nil is none. After the end there is nothing to release. */
+static int fs_release(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    if (lua->loop && lua_islightuserdata(L, 1))
+        halo_leftover_release(lua->loop, lua_touserdata(L, 1));
+    return 0;
+}
+
 /* cwd(): neither this nor chdir() waits. */
 static int fs_cwd(lua_State *L)
 {
@@ -205,6 +227,8 @@ static const luaL_Reg functions[] = {
     {"mkfifo", fs_mkfifo},
     {"mknod", fs_mknod},
     {"readdir", fs_readdir},
+    {"hold", fs_hold},
+    {"release", fs_release},
     {"cwd", fs_cwd},
     {"chdir", fs_chdir},
     {"getdents", fs_getdents},

@@ -128,6 +128,8 @@ static void read_environment(lua_State *L, struct halo_lua *lua)
     else if (engine && engine[0])
         lua->config.engine = halo_lua_check_engine(L, engine);
     lua->stress = collector && strcmp(collector, "stress") == 0;
+    if (collector && collector[0] && !lua->stress)
+        halo_error(L, lua_pushfstring(L, "unknown HALO_GC '%s': stress", collector));
 }
 
 static void make_loop(lua_State *L, struct halo_lua *lua)

@@ -181,7 +181,9 @@ static int keep_mode(struct halo_ends ends, uint32_t mode)
     struct stat status;
     if (!ends.places)
         return fchmod(ends.to, mode) < 0 ? -errno : 0;
-    if (fstat(ends.to, &status) == 0 && S_ISLNK(status.st_mode))
+    if (fstat(ends.to, &status) < 0)
+        return -errno;
+    if (S_ISLNK(status.st_mode))
         return 0;
     struct end to = end_of(ends.to, true);
     return chmod(to.name, mode) < 0 ? -errno : 0;

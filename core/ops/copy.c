@@ -101,7 +101,8 @@ static bool needs_buffer(int error)
 static int64_t copy_piece(const struct halo_op *op, int from, int to, off_t at, size_t length)
 {
     off_t in = at, out = at;
-    if (length <= SMALL_BYTES)
+    /* The kernel's own copy is a clone where the file system can make one, as xfs and btrfs do. */
+    if (length <= SMALL_BYTES || (op->flags & HALO_COPY_NO_LINK))
         return copy_through_buffer(op, from, to, at, length);
     unsigned tries = 0;
     ssize_t copied;
@@ -278,8 +279,11 @@ static int64_t open_copy(struct copy *copy)
     if (copy->to < 0)
         return copy->to;
     int error = halo_op_fstat(copy->op, copy->to, &copy->target);
-    if (error)
+    if (error) {
+        /* What was made is taken away only where it is known: this asks once more. */
+        halo_op_fstat(copy->op, copy->to, &copy->target);
         return error;
+    }
     if (copy->target.st_dev == copy->source.st_dev && copy->target.st_ino == copy->source.st_ino)
         return -EINVAL;
     bool emptied = S_ISREG(copy->target.st_mode) && copy->target.st_size > 0;

@@ -1,7 +1,7 @@
 /*
  * deny_call SYSCALL ERROR COMMAND...: runs a command which a seccomp filter refuses a system call,
- * as containers do. SYSCALL is setup or enter, of io_uring, openat2 or getrandom; ERROR is EPERM,
- * ENOSYS or EINTR.
+ * as containers do. SYSCALL is setup or enter, of io_uring, openat2 or getrandom; ERROR is the
+ * name of one of those below.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -25,10 +25,8 @@ static const struct word {
         {NULL, 0},
 },
   errors[] = {
-      {"EPERM", EPERM},
-      {"ENOSYS", ENOSYS},
-      {"EINTR", EINTR},
-      {NULL, 0},
+      {"EPERM", EPERM},   {"ENOSYS", ENOSYS}, {"EINTR", EINTR}, {"ENOMEM", ENOMEM},
+      {"EMFILE", EMFILE}, {"EAGAIN", EAGAIN}, {NULL, 0},
 };
 
 static const struct word *find(const struct word *words, const char *name)
@@ -59,8 +57,7 @@ int main(int argc, char **argv)
     const struct word *error = argc > 3 ? find(errors, argv[2]) : NULL;
 
     if (!call || !error) {
-        fprintf(stderr, "usage: deny_call setup|enter|openat2|getrandom EPERM|ENOSYS|EINTR "
-                        "COMMAND...\n");
+        fprintf(stderr, "usage: deny_call setup|enter|openat2|getrandom ERROR COMMAND...\n");
         return 2;
     }
     if (deny(call->number, error->number) != 0) {

@@ -1,5 +1,6 @@
--- A file system on which every call takes long (spec/support/slow_fuse.c), mounted for each test of
--- the block that calls this, in a directory of spec.support.temp:
+-- A file system on which every call takes long (spec/support/slow_fuse.c), or fails when it is to
+-- (spec/support/fault_fuse.c), mounted for each test of the block that calls this, in a directory
+-- of spec.support.temp:
 --
 --     local mount, dir = fuse.mount(500)     -- milliseconds
 --
@@ -16,9 +17,9 @@ local quote, run = command.quote, command.run
 
 local fuse = {}
 
-local program, why_not
+local programs = {}
 
-local function find_program()
+local function find_program(name)
   local is_root = run "id -u" == "0\n"
   if run("test -w /dev/fuse && echo yes") ~= "yes\n" then
     return nil, "there is no /dev/fuse to write to"
@@ -27,17 +28,17 @@ local function find_program()
   elseif not is_root and not command.exists("fusermount3") then
     return nil, "fuse3 is not installed, which has fusermount3"
   end
-  return build.program("slow_fuse", "$(pkg-config --cflags --libs fuse3)")
+  return build.program(name, "$(pkg-config --cflags --libs fuse3)")
 end
 
 ---The program, built the first time. Nil and a reason where that is not possible.
+---@param name string?
 ---@return string? path
 ---@return string? reason
-function fuse.program()
-  if not program and not why_not then
-    program, why_not = find_program()
-  end
-  return program, why_not
+function fuse.program(name)
+  name = name or "slow_fuse"
+  programs[name] = programs[name] or { find_program(name) }
+  return programs[name][1], programs[name][2]
 end
 
 local function unmount(path)
@@ -52,11 +53,9 @@ local function is_mounted(path)
   return run(quote("mountpoint", "-q", path) .. " && echo yes") == "yes\n"
 end
 
----@param delay_ms integer what each call takes
----@return { path: string }? mount
----@return spec.Dir|string dir or the reason
-function fuse.mount(delay_ms)
-  local found, reason = fuse.program()
+---A mount for each test of the block, by this program with these arguments behind the place.
+local function mount_by(name, arguments)
+  local found, reason = fuse.program(name)
   if not found then
     return nil, reason
   end
@@ -69,9 +68,9 @@ function fuse.mount(delay_ms)
   local dir = temp.dir()
 
   busted.before_each(function()
-    mount.path = dir:path "slow"
-    assert(fs.mkdir(mount.path))
-    os.execute(("%s >/dev/null 2>&1 &"):format(quote(found, mount.path, tostring(delay_ms))))
+    mount.path, mount.behind = dir:path "slow", dir:path "behind"
+    assert(fs.mkdir(mount.path) and fs.mkdir(mount.behind))
+    os.execute(("%s >/dev/null 2>&1 &"):format(quote(found, mount.path, arguments(mount))))
     for _ = 1, 100 do
       if is_mounted(mount.path) then
         return
@@ -81,6 +80,25 @@ function fuse.mount(delay_ms)
     error("the file system was not mounted in time")
   end)
   return mount, dir
+end
+
+---@param delay_ms integer what each call takes
+---@return { path: string }? mount
+---@return spec.Dir|string dir or the reason
+function fuse.mount(delay_ms)
+  return mount_by("slow_fuse", function()
+    return tostring(delay_ms)
+  end)
+end
+
+---One whose calls fail as its file ".control" says (spec/support/fault_fuse.c). behind is where its
+---files are.
+---@return { path: string, behind: string }? mount
+---@return spec.Dir|string dir or the reason
+function fuse.mount_faults()
+  return mount_by("fault_fuse", function(mount)
+    return mount.behind
+  end)
 end
 
 ---What has been done there so far, in lines, as slow_fuse.c tells them. It does not take long.

@@ -301,7 +301,13 @@ local function move_between(to_dir, from_dir, room, base, from, to, options)
     return nil, message, code
   end
   self.beside = ".halo-" .. letters
-  ok, message, code = copy_whole(self)
+  local hold = core.hold(self.to_dir, self.beside)
+  local returned
+  returned, ok, message, code = guard(copy_whole, self)
+  core.release(hold)
+  if not returned then
+    error(ok, 0)
+  end
   if not ok then
     return nil, message, code
   end

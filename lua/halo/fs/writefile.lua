@@ -31,6 +31,7 @@ local fs = {}
 
 ---@class halo.Replacement: halo.Target an atomic write that is under way
 ---@field temporary string? the name of the new file as long as it has to be removed
+---@field hold lightuserdata? on that name, which the end of halo removes as well
 ---@field file halo.File? as long as it has to be closed
 
 ---Creates the file that will take the name. Not to be cancelled half-way: it would be left over.
@@ -38,7 +39,13 @@ local function create_temporary(job, bits)
   local name = ".halo-" .. assert_ok(job.path, core.random_name(RANDOM_LETTERS))
   local how = flags.WRONLY + flags.CREAT + flags.EXCL
   job.file = assert_ok(job.path, checked(core.open(job.directory, name, how, bits)))
-  job.temporary = name
+  job.temporary, job.hold = name, core.hold(job.directory, name)
+end
+
+---Nobody has to remove the new file any more.
+local function release_temporary(job)
+  core.release(job.hold)
+  job.temporary, job.hold = nil, nil
 end
 
 ---What others than root may not set, and some file systems do not have.
@@ -94,7 +101,8 @@ local function rename_into_place(job, exclusive)
     ok, message, code = checked(core.remove(directory, from))
   end
   assert_ok(job.path, ok, message, code)
-  job.temporary, job.placeholder = nil, nil
+  job.placeholder = nil
+  release_temporary(job)
 end
 
 ---The name is safe once the directory is on the disk. Some file systems have no such thing.
@@ -134,6 +142,7 @@ local function clean_up(job)
   end
   if job.temporary then
     core.remove(job.directory, job.temporary)
+    release_temporary(job)
   end
   target.release(job)
 end

@@ -1,0 +1,108 @@
+-- A small file system of its own, which can be filled up to the last few bytes:
+--
+--     disk.each(function(place, kind)
+--       it("is full", function()
+--         place:leave(10000)               -- bytes that are free, about
+--         fs.writefile(place.path .. "/file", ...)
+--
+-- The body is called once for each kind, in a block of its own; where one cannot be mounted its
+-- tests are pending. It is taken away after the block, whatever became of the tests, and emptied
+-- after each.
+
+local busted = require "busted"
+local command = require "spec.support.command"
+local posix = require "spec.support.posix"
+
+local quote, run = command.quote, command.run
+
+local disk = {}
+
+-- An image is sparse, and in memory, so that nothing waits for a disk; xfs takes no smaller one.
+local kinds = {
+  tmpfs = { options = "size=3m" },
+  ext4 = { size = "12M", format = "mkfs.ext4 -q -m 0 -I 256 -E lazy_itable_init=0" },
+  xfs = { size = "300M", format = "mkfs.xfs -q" },
+  btrfs = { size = "120M", format = "mkfs.btrfs -q -M" },
+}
+
+---@class spec.Disk
+---@field root string a directory beside it
+---@field path string where it is mounted
+---@field why_not string? it could not be
+local Disk = {}
+Disk.__index = Disk
+
+local function mount(place, kind)
+  local made, image = kinds[kind], quote(place.memory .. "/image")
+  local line = quote("mount", "-t", "tmpfs", "-o", made.options or "size=400m", "none",
+    made.size and place.memory or place.path)
+  if made.size then
+    line = ("%s && truncate -s %s %s && %s %s && mount -o loop %s %s"):format(line, made.size,
+      image, made.format, image, image, quote(place.path))
+  end
+  local _, stderr, status = run(line)
+  return status ~= 0 and ("no %s can be mounted here: %s"):format(kind, stderr) or nil
+end
+
+---What takes all room until what is left is about so many bytes, and never less.
+function Disk:leave(bytes)
+  local fill = quote(self.path .. "/.fill")
+  -- Most of it at once, and the rest, which may be in pieces, by ever smaller ones.
+  local _, stderr, status = run(([[rm -f %s; sync -f %s
+    free=$(($(stat -f -c %%a %s) * $(stat -f -c %%S %s)))
+    fallocate -l $((free * 49 / 50)) %s 2>/dev/null
+    for block in 64k 4k 512; do
+      dd if=/dev/zero bs=$block oflag=append conv=notrunc >>%s 2>/dev/null
+    done
+    truncate -s -%d %s && sync -f %s]]):format(fill, quote(self.path), quote(self.path),
+    quote(self.path), fill, fill, bytes, fill, quote(self.path)))
+  assert(status == 0, stderr)
+end
+
+---Room again for whatever there is.
+function Disk:clear()
+  os.remove(self.path .. "/.fill")
+  run(quote("sync", "-f", self.path)) -- xfs gives back later what was removed
+end
+
+---The names that are in it, sorted, in one text.
+function Disk:names()
+  return (run(("cd %s && find . -mindepth 1 ! -name .fill ! -name lost+found -printf '%%P\\n' "
+    .. "| LC_ALL=C sort | tr '\\n' ' '"):format(quote(self.path)))):gsub(" $", "")
+end
+
+---@param body fun(place: spec.Disk, kind: string)
+---@param which string[]? kinds; all but btrfs, which counts its room in other ways
+function disk.each(body, which)
+  for _, kind in ipairs(which or { "tmpfs", "ext4", "xfs" }) do
+    busted.describe("on " .. kind, function()
+      local place = setmetatable({}, Disk)
+
+      busted.setup(function()
+        place.root = posix.mkdtemp()
+        place.path = place.root .. "/disk"
+        place.memory = place.root .. "/memory"
+        assert(os.execute(quote("mkdir", place.path, place.memory)) == 0)
+        place.why_not = mount(place, kind)
+      end)
+
+      busted.teardown(function()
+        for _, mounted in ipairs { place.path, place.memory } do
+          run(("mountpoint -q %s && { umount %s || umount -l %s; }"):gsub("%%s", quote(mounted)))
+        end
+        os.execute(quote("rm", "-rf", "--one-file-system", place.root))
+      end)
+
+      busted.after_each(function()
+        if not place.why_not then
+          os.execute(("find '%s' -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf {} +")
+            :format(place.path))
+        end
+      end)
+
+      body(place, kind)
+    end)
+  end
+end
+
+return disk
