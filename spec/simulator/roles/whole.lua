@@ -290,7 +290,7 @@ end
 ---Copied with its owner: for nobody else before it is that one's.
 function Tree:owned(step)
   local from, to = self.path .. "/owned", self.path .. "/guarded/copy"
-  if simulator.type(to) then
+  if simulator.type(to) or self.owned_later then
     return
   end
   local outcome = attempt.make(step, function()
@@ -302,6 +302,7 @@ function Tree:owned(step)
   if outcome.done and (simulator.owner(to) ~= USER or simulator.mode(to) % 8 == 0) then
     simulator.fail(to .. " is not its owner's, or still private")
   end
+  self.owned_later = outcome.cut -- what has begun may still come
   return outcome
 end
 
