@@ -72,6 +72,7 @@ static int open_name(const struct walk *walk, const char *name, struct statx *fo
 {
     int fd = openat(walk->at_fd, name, LOOK_FLAGS);
 
+    *found = (struct statx){0};
     if (fd < 0)
         return -errno;
     int error = look_at(fd, found);
@@ -299,6 +300,7 @@ int halo_resolve_open(int base_fd, const char *path, int flags, mode_t mode, uin
         flags &= PATH_FLAGS; /* openat() overlooks the others, openat2() does not */
     if (!resolve) {
         int fd = openat(base_fd, path, flags, mode);
+        /* cppcheck-suppress resourceLeak ; it is the caller's */
         return fd < 0 ? -errno : fd;
     }
     bool makes = flags & (O_CREAT | TMPFILE_ONLY);

@@ -12,9 +12,9 @@ set -f # the rest is of patterns that are not of files
 harmless='_GLOBAL_OFFSET_TABLE_ __ctype_.* __errno_location __fpending __isoc99_sscanf mem.*
 str.* SHA256.* halo_.* lua.* __asan_.* __ubsan_.* __tsan_.* __sanitizer_.* __gcov_.*
 __stack_chk_fail abort asprintf calloc ceil dlopen dlsym eventfd fclose fflush fgets floor
-fprintf fputc fputs free fwrite getenv geteuid getrlimit isatty madvise malloc mbrtowc mmap
-munmap nl_langinfo open_memstream qsort realloc setlocale snprintf sprintf stderr stdin stdout
-umask uname vsnprintf wcrtomb wcslen wcwidth'
+fprintf fputc fputs free fwrite getenv geteuid getrlimit gnu_dev_makedev isatty madvise malloc
+mbrtowc mmap munmap nl_langinfo open_memstream qsort realloc setlocale snprintf sprintf stderr
+stdin stdout tolower umask uname vsnprintf wcrtomb wcslen wcwidth'
 
 known=$(echo $harmless $modelled | tr ' ' '\n')
 left=$(nm -u "$@" | awk '$1 == "U" { print $2 }' | sort -u | grep -vxE "$known")

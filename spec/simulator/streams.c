@@ -56,7 +56,7 @@ int model_add_source(const char *path, size_t total)
 
 int model_add_sink(const char *path)
 {
-    add(path, false)->next_ns += weather_below(10 * PAUSE_NS);
+    add(path, false)->next_ns += weather_below(10ull * PAUSE_NS);
     return 0;
 }
 
@@ -175,5 +175,5 @@ short model_poll(int fd, short wanted)
         ready |= POLLIN;
     if (!stream->source && stream->waiting < CAPACITY)
         ready |= POLLOUT;
-    return ready & wanted;
+    return (short)(ready & wanted);
 }
