@@ -8,7 +8,7 @@ set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 make=$1 && shift
-[ $# -gt 0 ] || set -- warnings format lua includes style tidy sanitize threads valgrind
+[ $# -gt 0 ] || set -- warnings format lua includes style tidy collector sanitize threads valgrind
 
 c_files() { find core bindings examples spec -name '*.[ch]' | sort; }
 
@@ -66,6 +66,16 @@ gate_sanitize() {
     TEST_TIMEOUT=1200 $make test SANITIZE=address,undefined ENGINES=auto &&
         TEST_TIMEOUT=1200 BUSTED_FLAGS=--exclude-tags=slow \
             $make test SANITIZE=address,undefined ENGINES='ring pool'
+}
+
+# A full collection whenever a task goes on, over what tasks and handles are held by. All specs take
+# it too (make test GC=stress), but for longer than a gate may.
+gate_collector() {
+    $make all || return 1
+    collected='task scope channel select semaphore queue map coroutine buffer error fs_lines'
+    collected="$collected file_buffer core_abandon"
+    BUILD_DIR=$PWD/build ENGINES=auto HALO_GC=stress BUSTED_FLAGS=--exclude-tags=slow \
+        SPEC=$(printf 'spec/%s_spec.lua ' $collected) sh spec/support/test.sh
 }
 
 # The worker threads and the loop under TSAN: halo's own C is instrumented, LuaJIT is not. Some
