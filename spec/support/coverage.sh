@@ -12,6 +12,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 export BUILD_DIR=$1 SANITIZE= HALO_LUAJIT=luajit
 export HALO_BIN="$BUILD_DIR/halo"
+export HOST_LIBS=-lgcov # which the library counts by
 : "${ENGINES:=ring pool auto}" "${SPEC:=$(echo spec/*_spec.lua)}" "${KEEP:=}"
 
 # Specs also run as nobody, who may write to files but not make them; so they are there before.

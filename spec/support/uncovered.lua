@@ -117,18 +117,12 @@ add("core/ops/attributes.c", "file systems without ACLs, or that refuse one attr
 })
 
 add("core/files.c", "memory that is out", {
-  { "grow", "if (!chunk)" },
-  { "grow", "if (!chunks)" },
   { "halo_file_extend", "if (!storage)" },
 })
 
 add("core/loop.c", "memory that is out", {
   { "close_dropped", "if (!op)" },
   { "mark_process", "if (page == MAP_FAILED)" },
-})
-
-add("core/op.c", "memory that is out", {
-  { "halo_op_new", "if (op) {" },
 })
 
 add("core/ops/attributes.c", "memory that is out", {
@@ -139,24 +133,13 @@ add("core/ops/copy.c", "memory that is out", {
   { "copy_through_buffer", "if (!buffer)" },
 })
 
-add("core/ops/data.c", "memory that is out", {
-  { "own_stream_data", "if (!storage)" },
-})
-
 add("core/ops/dir.c", "memory that is out", {
   { "getdents_begin", "if (!storage)" },
 })
 
 add("core/slab.c", "memory that is out", {
-  { "grow_records", "if (!chunk)" },
   { "grow_table", "if (!table)" },
-  { "halo_op_set_paths", "if (!storage)" },
-  { "halo_op_storage", "if (!storage)" },
   { "halo_slab_release", "if (op->path || op->base || op->base2)" },
-})
-
-add("core/timers.c", "memory that is out", {
-  { "halo_timers_start", "if (!heap)" },
 })
 
 add("core/files.c", "more than 2 GB from one stream", {
@@ -206,7 +189,7 @@ add("core/ops/dir.c", "somebody else changes the file between two calls", {
   { "add_batch", "if (error)" },
   { "add_batch", "if (listing->batches_left-- == 0)" },
   { "add_entry", "if (listing->looks_left-- == 0)" },
-  { "add_entry", "} else if (kept && errno == ENOENT) {", 2 },
+  { "add_entry", "} else if (kept && errno == ENOENT) {" },
 })
 
 add("core/ops/hash.c", "somebody else changes the file between two calls", {
