@@ -94,8 +94,8 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches simulator fuzzers fuzz libfuzz mutants survived demo test check bench bench-deps \
-	bench-chart install clean format deps help FORCE
+.PHONY: all benches simulator fuzzers fuzz libfuzz mutants survived demo test check coverage bench \
+	bench-deps bench-chart install clean format deps help FORCE
 
 all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
 
@@ -248,6 +248,13 @@ test: deps ## install what is missing, build, and run all specs on each engine
 check: ## run the quality gates: warnings, layout, includes, sanitizers, valgrind
 	@sh spec/support/requirements.sh build test check extra
 	+@sh spec/support/check.sh '$(SUBMAKE)' $(GATES)
+
+# SPEC and ENGINES narrow the run, KEEP=1 adds to the one before. It takes some minutes.
+COUNTING := -O0 -g --coverage -fprofile-update=atomic
+coverage: deps ## measure which branches of core and bindings the specs take
+	+@$(SUBMAKE) VARIANT=coverage CFLAGS='$(COUNTING)' all simulator
+	@SPEC='$(SPEC)' ENGINES='$(ENGINES)' KEEP='$(KEEP)' \
+		sh spec/support/coverage.sh '$(abspath build/coverage)'
 
 # JOBS="read lstat" TASKS="1 8 128" BENCH_ROUNDS=9 narrow or sharpen it; spec/bench/run.lua says more.
 # JOBS that are words are the benchmark's; a number is how many at once make may compile.

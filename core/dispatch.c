@@ -53,7 +53,7 @@ static bool wants_poll(const struct halo_op *op)
 {
     if (halo_op_is(op, HALO_OP_POLL))
         return true;
-    return op->row->poll_events && op->slot->stream && !op->polled && op->length > 0;
+    return op->slot && op->slot->stream && op->row->poll_events && !op->polled && op->length > 0;
 }
 
 /* One slow place may take half of the workers, all of them together three quarters. */

@@ -72,6 +72,7 @@ static int open_name(const struct walk *walk, const char *name, struct statx *fo
 {
     int fd = openat(walk->at_fd, name, LOOK_FLAGS);
 
+    *found = (struct statx){0};
     if (fd < 0)
         return -errno;
     int error = look_at(fd, found);
@@ -111,10 +112,12 @@ static int follow(struct walk *walk, int link_fd, const struct statx *link, cons
     close(link_fd);
     if (error)
         return -error;
-    if ((walk->resolve & RESOLVE_NO_SYMLINKS) || ++walk->links > LINKS_MAX || magic)
+    if (++walk->links > LINKS_MAX)
         return -ELOOP;
     if (rest[strspn(rest, "/")] == '\0' && is_strangers(walk, link))
         return -EACCES;
+    if ((walk->resolve & RESOLVE_NO_SYMLINKS) || magic)
+        return -ELOOP;
     size_t size = (size_t)length + strlen(rest) + 1;
     if (size > sizeof(left))
         return -ENAMETOOLONG;
@@ -221,9 +224,12 @@ static int open_last(struct walk *walk, const char *name, bool slashes, int flag
     return fd == -ELOOP && ++walk->links <= LINKS_MAX ? GO_ON : fd;
 }
 
+/* What the path ends at without a name: ".", "..", or the root. */
 static int open_directory_itself(const struct walk *walk, int flags, mode_t mode)
 {
-    return flags & O_CREAT ? -EISDIR : open_here(walk, ".", flags, mode);
+    if (flags & O_CREAT)
+        return flags & O_EXCL ? -EEXIST : -EISDIR;
+    return open_here(walk, ".", flags, mode);
 }
 
 /* One name of the path. Returns GO_ON, the descriptor at the end, or -errno. */
@@ -241,11 +247,12 @@ static int step(struct walk *walk, int flags, mode_t mode)
         return -ENAMETOOLONG;
     memcpy(name, start, length);
     name[length] = '\0';
+    bool here = length == 0 || strcmp(name, ".") == 0;
     if (strcmp(name, "..") == 0)
         error = go_up(walk);
-    else if (last && strcmp(name, ".") != 0)
+    else if (last && !here)
         return open_last(walk, name, *rest, flags, mode);
-    else if (strcmp(name, ".") != 0) {
+    else if (!here) {
         error = go_down(walk, name, rest);
         return error ? error : GO_ON;
     }
@@ -299,6 +306,7 @@ int halo_resolve_open(int base_fd, const char *path, int flags, mode_t mode, uin
         flags &= PATH_FLAGS; /* openat() overlooks the others, openat2() does not */
     if (!resolve) {
         int fd = openat(base_fd, path, flags, mode);
+        /* cppcheck-suppress resourceLeak ; it is the caller's */
         return fd < 0 ? -errno : fd;
     }
     bool makes = flags & (O_CREAT | TMPFILE_ONLY);

@@ -138,7 +138,7 @@ static int keep_xattrs(struct halo_ends ends, uint32_t *mode)
         remove_inherited(&to, few, 0);
         return 0;
     }
-    char *names = malloc(2 * XATTR_BYTES_MAX);
+    char *names = malloc((size_t)2 * XATTR_BYTES_MAX);
     if (!names)
         return -ENOMEM;
     int error = keep_listed(&from, &to, names, mode);

@@ -181,6 +181,7 @@ static int add_entry(struct listing *listing, const struct dirent64 *found)
         return -ENOMEM;
     char *at = op->storage + listing->used;
     struct stored_entry *entry = (struct stored_entry *)(at + kept);
+    /* cppcheck-suppress uninitvar ; look_at() fills it in before it is read */
     struct statx *status = kept ? (struct statx *)at : &seen;
     *entry = (struct stored_entry){
         .size = (uint16_t)size,

@@ -23,7 +23,7 @@
 #define PIECE_BYTES       (128u << 10) /* between two looks */
 #define ALIGNMENT         4096u        /* for files that are open with O_DIRECT */
 #define TRY_SHA_BYTES_MAX (64 << 10)   /* take as long as HALO_TRY_BYTES_MAX of the other */
-#define DIGITS_MAX        (2 * SHA256_DIGEST_LENGTH)
+#define DIGITS_MAX        (2L * SHA256_DIGEST_LENGTH)
 
 /* One of the two, as op->flags says. */
 union digest {

@@ -72,9 +72,12 @@ static enum halo_step open_finish(struct halo_loop *loop, struct halo_op *op, in
     bool lacks_reader = op->no_reader;
 
     op->no_reader = false;
-    if (!op->cancelled && lacks_reader)
+    bool asks = asks_plain_call(op, result);
+    if (op->cancelled && (lacks_reader || asks)) {
+        result = -ECANCELED; /* the answer was to halo's own question */
+    } else if (lacks_reader) {
         return HALO_STEP_LATER;
-    if (!op->cancelled && asks_plain_call(op, result)) {
+    } else if (asks) {
         op->pool_only = true;
         return HALO_STEP_AGAIN;
     }

@@ -277,7 +277,7 @@ static inline double time_job(struct job *job, bool use_ring)
 
 static inline int loops_main(const struct job_kind *kinds, int argc, char **argv)
 {
-    static struct job job = {.random = RANDOM_SEED};
+    struct job job = {.random = RANDOM_SEED};
     bool use_ring = argc > 1 && strcmp(argv[1], "ring") == 0;
 
     if (argc != 6 || (!use_ring && strcmp(argv[1], "plain") != 0)) {

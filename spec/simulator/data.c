@@ -100,7 +100,8 @@ int model_open(int base, const char *path, int flags, mode_t mode, uint64_t reso
     if (error)
         return error;
     int fd = new_handle(place.node, flags);
-    if (fd >= 0 && (flags & O_TRUNC) && S_ISREG(place.node->mode) && may_write(model_handle(fd)))
+    if (fd >= 0 && (flags & O_TRUNC) && place.node && S_ISREG(place.node->mode) &&
+        may_write(model_handle(fd)))
         model_truncate(place.node, 0);
     return fd;
 }

@@ -239,8 +239,11 @@ static void look_at_polls(struct engine *engine)
 {
     for (size_t i = 0; i < engine->count; i++) {
         struct job *job = &engine->jobs[i];
-        short wanted = job->state == JOB_POLLING ? halo_op_poll_events(job->op) : 0;
-        short ready = wanted ? model_poll(job->held.fd, wanted) : 0;
+        short wanted = 0, ready = 0;
+        if (job->state == JOB_POLLING)
+            wanted = halo_op_poll_events(job->op);
+        if (wanted)
+            ready = model_poll(job->held.fd, wanted);
         if (ready & POLLNVAL)
             fail("a poll of descriptor %d, which has been closed", job->held.fd);
         if (ready)

@@ -13,11 +13,12 @@ harmless='SHA256.* _GLOBAL_OFFSET_TABLE_ __asan_.* __ctype_.* __errno_location _
 __isoc99_sscanf __libc_current_sigrtmax __sanitizer_.* __stack_chk_fail __tsan_.*
 __ubsan_.* abort asprintf calloc ceil dlopen dlsym environ epoll_create1 eventfd fclose
 ferror fflush fgets floor fprintf fputc fputs free fwrite getenv geteuid getpid getrlimit
-halo_.* isatty lua.* madvise malloc mbrtowc mem.* mmap munmap nl_langinfo open_memstream
-posix_spawn_file_actions_.* posix_spawnattr_.* pthread_attr_.* pthread_cond_destroy
-pthread_cond_init pthread_condattr_.* pthread_mutex_destroy pthread_mutex_init
-pthread_sigmask qsort realloc secure_getenv setlocale sigaddset sigemptyset sigfillset
-snprintf sprintf stderr stdin stdout str.* umask uname vsnprintf wcrtomb wcslen wcwidth'
+gnu_dev_makedev halo_.* isatty lua.* madvise malloc mbrtowc mem.* mmap munmap nl_langinfo
+open_memstream posix_spawn_file_actions_.* posix_spawnattr_.* pthread_attr_.*
+pthread_cond_destroy pthread_cond_init pthread_condattr_.* pthread_mutex_destroy
+pthread_mutex_init pthread_sigmask qsort realloc secure_getenv setlocale sigaddset
+sigemptyset sigfillset snprintf sprintf stderr stdin stdout str.* tolower umask uname
+vsnprintf wcrtomb wcslen wcwidth'
 
 known=$(echo $harmless $modelled | tr ' ' '\n')
 left=$(nm -u "$@" | awk '$1 == "U" { print $2 }' | sort -u | grep -vxE "$known")

@@ -56,7 +56,8 @@ void model_begin(void)
     root->parent = root;
     model_mkdir(AT_FDCWD, "/slow", 0755);
     model_walk(AT_FDCWD, "/slow", true, 0, &place);
-    place.node->device = weather.one_mount ? 1 : 2;
+    if (place.node)
+        place.node->device = weather.one_mount ? 1 : 2;
 }
 
 /* ---- entries ------------------------------------------------------------------------------- */
@@ -380,7 +381,7 @@ static void check_order(const struct model_place *from, const struct model_place
 
 int model_rename(int base, const char *path, int base2, const char *path2, unsigned flags)
 {
-    struct model_place from, to;
+    struct model_place from, to = {0};
     int error = model_walk(base, path, false, 0, &from);
     if (!error)
         error = model_walk(base2, path2, false, 0, &to);

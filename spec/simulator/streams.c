@@ -63,7 +63,7 @@ int model_add_silent(const char *path)
 
 int model_add_sink(const char *path)
 {
-    add(path, false)->next_ns += weather_below(10 * PAUSE_NS);
+    add(path, false)->next_ns += weather_below(10ull * PAUSE_NS);
     return 0;
 }
 
@@ -184,5 +184,5 @@ short model_poll(int fd, short wanted)
         ready |= POLLIN;
     if (!stream->source && stream->waiting < CAPACITY)
         ready |= POLLOUT;
-    return ready & wanted;
+    return (short)(ready & wanted);
 }

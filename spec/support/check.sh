@@ -8,7 +8,7 @@ set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 make=$1 && shift
-[ $# -gt 0 ] || set -- warnings format lua includes style sanitize threads valgrind
+[ $# -gt 0 ] || set -- warnings format lua includes style tidy collector sanitize threads valgrind
 
 c_files() { find core bindings examples spec -name '*.[ch]' | sort; }
 
@@ -33,11 +33,49 @@ gate_includes() {
 
 gate_style() { sh spec/support/style.sh; }
 
+# .clang-tidy says what clang-tidy looks for and what is off. Each file has a run of its own, since
+# several in one confuse its checks of va_list.
+tidy() {
+    if ! command -v clang-tidy >/dev/null; then
+        echo "clang-tidy is not installed; it has looked at nothing"
+        return
+    fi
+    packages=$(pkg-config --cflags liburing libxxhash libmd luajit) || return 1
+    packages="$packages $(pkg-config --cflags fuse3 2>/dev/null)"
+    c_files | grep '\.c$' | xargs -P "$(nproc)" -I FILE clang-tidy --quiet FILE -- \
+        -std=gnu11 -D_GNU_SOURCE= -pthread -Icore -Ibindings -Ispec/simulator $packages \
+        2>/dev/null
+}
+
+# spec/support/cppcheck.txt says what is off.
+look_with_cppcheck() {
+    if ! command -v cppcheck >/dev/null; then
+        echo "cppcheck is not installed; it has looked at nothing"
+        return
+    fi
+    cppcheck --quiet -j "$(nproc)" --error-exitcode=1 --inline-suppr --std=c11 -D_GNU_SOURCE= \
+        --enable=warning,performance,portability --library=posix,gnu \
+        --suppressions-list=spec/support/cppcheck.txt \
+        -Icore -Ibindings -Ispec/simulator core bindings examples spec
+}
+
+gate_tidy() { tidy && look_with_cppcheck; }
+
 # Specs with the tag #slow take their time on one engine only.
 gate_sanitize() {
     TEST_TIMEOUT=1200 $make test SANITIZE=address,undefined ENGINES=auto &&
         TEST_TIMEOUT=1200 BUSTED_FLAGS=--exclude-tags=slow \
             $make test SANITIZE=address,undefined ENGINES='ring pool'
+}
+
+# A full collection whenever a task goes on, over what tasks and handles are held by. All specs take
+# it too (make test GC=stress), but for longer than a gate may.
+gate_collector() {
+    $make all || return 1
+    collected='task scope channel select semaphore queue map coroutine buffer error fs_lines'
+    collected="$collected file_buffer core_abandon"
+    BUILD_DIR=$PWD/build ENGINES=auto HALO_GC=stress BUSTED_FLAGS=--exclude-tags=slow \
+        SPEC=$(printf 'spec/%s_spec.lua ' $collected) sh spec/support/test.sh
 }
 
 # The worker threads and the loop under TSAN: halo's own C is instrumented, LuaJIT is not. Some

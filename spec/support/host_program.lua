@@ -28,6 +28,7 @@ function host_program.build(name, more)
     sanitize ~= "" and "-fsanitize=" .. sanitize or "", "-o", quote(program),
     quote(("spec/support/%s.c"):format(name), command.build_dir .. "/libhalo.a"),
     more or "", flags_of "luajit", flags_of "liburing", flags_of "libmd", "-lm",
+    os.getenv "HOST_LIBS" or "",
   }, " "))
   assert(status == 0, stderr)
   return program

@@ -8,6 +8,7 @@ int mkfifo(const char *path, unsigned mode);
 int mknod(const char *path, unsigned mode, unsigned long device);
 int symlink(const char *target, const char *path);
 int link(const char *from, const char *to);
+ssize_t readlink(const char *path, char *text, size_t size);
 unsigned umask(unsigned mask);
 char *mkdtemp(char *template);
 int pipe2(int ends[2], int flags);
@@ -52,6 +53,13 @@ end
 
 function posix.link(from, to)
   check(C.link(from, to), "link")
+end
+
+---What a symbolic link says.
+function posix.readlink(path)
+  local text = ffi.new "char[4096]"
+  local length = check(tonumber(C.readlink(path, text, 4096)), "readlink")
+  return ffi.string(text, length)
 end
 
 ---Sets the process's umask and returns the one before.

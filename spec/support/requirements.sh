@@ -24,6 +24,8 @@ test     busted        lua-busted         luarocks             lua51-busted  lua
 check    clang_format  clang-format       clang-tools-extra    clang         clang-extra-tools
 check    luacheck      lua-check          luarocks             luacheck      luacheck
 check    valgrind      valgrind           valgrind             valgrind      valgrind
+extra    clang_tidy    clang-tidy         clang-tools-extra    clang         clang-extra-tools
+extra    cppcheck      cppcheck           cppcheck             cppcheck      cppcheck
 extra    libedit       libedit-dev        libedit-devel        libedit       libedit-dev
 extra    fuse          libfuse3-dev       fuse3-devel          fuse3         fuse3-dev
 '
@@ -36,6 +38,8 @@ have_libluajit() { "${PKG_CONFIG:-pkg-config}" --exists luajit; }
 have_luajit() { command -v luajit; }
 have_busted() { luajit -e 'require "busted.runner"'; } # LuaJIT must find it, not just any Lua
 have_clang_format() { command -v clang-format; }
+have_clang_tidy() { command -v clang-tidy; }
+have_cppcheck() { command -v cppcheck; }
 have_luacheck() { command -v luacheck; }
 have_valgrind() { command -v valgrind; }
 have_libedit() { "${PKG_CONFIG:-pkg-config}" --exists libedit; }
