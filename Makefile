@@ -41,6 +41,13 @@ SIMULATOR_O := $(SIMULATOR:spec/simulator/%.c=$(B)/simulator/%.o)
 SIMULATED_O := $(filter-out $(patsubst %,$(B)/core/engines/%.o,ring pool workers poller),$(LIB_O))
 MODELLED := $(shell sh spec/simulator/modelled.sh | sed 's/^/-Wl,--wrap=/')
 
+# The same with real engines, on which answers, calls and allocations can be made to fail: a table
+# of operations of its own, and completions that pass by spec/faults/cqe.h.
+FAULTS := $(sort $(wildcard spec/faults/*.c))
+FAULTS_O := $(FAULTS:spec/faults/%.c=$(B)/faults/%.o) $(B)/faults/ring.o
+FAULTY_O := $(MAIN_O) $(filter-out $(B)/core/ops/ops.o $(B)/core/engines/ring.o,$(LIB_O))
+FAULTY := $(shell sh spec/faults/wrapped.sh | sed 's/^/-Wl,--wrap=/')
+
 # ---- flags ---------------------------------------------------------------------------------------
 
 # A sanitizer's first finding ends the program: a suite that carries on hides it in its output.
@@ -79,7 +86,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches simulator fuzz mutants demo test check bench bench-deps bench-chart install clean format deps help FORCE
+.PHONY: all benches simulator faults fuzz mutants demo test check bench bench-deps bench-chart install clean format deps help FORCE
 
 all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
 
@@ -185,6 +192,23 @@ $(B)/simulator/halo: $(SIMULATOR_O) $(SIMULATED_O) $(B)/sources
 	@sh spec/simulator/modelled.sh $(SIMULATED_O)
 	$(Q)$(LINK) $(MODELLED) -o $@ $(SIMULATOR_O) $(SIMULATED_O) $(LUAJIT_LIBS) $(CORE_LIBS) -lm
 
+$(B)/faults/%.o: spec/faults/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(COMPILE) -Icore -Ibindings -Ispec/faults $(LUAJIT_CFLAGS) $(URING_CFLAGS) -c -o $@ $<
+
+$(B)/faults/ring.o: core/engines/ring.c spec/faults/cqe.h $(B)/flags
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(COMPILE) -Icore -Ispec/faults -include cqe.h $(URING_CFLAGS) -c -o $@ $<
+
+faults: $(B)/faults/halo ## build halo with answers, calls and allocations that specs make fail
+
+# Its functions are exported for FFI.
+$(B)/faults/halo: $(FAULTS_O) $(FAULTY_O) $(B)/sources
+	$(say) LINK $@
+	$(Q)$(LINK) -rdynamic $(FAULTY) -o $@ $(FAULTS_O) $(FAULTY_O) $(LUAJIT_LIBS) $(CORE_LIBS) -lm
+
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
 
 # ---- using it ------------------------------------------------------------------------------------
@@ -195,7 +219,7 @@ demo: deps ## install what is missing, build, and measure /usr with examples/du.
 
 # SPEC=file, ENGINES="pool", SANITIZE=address,undefined and GC=stress narrow or sharpen the run.
 test: deps ## install what is missing, build, and run all specs on each engine
-	+@$(SUBMAKE) all simulator
+	+@$(SUBMAKE) all simulator faults
 	@SPEC='$(SPEC)' ENGINES='$(ENGINES)' SANITIZE='$(SANITIZE)' BUILD_DIR='$(abspath $(B))' \
 		$(if $(GC),HALO_GC='$(GC)') sh spec/support/test.sh
 
