@@ -100,6 +100,17 @@ static enum halo_step ask_again(struct halo_op *op, int64_t result)
     return again ? HALO_STEP_AGAIN : HALO_STEP_DONE;
 }
 
+/*
+ * A poll that ended although nobody cancelled the operation: bytes were given back to the file, or
+ * the kernel has given it up, as it does where what it waited on goes away.
+ */
+static bool polls_again(struct halo_op *op)
+{
+    if (!halo_op_polls(op))
+        return false;
+    return (op->headed && op->slot->kept) || op->retries++ < EAGAIN_MAX;
+}
+
 /* Decides what an answer means: the operation is done, or needs another round. */
 static enum halo_step judge(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
@@ -109,8 +120,7 @@ static enum halo_step judge(struct halo_loop *loop, struct halo_op *op, int64_t 
         (is_interruption(result) || result == -EAGAIN || (poll_before && result >= 0)))
         result = -ECANCELED;
     op->polled = poll_before && result >= 0;
-    if (op->polled ||
-        (result == -ECANCELED && !op->cancelled && poll_before && op->headed && op->slot->kept))
+    if (op->polled || (result == -ECANCELED && !op->cancelled && polls_again(op)))
         return HALO_STEP_AGAIN;
     enum halo_step step = ask_again(op, result);
     if (step != HALO_STEP_DONE)

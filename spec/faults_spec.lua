@@ -1,0 +1,32 @@
+-- Answers and system calls that fail within the engines of this run: every public call, each fault,
+-- at each place where one can happen (spec/faults/cells.lua, in a build of its own). What is
+-- promised for each stands in spec/faults/rules.lua.
+
+local command = require "spec.support.command"
+
+local engine = os.getenv "HALO_ENGINE" or "auto"
+engine = engine ~= "" and engine or "auto"
+
+local faulty = command.build_dir .. "/faults/halo"
+
+---Runs all cells of these calls, or of every call. Returns what it printed.
+local function try(kind, way, ...)
+  local line = command.quote("env", "HALO_ENGINE=", "timeout", "600", faulty, "--engine=" .. engine,
+    "spec/faults/cells.lua", kind, way, ...)
+  local output, errors, status = command.run(line)
+  assert(status == 0, output:gsub("tried:[^\n]*\n", "") .. errors)
+  return output
+end
+
+describe("where an operation answers with a fault", function()
+  local cases = {
+    { "a poll that the kernel gives up is begun again", "a read of a FIFO", "a write to a FIFO" },
+  }
+  for _, case in ipairs(cases) do
+    it(case[1], function()
+      for _, way in ipairs { "alone", "company" } do
+        assert.not_matches("\n0 cells", try("answers", way, unpack(case, 2)))
+      end
+    end)
+  end
+end)
