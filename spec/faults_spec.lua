@@ -21,6 +21,7 @@ end
 describe("where an operation answers with a fault", function()
   local cases = {
     { "a poll that the kernel gives up is begun again", "a read of a FIFO", "a write to a FIFO" },
+    { "a watch tells that it could not wait", "an event of a watch" },
   }
   for _, case in ipairs(cases) do
     it(case[1], function()
