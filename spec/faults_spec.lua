@@ -22,6 +22,7 @@ describe("where an operation answers with a fault", function()
   local cases = {
     { "a poll that the kernel gives up is begun again", "a read of a FIFO", "a write to a FIFO" },
     { "a watch tells that it could not wait", "an event of a watch" },
+    { "a walk that raises has closed its root", "a walk" },
   }
   for _, case in ipairs(cases) do
     it(case[1], function()
