@@ -23,6 +23,7 @@ describe("where an operation answers with a fault", function()
     { "a poll that the kernel gives up is begun again", "a read of a FIFO", "a write to a FIFO" },
     { "a watch tells that it could not wait", "an event of a watch" },
     { "a walk that raises has closed its root", "a walk" },
+    { "mkdir with parents tells why it cannot look at what is there", "fs.mkdir(dir, parents)" },
   }
   for _, case in ipairs(cases) do
     it(case[1], function()
