@@ -10,9 +10,9 @@ engine = engine ~= "" and engine or "auto"
 local faulty = command.build_dir .. "/faults/halo"
 
 ---Runs all cells of these calls, or of every call. Returns what it printed.
-local function try(kind, way, ...)
+local function try(kind, how, way, ...)
   local line = command.quote("env", "HALO_ENGINE=", "timeout", "600", faulty, "--engine=" .. engine,
-    "spec/faults/cells.lua", kind, way, ...)
+    "spec/faults/cells.lua", kind, how, way, ...)
   local output, errors, status = command.run(line)
   assert(status == 0, output:gsub("tried:[^\n]*\n", "") .. errors)
   return output
@@ -28,8 +28,12 @@ describe("where an operation answers with a fault", function()
   for _, case in ipairs(cases) do
     it(case[1], function()
       for _, way in ipairs { "alone", "company" } do
-        assert.not_matches("\n0 cells", try("answers", way, unpack(case, 2)))
+        assert.not_matches("\n0 cells", try("answers", "once", way, unpack(case, 2)))
       end
     end)
   end
+
+  it("ends where that is ECANCELED, for ever", function()
+    assert.not_matches("\n0 cells", try("answers", "ever", "alone", "fs.stat", "File:read("))
+  end)
 end)

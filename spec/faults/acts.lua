@@ -102,7 +102,7 @@ local function close(value)
 end
 
 local function away_of(root)
-  return (os.getenv "HALO_FAULTS_AWAY" or "/tmp") .. "/halo-faults-" .. root:match "[^/]*$"
+  return (os.getenv "HALO_FAULTS_AWAY" or "/tmp") .. "/halo-faults-" .. root:match "([^/]*)/[^/]*$"
 end
 
 local without_path = { sync = true, umask = true, cwd = true }

@@ -1,7 +1,10 @@
 -- Runs every public call with every fault at every place: each answer of the core's operations, or
 -- each system call of their twins, fails in turn. Run in build/faults/halo:
 --
---     halo spec/faults/cells.lua answers|calls alone|company [ACT...]
+--     halo spec/faults/cells.lua answers|calls once|ever alone|company [ACT...]
+--
+-- "ever" has all that follow fail as well. What is asked again until it is answered is left out
+-- then: spec/core_faults_spec.lua is about that.
 --
 -- Prints each cell that does not do what spec/faults/rules.lua says, then what was tried:
 -- `operation fault way count` a line, and the sum.
@@ -13,15 +16,17 @@ local posix = require "spec.support.posix"
 local rules = require "spec.faults.rules"
 local fs = halo.fs
 
-local which, company = arg[1], arg[2] == "company"
-local wanted = #arg > 2 and { unpack(arg, 3) } or nil
+local which, ever, company = arg[1], arg[2] == "ever", arg[3] == "company"
+local wanted = #arg > 3 and { unpack(arg, 4) } or nil
+local asked_again = { EINTR = true, ERESTARTSYS = true, EAGAIN = true }
 local kind = which == "answers" and armed.ANSWER or armed.CALL
 local WRONG_MAX = tonumber(os.getenv "WRONG_MAX" or 60) -- to be printed
 local POINTS_MAX = 200 -- of one call
 
 local names = {}
 for name in pairs(armed.errors) do
-  if kind == armed.ANSWER or name ~= "ERESTARTSYS" and name ~= "ECANCELED" then
+  local can_be = kind == armed.ANSWER or name ~= "ERESTARTSYS" and name ~= "ECANCELED"
+  if can_be and not (ever and asked_again[name]) then
     names[#names + 1] = name
   end
 end
@@ -49,7 +54,7 @@ local function make(act, subject, nth, error)
       end
     end)
   end
-  armed.arm(kind, nth, error)
+  armed.arm(kind, nth, error, ever and armed.EVER or 1)
   local results = pack(pcall(act.call, subject, root))
   local seen, hits = armed.disarm()
   over = true
@@ -134,7 +139,7 @@ local function go_through(act)
         cells = cells + 1
         local key = ("%s\t%s\t%s"):format(cell.where, fault, cell.way)
         tried[key] = (tried[key] or 0) + 1
-        cell.fault, cell.kind, cell.root = fault, which, root
+        cell.fault, cell.kind, cell.root, cell.ever = fault, which, root, ever
         for _, message in ipairs(rules.check(cell, clean)) do
           told(act, nth, fault, cell, message)
         end

@@ -20,7 +20,9 @@ local interruption = { EINTR = true, ERESTARTSYS = true }
 ---Whether nobody is to see a fault that an operation has answered, since it is asked again.
 local function is_hidden_answer(cell)
   local op, fault = armed.ops[cell.where], cell.fault
-  if fault == "short" then
+  if cell.ever then
+    return fault == "short" or fault == "ECANCELED" and cell.where == "close"
+  elseif fault == "short" then
     return true
   elseif interruption[fault] then
     return not op.lengthy -- whose twins make an interrupted call again themselves
@@ -28,7 +30,7 @@ local function is_hidden_answer(cell)
     return op.on_file or cell.where == "poll" or cell.way == "try"
       or cell.where == "open"
   elseif fault == "ECANCELED" then
-    return cell.way ~= "worker" or cell.where == "close"
+    return cell.way == "ring" or cell.where == "close" or cell.where == "poll"
   end
   return false
 end
@@ -37,7 +39,7 @@ local function is_hidden(cell)
   if cell.kind == "answers" then
     return is_hidden_answer(cell)
   end
-  return cell.fault == "short" or cell.fault == "EINTR"
+  return cell.fault == "short" or cell.fault == "EINTR" and not cell.ever
 end
 
 ---What is told for a fault that a call sees.
@@ -71,7 +73,7 @@ local function need_not_tell(cell)
       return true
     end
   end
-  return cell.act.quiet
+  return cell.act.quiet or cell.kind == "calls" and cell.fault == "EAGAIN"
 end
 
 -- ---- the checks ---------------------------------------------------------------------------------
@@ -140,7 +142,7 @@ local function check_refusal(cell, clean, add)
     add("the path is not the user's: " .. result.message)
   end
   local left = litter(cell, clean)
-  if left then
+  if left and not cell.ever then -- who can remove nothing has to leave it
     add("litter: " .. left)
   end
 end
