@@ -18,6 +18,12 @@ local function try(kind, how, way, ...)
   return output
 end
 
+describe("where a system call of an operation fails #slow", function()
+  it("copies keep what they should, or tell, and are not interrupted", function()
+    try("calls", "once", "alone", "copy", "fs.move(")
+  end)
+end)
+
 describe("where an operation answers with a fault", function()
   local cases = {
     { "a poll that the kernel gives up is begun again", "a read of a FIFO", "a write to a FIFO" },

@@ -35,6 +35,17 @@ static bool comes_again(const struct halo_op *op, ssize_t moved, unsigned *tries
     return moved < 0 && errno == EINTR && halo_op_retries(op, tries);
 }
 
+static int set_size(const struct halo_op *op, int to, off_t size)
+{
+    unsigned tries = 0;
+    int done;
+
+    do
+        done = ftruncate(to, size);
+    while (comes_again(op, done, &tries));
+    return done;
+}
+
 /* Writes all of it. Returns 0 or -errno: EIO where writes keep writing nothing. */
 static int64_t write_piece(const struct halo_op *op, int to, const char *data, size_t length,
                            off_t at)
@@ -158,7 +169,7 @@ static int64_t copy_data(const struct halo_op *op, int from, int to, off_t size)
      */
     if (at >= size)
         return 0;
-    return ftruncate(to, size) < 0 && errno != EINVAL ? -errno : 0; /* EINVAL: a device */
+    return set_size(op, to, size) < 0 && errno != EINVAL ? -errno : 0; /* EINVAL: a device */
 }
 
 /* Copies a file whose size is not known beforehand, such as those of /proc. */
@@ -268,7 +279,7 @@ static int empty_target(const struct copy *copy)
     if ((copy->op->flags & HALO_COPY_REFLINK) && ioctl(copy->to, FICLONERANGE, &behind) < 0 &&
         cannot_share(errno))
         return -1;
-    return ftruncate(copy->to, 0);
+    return set_size(copy->op, copy->to, 0);
 }
 
 /* Opens the new file; one that exists is emptied only once it is known not to be the old one. */
@@ -325,7 +336,7 @@ static int64_t copy_all(const struct copy *copy)
     struct halo_ends ends = {.from = copy->from, .to = copy->to};
     int64_t error = copy_contents(copy->op, copy->from, copy->to, copy->source.st_size);
     if (!error)
-        error = halo_attributes_keep(ends, halo_attributes_of(&copy->source), copy->op->flags);
+        error = halo_attributes_keep(copy->op, ends, halo_attributes_of(&copy->source));
     return error ? error : count_bytes(copy);
 }
 
@@ -426,7 +437,7 @@ static int64_t keep_special(struct copy *copy)
     if (!is_special_made(copy))
         return -ESTALE;
     copy->created = true;
-    return halo_attributes_keep(ends, halo_attributes_of(&copy->source), op->flags);
+    return halo_attributes_keep(op, ends, halo_attributes_of(&copy->source));
 }
 
 static int64_t copy_special(struct copy *copy)

@@ -79,12 +79,21 @@ local function arguments_of(list, prefix, away)
   return arguments, paths
 end
 
+local function first_key(options)
+  local keys = {}
+  for key in pairs(options) do
+    keys[#keys + 1] = tostring(key)
+  end
+  table.sort(keys)
+  return keys[1] or "{}"
+end
+
 local function label(prefix, row)
   local words = {}
   for i = 1, table.maxn(row.ok or {}) do
     local value = row.ok[i]
     if type(value) == "table" then
-      value = value.text or next(value) or "{}"
+      value = value.text or first_key(value)
     end
     value = tostring(value)
     words[i] = #value > 20 and "..." or value
@@ -328,6 +337,17 @@ for _, mode in ipairs { "exclusive", "shared" } do
     waiter:join()
     return ok, message, code
   end)
+end
+
+---Copies that are made in several ways.
+for _, options in ipairs { {}, { reflink = false }, { mode = true, times = true } } do
+  add {
+    name = "a copy over a file, " .. (next(options) or "plain"),
+    paths = { "long_file", "file" },
+    call = function(_, root)
+      return fs.copy(root .. "/long_file", root .. "/file", options)
+    end,
+  }
 end
 
 ---Its own paths in what a message may say.

@@ -54,22 +54,31 @@ local function may_tell(cell)
 end
 
 -- What need not be told, because the call has all that was asked for without it, or says it later:
--- a read that has got bytes tells of the failure when more is asked for; and a directory that a
--- watch cannot see is told by an event of it.
+-- a read that has got bytes tells of the failure when more is asked for; a directory that a watch
+-- cannot see is told by an event of it.
+local READS = { close = true, read = true, pread = true, preadv2 = true }
+local LOOKS = { open = true, openat = true, openat2 = true, fstat = true, statx = true,
+  getdents = true, getdents64 = true, poll = true }
 local not_needed = {
-  { act = "", where = { close = true, read = true } },
-  { act = "watch", where = { open = true, getdents = true, fstat = true, poll = true } },
-  { act = "copytree", where = { open = true, fstat = true }, why = "whether one is in the other" },
-  { act = "move", where = { open = true, fstat = true } },
-  { act = "rmtree(missing", where = { rmdir = true }, why = "there is nothing" },
+  { "", READS },
+  { "watch", LOOKS },
+  { "a walk", { statx = true } }, -- an entry without its stat
+  { "rmtree(missing", { rmdir = true, unlinkat = true } },
+  -- Whether one directory is in the other is looked at twice.
+  { "copytree", { open = true, fstat = true, openat = true, statx = true } },
+  { "move", { open = true, fstat = true, openat = true, statx = true } },
 }
+for _, name in ipairs { "copy", "move" } do
+  -- Sharing data and holes, a list of attributes that is read again: there is another way.
+  table.insert(not_needed, { name, { ioctl = true, lseek = true, fstat = true, flistxattr = true } })
+end
 
 local function need_not_tell(cell)
   if cell.act.closes and cell.where == "close" then
     return false
   end
   for _, entry in ipairs(not_needed) do
-    if cell.act.name:find(entry.act, 1, true) and entry.where[cell.where] then
+    if cell.act.name:find(entry[1], 1, true) and entry[2][cell.where] then
       return true
     end
   end
