@@ -350,6 +350,9 @@ static int64_t copy_regular(struct copy *copy, bool at_once)
         result = open_copy(copy);
     if (!result)
         result = copy_all(copy);
+    /* Where the look at it has failed, another one says what is to be taken away. */
+    if (result < 0 && copy->created && copy->target.st_ino == 0)
+        copy->created = halo_op_fstat(copy->op, copy->to, &copy->target) == 0;
     if (copy->to >= 0 && close(copy->to) < 0 && result >= 0 && errno != EINTR)
         result = -errno;
     if (result < 0 && copy->created)

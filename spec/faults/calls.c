@@ -16,11 +16,13 @@
 
 struct statx;
 
+static _Thread_local const char *way = "twin";
+
 static int next_fault(const char *name)
 {
     bool within = faults_within(false);
     faults_within(within);
-    return within ? faults_next(FAULTS_CALL, FAULTS_ANY_OP, name, "") : 0;
+    return within ? faults_next(FAULTS_CALL, FAULTS_ANY_OP, name, way) : 0;
 }
 
 /* A function that says -1 and sets errno. */
@@ -240,7 +242,9 @@ long WRAP(syscall)(long number, ...)
     int64_t WRAP(name) declared                                                                    \
     {                                                                                              \
         bool before = faults_within(true);                                                         \
+        way = "try";                                                                               \
         int64_t result = REAL(name) passed;                                                        \
+        way = "twin";                                                                              \
         faults_within(before);                                                                     \
         return result;                                                                             \
     }

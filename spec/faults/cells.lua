@@ -1,10 +1,11 @@
 -- Runs every public call with every fault at every place: each answer of the core's operations, or
 -- each system call of their twins, fails in turn. Run in build/faults/halo:
 --
---     halo spec/faults/cells.lua answers|calls once|ever alone|company [ACT...]
+--     halo spec/faults/cells.lua answers|calls once|ever alone|company [-PART...] [PART...]
 --
 -- "ever" has all that follow fail as well. What is asked again until it is answered is left out
--- then: spec/core_faults_spec.lua is about that.
+-- then: spec/core_faults_spec.lua is about that. Calls may be chosen, or left out, by a part of their
+-- names.
 --
 -- Prints each cell that does not do what spec/faults/rules.lua says, then what was tried:
 -- `operation fault way count` a line, and the sum.
@@ -17,7 +18,6 @@ local rules = require "spec.faults.rules"
 local fs = halo.fs
 
 local which, ever, company = arg[1], arg[2] == "ever", arg[3] == "company"
-local wanted = #arg > 3 and { unpack(arg, 4) } or nil
 local asked_again = { EINTR = true, ERESTARTSYS = true, EAGAIN = true }
 local kind = which == "answers" and armed.ANSWER or armed.CALL
 local WRONG_MAX = tonumber(os.getenv "WRONG_MAX" or 60) -- to be printed
@@ -128,10 +128,11 @@ end
 local function go_through(act)
   local clean = run(act, armed.NEVER, 0)
   if clean.result.refused then
-    return rules.is_absent(clean.result.code) and 0
-      or told(act, 0, "no fault", clean, clean.result.message)
+    if not rules.is_absent(clean.result.code) then
+      told(act, "no fault", 0, clean, clean.result.message)
+    end
+    return
   end
-  local errors = rules.check_clean(clean)
   for nth = 1, math.min(clean.seen, POINTS_MAX) do
     for _, fault in ipairs(names) do
       local cell = run(act, nth, armed.errors[fault])
@@ -146,22 +147,33 @@ local function go_through(act)
       end
     end
   end
-  return errors
+end
+
+---Whether the call is one of those that are asked for.
+local function is_wanted(act)
+  local named, chosen = false, false
+  for i = 4, #arg do
+    local left_out = arg[i]:match "^%-(.+)"
+    if left_out and act.name:find(left_out, 1, true) then
+      return false
+    elseif not left_out then
+      named, chosen = true, chosen or act.name:find(arg[i], 1, true) ~= nil
+    end
+  end
+  return not named or chosen
 end
 
 local start = halo.now()
 for _, act in ipairs(acts.list) do
-  local is_wanted = not wanted
-  for _, name in ipairs(wanted or {}) do
-    is_wanted = is_wanted or act.name:find(name, 1, true)
-  end
-  if is_wanted then
-    local t, c = halo.now(), cells
+  if is_wanted(act) then
     go_through(act)
-    if os.getenv "SLOW" and halo.now() - t > 0.3 then print("slow", act.name, halo.now() - t, cells - c) end
   end
 end
 os.remove(home)
+for name in pairs(armed.ops) do
+  print("operation:\t" .. name)
+end
+print("faults:\t" .. table.concat(names, "\t"))
 for key, count in pairs(tried) do
   print(("tried:\t%s\t%d"):format(key, count))
 end
