@@ -53,6 +53,7 @@ int faults_next(enum faults_kind kind, int op, const char *where, const char *wa
 
 void faults_arm(int kind, int op, long nth, long count, int error)
 {
+    faults_watch_instructions(kind == FAULTS_LUA);
     pthread_mutex_lock(&lock);
     armed.op = op;
     armed.error = error;
@@ -70,6 +71,7 @@ long faults_disarm(void)
     __atomic_store_n(&armed.kind, FAULTS_NONE, __ATOMIC_RELEASE);
     long seen = armed.seen;
     pthread_mutex_unlock(&lock);
+    faults_watch_instructions(false);
     return seen;
 }
 

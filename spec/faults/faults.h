@@ -36,6 +36,9 @@ bool faults_within(bool within);
 /* What the ring's completion of an operation is to say instead of its result: 0 for itself. */
 int faults_completion(uint64_t seq);
 
+/* For the Lua state's allocations: see memory.c. */
+void faults_watch_instructions(bool watched);
+
 /* Arms one kind: the Nth fails with that errno, `count` of them (negative: all that follow). */
 FAULTS_API void faults_arm(int kind, int op, long nth, long count, int error);
 

@@ -72,8 +72,27 @@ static void *allocate(void *user, void *memory, size_t before, size_t size)
     return size > before && fails(FAULTS_LUA, "lua") ? NULL : REAL(realloc)(memory, size);
 }
 
+static lua_State *state;
+
+static void see_instruction(lua_State *L, lua_Debug *ar)
+{
+    (void)L;
+    (void)ar;
+}
+
+/*
+ * LuaJIT writes its message about memory to the top of the stack that it remembers, which the
+ * interpreter does not keep up to date: it may be in the middle of a frame. Before each instruction
+ * that is looked at by a hook it does.
+ */
+void faults_watch_instructions(bool watched)
+{
+    lua_sethook(state, watched ? see_instruction : NULL, watched ? LUA_MASKCOUNT : 0, watched);
+}
+
 /* The command's state. */
 lua_State *WRAP(luaL_newstate)(void)
 {
-    return lua_newstate(allocate, NULL);
+    state = lua_newstate(allocate, NULL);
+    return state;
 }
