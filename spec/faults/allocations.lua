@@ -4,8 +4,8 @@
 --
 --     halo spec/faults/allocations.lua core|lua once|ever [STEP [FROM [PART...]]]
 --
--- "core" fails what halo's C asks for, "lua" what the Lua state does. With a STEP only each so manyth
--- N is tried: which, FROM says. Prints what went wrong and how many have failed.
+-- "core" fails what halo's C asks for, "lua" what the Lua state does. With a STEP only each so
+-- manyth N is tried: which, FROM says. Prints what went wrong and how many have failed.
 
 jit.off() -- what LuaJIT has compiled does not stand that memory is out
 jit.flush()
@@ -78,7 +78,6 @@ local function run(act, n)
   local fault = hits > 0 and fault_of(ok, first, second, third)
   pcall(act.finish, subject)
   acts.close_all { n = 1, first }
-  first, second, third, subject = nil, nil, nil, nil
   if not wait_for_quiet() then
     fault = "an operation has not ended"
   end

@@ -4,8 +4,8 @@
 --     halo spec/faults/cells.lua answers|calls once|ever alone|company [-PART...] [PART...]
 --
 -- "ever" has all that follow fail as well. What is asked again until it is answered is left out
--- then: spec/core_faults_spec.lua is about that. Calls may be chosen, or left out, by a part of their
--- names.
+-- then: spec/core_faults_spec.lua is about that. Calls may be chosen, or left out, by a part of
+-- their names.
 --
 -- Prints each cell that does not do what spec/faults/rules.lua says, then what was tried:
 -- `operation fault way count` a line, and the sum.

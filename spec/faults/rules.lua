@@ -144,7 +144,8 @@ local function check_refusal(cell, clean, add)
   if result.raised and not cell.act.raises then
     add("it raises: " .. result.message)
   end
-  if not result.raised and (result.count ~= 3 or result.message:match "^%u[%u%d]*" ~= result.code) then
+  local is_formed = result.count == 3 and result.message:match "^%u[%u%d]*" == result.code
+  if not result.raised and not is_formed then
     add("the message is not of its form: " .. result.message)
   end
   if not names_a_path(cell) or result.message:find("/proc/self/fd", 1, true)
