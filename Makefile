@@ -43,8 +43,8 @@ MODELLED := $(shell sh spec/simulator/modelled.sh | sed 's/^/-Wl,--wrap=/')
 
 # The same with real engines, on which answers, calls and allocations can be made to fail: a table
 # of operations of its own, and completions that pass by spec/faults/cqe.h.
-FAULTS := $(sort $(wildcard spec/faults/*.c))
-FAULTS_O := $(FAULTS:spec/faults/%.c=$(B)/faults/%.o) $(B)/faults/ring.o
+FAULTS_C := $(sort $(wildcard spec/faults/*.c))
+FAULTS_O := $(FAULTS_C:spec/faults/%.c=$(B)/faults/%.o) $(B)/faults/ring.o
 FAULTY_O := $(MAIN_O) $(filter-out $(B)/core/ops/ops.o $(B)/core/engines/ring.o,$(LIB_O))
 FAULTY := $(shell sh spec/faults/wrapped.sh | sed 's/^/-Wl,--wrap=/')
 
