@@ -52,6 +52,13 @@ FUZZ_SCRIPT_O := $(addprefix $(B)/fuzz/,script.o fuzz.o) $(LIB_O)
 FUZZ_MAIN := $(if $(LIBFUZZER),,$(B)/fuzz/replay.o)
 FUZZERS := $(addprefix $(B)/fuzz/,completions handles texts arguments)
 
+# halo with its real engines, on which answers, calls and allocations can be made to fail: a table
+# of operations of its own, and completions that pass by spec/faults/cqe.h.
+FAULTS_C := $(sort $(wildcard spec/faults/*.c))
+FAULTS_O := $(FAULTS_C:spec/faults/%.c=$(B)/faults/%.o) $(B)/faults/ring.o
+FAULTY_O := $(MAIN_O) $(filter-out $(B)/core/ops/ops.o $(B)/core/engines/ring.o,$(LIB_O))
+FAULTY := $(shell sh spec/faults/wrapped.sh | sed 's/^/-Wl,--wrap=/')
+
 # ---- flags ---------------------------------------------------------------------------------------
 
 # A sanitizer's first finding ends the program: a suite that carries on hides it in its output.
@@ -94,8 +101,8 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches simulator fuzzers fuzz libfuzz mutants survived demo test check coverage bench \
-	bench-deps bench-chart install clean format deps help FORCE
+.PHONY: all benches simulator faults fuzzers fuzz libfuzz mutants survived demo test check coverage \
+	bench bench-deps bench-chart install clean format deps help FORCE
 
 all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
 
@@ -229,6 +236,23 @@ $(FUZZERS): $(B)/fuzz/%: $(B)/fuzz/%.o $(FUZZ_MAIN) $(B)/sources
 	$(Q)$(LINK) $(if $(LIBFUZZER),-fsanitize=fuzzer) $(wrapped) -o $@ $(filter %.o,$^) \
 		$(LUAJIT_LIBS) $(CORE_LIBS) -lm
 
+$(B)/faults/%.o: spec/faults/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(COMPILE) -Icore -Ibindings -Ispec/faults $(LUAJIT_CFLAGS) $(URING_CFLAGS) -c -o $@ $<
+
+$(B)/faults/ring.o: core/engines/ring.c spec/faults/cqe.h $(B)/flags
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(COMPILE) -Icore -Ispec/faults -include cqe.h $(URING_CFLAGS) -c -o $@ $<
+
+faults: $(B)/faults/halo ## build halo with answers, calls and allocations that specs make fail
+
+# Its functions are exported for FFI.
+$(B)/faults/halo: $(FAULTS_O) $(FAULTY_O) $(B)/sources
+	$(say) LINK $@
+	$(Q)$(LINK) -rdynamic $(FAULTY) -o $@ $(FAULTS_O) $(FAULTY_O) $(LUAJIT_LIBS) $(CORE_LIBS) -lm
+
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
 
 # ---- using it ------------------------------------------------------------------------------------
@@ -240,7 +264,7 @@ demo: deps ## install what is missing, build, and measure /usr with examples/du.
 # SPEC=file, ENGINES="pool", SANITIZE=address,undefined and GC=stress narrow or sharpen the run.
 # ON=xfs has all temporary files on such a file system: of ext4, xfs, btrfs, tmpfs and overlay.
 test: deps ## install what is missing, build, and run all specs on each engine
-	+@$(SUBMAKE) all simulator fuzzers
+	+@$(SUBMAKE) all simulator faults fuzzers
 	@SPEC='$(SPEC)' ENGINES='$(ENGINES)' SANITIZE='$(SANITIZE)' BUILD_DIR='$(abspath $(B))' \
 		$(if $(GC),HALO_GC='$(GC)') sh $(if $(ON),spec/support/on.sh '$(ON)' sh) spec/support/test.sh
 

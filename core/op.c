@@ -101,6 +101,17 @@ static enum halo_step ask_again(struct halo_op *op, int64_t result)
     return again ? HALO_STEP_AGAIN : HALO_STEP_DONE;
 }
 
+/*
+ * A poll that ended although nobody cancelled the operation: bytes were given back to the file, or
+ * the kernel has given it up, as it does where what it waited on goes away.
+ */
+static bool polls_again(struct halo_op *op)
+{
+    if (!halo_op_polls(op))
+        return false;
+    return (op->headed && op->slot->kept) || op->retries++ < EAGAIN_MAX;
+}
+
 /* Decides what an answer means: the operation is done, or needs another round. */
 static enum halo_step judge(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
@@ -110,8 +121,7 @@ static enum halo_step judge(struct halo_loop *loop, struct halo_op *op, int64_t 
         (is_interruption(result) || result == -EAGAIN || (poll_before && result >= 0)))
         result = -ECANCELED;
     op->polled = poll_before && result >= 0;
-    if (op->polled ||
-        (result == -ECANCELED && !op->cancelled && poll_before && op->headed && op->slot->kept))
+    if (op->polled || (result == -ECANCELED && !op->cancelled && polls_again(op)))
         return HALO_STEP_AGAIN;
     enum halo_step step = ask_again(op, result);
     if (step != HALO_STEP_DONE)
@@ -161,8 +171,8 @@ static bool run_directly(struct halo_loop *loop, struct halo_op *op)
     loop->stats.direct++;
     do {
         int64_t result = halo_op_block(op);
-        /* It has seen the interrupt: a worker's call can be cancelled. */
-        bool stopped = result == -ECANCELED && !op->cancelled;
+        /* It has seen the interrupt: a worker's call can be cancelled. A file may answer so, too. */
+        bool stopped = result == -ECANCELED && !op->cancelled && halo_loop_is_interrupted(loop);
         step = stopped ? HALO_STEP_AGAIN : judge(loop, op, result);
     } while (step == HALO_STEP_AGAIN && !op->pool_only && !halo_loop_is_interrupted(loop));
     op->interrupt = NULL;

@@ -175,7 +175,21 @@ static int file_open_files(lua_State *L)
     return 1;
 }
 
-/* adopt(fd, name, own): a File over a descriptor, which its close leaves open unless it is own. */
+static const char new_file_key[] = "halo.new_file"; /* pushed without any memory: it is there */
+
+/* new_file(name): a File that has no descriptor yet. */
+static int new_file(lua_State *L)
+{
+    size_t length;
+    const char *name = lua_tolstring(L, 1, &length);
+    halo_file_new(L, name, length);
+    return 1;
+}
+
+/*
+ * adopt(fd, name, own): a File over a descriptor, which its close leaves open unless it is own. One
+ * that is own is closed, too, where there is no memory for the File.
+ */
 static int file_adopt(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -183,7 +197,16 @@ static int file_adopt(lua_State *L)
     size_t length;
     const char *name = halo_check_path(L, 2, "adopt", &length);
     bool own = lua_toboolean(L, 3);
-    struct halo_lua_file *file = halo_file_new(L, name, length);
+
+    lua_settop(L, 2);
+    lua_getfield(L, LUA_REGISTRYINDEX, new_file_key);
+    lua_pushvalue(L, 2);
+    if (lua_pcall(L, 1, 1, 0) != 0) {
+        if (own)
+            close(fd);
+        return lua_error(L);
+    }
+    struct halo_lua_file *file = lua_touserdata(L, -1);
     int error = halo_file_adopt(halo_lua_loop(L, lua), fd, !own, &file->handle);
     if (error < 0 && own)
         close(fd);
@@ -218,6 +241,8 @@ void halo_open_file(lua_State *L)
 {
     halo_register(L, functions);
     halo_open_type(L, halo_file_type, metamethods, methods);
+    lua_pushcfunction(L, new_file);
+    lua_setfield(L, LUA_REGISTRYINDEX, new_file_key);
     /* No directory at all, in its place before a path: that starts from the working directory. */
     halo_file_new(L, ".", 1)->is_base = true;
     lua_setfield(L, -2, "AT_FDCWD");

@@ -15,6 +15,7 @@
 
 #include "loop.h"
 #include "ops/ops.h"
+#include "ops/shared.h"
 
 #define XATTR_BYTES_MAX 65536 /* of a list and of a value: linux/limits.h */
 #define FEW_BYTES       256   /* most files have no more names than that, or none */
@@ -92,9 +93,10 @@ static int keep_xattr(const struct end *from, const struct end *to, const char *
     return 0;
 }
 
-static void take_away(const struct end *end, const char *name)
+static int take_away(const struct end *end, const char *name)
 {
-    (void)!(end->place ? removexattr(end->name, name) : fremovexattr(end->fd, name));
+    int done = end->place ? removexattr(end->name, name) : fremovexattr(end->fd, name);
+    return done == 0 || may_be_left_out(errno) ? 0 : -errno;
 }
 
 static bool has_name(const char *names, size_t size, const char *name)
@@ -106,23 +108,22 @@ static bool has_name(const char *names, size_t size, const char *name)
 }
 
 /* What a directory gives to all that is made in it, the original has not got. */
-static void remove_inherited(const struct end *to, const char *names, size_t size)
+static int remove_inherited(const struct end *to, const char *names, size_t size)
 {
-    if (!has_name(names, size, ACL_ACCESS))
-        take_away(to, ACL_ACCESS);
-    if (!has_name(names, size, ACL_DEFAULT))
-        take_away(to, ACL_DEFAULT);
+    int error = has_name(names, size, ACL_ACCESS) ? 0 : take_away(to, ACL_ACCESS);
+    if (!error && !has_name(names, size, ACL_DEFAULT))
+        error = take_away(to, ACL_DEFAULT);
+    return error;
 }
 
 static int keep_listed(const struct end *from, const struct end *to, char *names, uint32_t *mode)
 {
     ssize_t size = list(from, names, XATTR_BYTES_MAX);
     char *value = names + XATTR_BYTES_MAX;
-    int error = 0;
 
     if (size < 0)
         return may_be_left_out(errno) ? 0 : -errno;
-    remove_inherited(to, names, (size_t)size);
+    int error = remove_inherited(to, names, (size_t)size);
     for (const char *at = names; !error && at < names + size; at += strlen(at) + 1)
         error = keep_xattr(from, to, at, value, mode);
     return error;
@@ -134,10 +135,8 @@ static int keep_xattrs(struct halo_ends ends, uint32_t *mode)
     struct end from = end_of(ends.from, ends.places), to = end_of(ends.to, ends.places);
     ssize_t size = list(&from, few, sizeof(few));
 
-    if (size == 0 || (size < 0 && may_be_left_out(errno))) {
-        remove_inherited(&to, few, 0);
-        return 0;
-    }
+    if (size == 0 || (size < 0 && may_be_left_out(errno)))
+        return remove_inherited(&to, few, 0);
     char *names = malloc((size_t)2 * XATTR_BYTES_MAX);
     if (!names)
         return -ENOMEM;
@@ -206,7 +205,7 @@ struct halo_attributes halo_attributes_of(const struct stat *status)
     };
 }
 
-int halo_attributes_keep(struct halo_ends ends, struct halo_attributes wanted, uint32_t flags)
+static int keep_once(struct halo_ends ends, struct halo_attributes wanted, uint32_t flags)
 {
     int error = 0;
 
@@ -221,6 +220,19 @@ int halo_attributes_keep(struct halo_ends ends, struct halo_attributes wanted, u
     return error;
 }
 
+/* To do all of it once more does no harm. */
+int halo_attributes_keep(const struct halo_op *op, struct halo_ends ends,
+                         struct halo_attributes wanted)
+{
+    unsigned tries = 0;
+    int error;
+
+    do
+        error = keep_once(ends, wanted, op->flags);
+    while (error == -EINTR && halo_op_retries(op, &tries));
+    return error;
+}
+
 /* ---- the operation ------------------------------------------------------------------------- */
 
 static int64_t keep_block(struct halo_op *op)
@@ -232,7 +244,7 @@ static int64_t keep_block(struct halo_op *op)
         .gid = op->gid,
         .times = {op->times[0], op->times[1]},
     };
-    return halo_attributes_keep(ends, wanted, op->flags);
+    return halo_attributes_keep(op, ends, wanted);
 }
 
 const struct halo_op_row halo_keep_row = {

@@ -18,13 +18,17 @@ struct halo_ends {
     bool places;
 };
 
+struct halo_op;
+
 struct halo_attributes halo_attributes_of(const struct stat *status);
 
 /*
- * Gives a copy what the flags (HALO_COPY_KEEP) name, in the only order in which nothing is lost and
- * nobody gets at it too early: the owner, extended attributes, the mode, the times. What another
- * file system does not have, or this user may not give, is left out. Returns 0 or -errno.
+ * Gives a copy what the operation's flags (HALO_COPY_KEEP) name, in the only order in which nothing
+ * is lost and nobody gets at it too early: the owner, extended attributes, the mode, the times.
+ * What another file system does not have, or this user may not give, is left out. Returns 0 or
+ * -errno.
  */
-int halo_attributes_keep(struct halo_ends ends, struct halo_attributes wanted, uint32_t flags);
+int halo_attributes_keep(const struct halo_op *op, struct halo_ends ends,
+                         struct halo_attributes wanted);
 
 #endif

@@ -35,6 +35,17 @@ static bool comes_again(const struct halo_op *op, ssize_t moved, unsigned *tries
     return moved < 0 && errno == EINTR && halo_op_retries(op, tries);
 }
 
+static int set_size(const struct halo_op *op, int to, off_t size)
+{
+    unsigned tries = 0;
+    int done;
+
+    do
+        done = ftruncate(to, size);
+    while (comes_again(op, done, &tries));
+    return done;
+}
+
 /* Writes all of it. Returns 0 or -errno: EIO where writes keep writing nothing. */
 static int64_t write_piece(const struct halo_op *op, int to, const char *data, size_t length,
                            off_t at)
@@ -159,7 +170,7 @@ static int64_t copy_data(const struct halo_op *op, int from, int to, off_t size)
      */
     if (at >= size)
         return 0;
-    return ftruncate(to, size) < 0 && errno != EINVAL ? -errno : 0; /* EINVAL: a device */
+    return set_size(op, to, size) < 0 && errno != EINVAL ? -errno : 0; /* EINVAL: a device */
 }
 
 /* Copies a file whose size is not known beforehand, such as those of /proc. */
@@ -269,7 +280,7 @@ static int empty_target(const struct copy *copy)
     if ((copy->op->flags & HALO_COPY_REFLINK) && ioctl(copy->to, FICLONERANGE, &behind) < 0 &&
         cannot_share(errno))
         return -1;
-    return ftruncate(copy->to, 0);
+    return set_size(copy->op, copy->to, 0);
 }
 
 /* Opens the new file; one that exists is emptied only once it is known not to be the old one. */
@@ -329,7 +340,7 @@ static int64_t copy_all(const struct copy *copy)
     struct halo_ends ends = {.from = copy->from, .to = copy->to};
     int64_t error = copy_contents(copy->op, copy->from, copy->to, copy->source.st_size);
     if (!error)
-        error = halo_attributes_keep(ends, halo_attributes_of(&copy->source), copy->op->flags);
+        error = halo_attributes_keep(copy->op, ends, halo_attributes_of(&copy->source));
     return error ? error : count_bytes(copy);
 }
 
@@ -343,6 +354,9 @@ static int64_t copy_regular(struct copy *copy, bool at_once)
         result = open_copy(copy);
     if (!result)
         result = copy_all(copy);
+    /* Where the look at it has failed, another one says what is to be taken away. */
+    if (result < 0 && copy->created && copy->target.st_ino == 0)
+        copy->created = halo_op_fstat(copy->op, copy->to, &copy->target) == 0;
     if (copy->to >= 0 && close(copy->to) < 0 && result >= 0 && errno != EINTR)
         result = -errno;
     if (result < 0 && copy->created)
@@ -430,7 +444,7 @@ static int64_t keep_special(struct copy *copy)
     if (!is_special_made(copy))
         return -ESTALE;
     copy->created = true;
-    return halo_attributes_keep(ends, halo_attributes_of(&copy->source), op->flags);
+    return halo_attributes_keep(op, ends, halo_attributes_of(&copy->source));
 }
 
 static int64_t copy_special(struct copy *copy)

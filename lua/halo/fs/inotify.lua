@@ -243,6 +243,9 @@ end
 ---Waits until there is something to read, and hands it on. No event fits into one byte, so that a
 ---read of one is refused and takes nothing: it may be cancelled.
 ---@async
+---@return nil
+---@return string? message where it could not wait
+---@return string? code
 local function wait_as_reader(self, inotify)
   local is_reader = not inotify.reader
   if is_reader then
@@ -260,8 +263,10 @@ local function wait_as_reader(self, inotify)
   if not ok then
     error(err, 0)
   end
-  wait.checked(err, message, code)
-  self.closed = true -- as the instance is
+  if core.is_open(inotify.file) then
+    return wait.checked(err, message, code)
+  end
+  self.closed = true
 end
 
 ---Waits until the reader has something for this one, or has left.
@@ -276,25 +281,31 @@ local function wait_for_reader(self, inotify)
   if not ok and scope.is_cancelled(err) then
     error(err, 0)
   elseif not ok then
-    wait_as_reader(self, inotify) -- a place where a task cannot wait for others
+    return wait_as_reader(self, inotify) -- a place where a task cannot wait for others
   end
 end
 
 ---Waits until more was delivered than the caller has seen. False where this one was closed.
 ---@async
 ---@param seen integer
----@return boolean
+---@return boolean? # nil where it could not wait
+---@return string? message
+---@return string? code
 function Subscriber:wait(seen)
   local inotify = self.inotify
+  local message, code, _
   bury(inotify)
-  while self.delivered == seen and not self.closed do
+  while self.delivered == seen and not self.closed and not code do
     if inotify.reader and core.current() then
-      wait_for_reader(self, inotify)
+      _, message, code = wait_for_reader(self, inotify)
     else
-      wait_as_reader(self, inotify)
+      _, message, code = wait_as_reader(self, inotify)
     end
   end
   pass_on(inotify)
+  if code and self.delivered == seen then
+    return nil, message, code
+  end
   return not self.closed
 end
 

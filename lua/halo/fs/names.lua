@@ -159,7 +159,9 @@ local function make_once(base, path, perm)
     return ok, message, code
   end
   local is_dir, problem, why = stat.ask(core.stat, "stat", path, base, "is_dir")
-  if why == "ENOENT" and not stat.ask(core.lstat, "lstat", path, base, "is_symlink") then
+  local leads_nowhere = why == "ELOOP"
+    or why == "ENOENT" and stat.ask(core.lstat, "lstat", path, base, "is_symlink")
+  if why and not leads_nowhere then
     return nil, problem, why
   end
   return is_dir or nil, message, code

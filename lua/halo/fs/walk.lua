@@ -338,6 +338,7 @@ local function fail(self, node, message, code)
   elseif self.options.on_error then
     self.options.on_error(node.parent and node.entry.path or self.root, message, code)
   else
+    pcall(self.close, self) -- it raises in a task that was cancelled, once it has closed
     core.raise(message)
   end
 end

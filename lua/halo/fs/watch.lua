@@ -289,6 +289,18 @@ local function report_overflow(self)
   end
 end
 
+---Waits until inotify has more. False where none will come any more.
+---@async
+local function wait_for_events(self, seen)
+  local goes_on, message, code = self.inotify:wait(seen)
+  if goes_on == nil then
+    local path = self.tree.root.name
+    report_error(self, path, message:match "^%w+: [^:]*" .. ": " .. path, code)
+    return true
+  end
+  return goes_on
+end
+
 ---Does what comes next towards an event. False where none will come any more.
 ---@async
 local function step(self)
@@ -309,7 +321,7 @@ local function step(self)
   elseif self.root and self.root:is_in_doubt() then
     scope.shield(look_at_root, self, self.root.settle)
   else
-    return not self.ended and inotify:wait(seen)
+    return not self.ended and wait_for_events(self, seen)
   end
   return true
 end
