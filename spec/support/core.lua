@@ -14,7 +14,7 @@ local function read_header()
   return text
 end
 
-local header = read_header():gsub("/%*.-%*/", "")
+local header = read_header():gsub("/%*.-%*/", ""):gsub("#ifdef __cplusplus.-#endif", "")
 
 -- What the header has from others: a struct of <time.h>, which something else may have declared
 -- already, and the beginning of one of the kernel's.
