@@ -79,7 +79,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches simulator fuzz mutants demo test check bench bench-deps bench-chart install clean format deps help FORCE
+.PHONY: all benches simulator fuzz mutants soak kernels aarch64 machines-deps demo test check bench bench-deps bench-chart install clean format deps help FORCE
 
 all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
 
@@ -219,6 +219,25 @@ fuzz: deps ## run random programs in the simulator, each from a seed
 mutants: deps ## put bugs into copies of the core, and see whether the simulator finds them
 	+@$(SUBMAKE) all simulator
 	@$(B)/halo spec/simulator/mutate.lua '$(MAKE) --no-print-directory' $(SECONDS_MAX)
+
+# HOURS=0.1 for six minutes, ENGINES="pool" for one engine; what each printed is in build/soak/.
+soak: deps ## do mixed work on each engine for an hour: nothing wrong, nothing grows
+	+@$(SUBMAKE) all
+	@HOURS='$(HOURS)' ENGINES='$(ENGINES)' BUILD_DIR='$(abspath $(B))' sh spec/soak/soak.sh
+
+# KERNELS="5.10 current", ENGINES, SPEC narrow it, FULL=1 runs all specs; spec/machines/kernels.sh.
+kernels: deps machines-deps ## run the specs on Debian's kernels 5.10, 6.1, 6.12 and its newest, in QEMU
+	+@$(SUBMAKE) all simulator
+	@KERNELS='$(KERNELS)' ENGINES='$(ENGINES)' SPEC='$(SPEC)' FULL='$(FULL)' \
+		BUILD_DIR='$(abspath $(B))' sh spec/machines/kernels.sh
+
+# SPEC narrows it, FULL=1 runs all specs.
+aarch64: deps machines-deps ## build for aarch64, and run the specs under QEMU
+	+@SPEC='$(SPEC)' FULL='$(FULL)' BUILD_DIR='$(abspath build)' \
+		sh spec/machines/aarch64.sh '$(SUBMAKE)'
+
+machines-deps: # what the two above need; where it cannot be had they skip, and say so
+	@sh spec/support/requirements.sh machines
 
 bench-deps: ## install luv, LuaFileSystem and the tools that the benchmark compares with
 	$(if $(filter 0,$(shell id -u)),,sudo) apt-get -qq install -y --no-install-recommends \
