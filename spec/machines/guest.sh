@@ -1,7 +1,8 @@
 #!/bin/sh
 # The only program of a guest (kernels.sh): runs the specs, hands over what test.sh has counted, and
 # turns the machine off.
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME=/root TERM=dumb LC_ALL=C
 
 mount -t proc none /proc
 mount -t sysfs none /sys
@@ -11,7 +12,6 @@ mount -t tmpfs none /dev/shm
 mount -t tmpfs none /run
 ln -s /proc/self/fd /dev/fd 2>/dev/null
 ip link set lo up 2>/dev/null
-hostname guest
 ulimit -n 65536
 for name in protected_symlinks protected_regular; do
     echo 1 >/proc/sys/fs/$name
@@ -19,7 +19,7 @@ done
 
 tr -d '\000' </dev/vdc >/run/orders
 . /run/orders
-export HALO_SLOW
+export HALO_SLOW TEST_TIMEOUT
 cd /halo || exit 1
 uname -a
 build/halo --version -v

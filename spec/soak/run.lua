@@ -15,9 +15,10 @@ local work = require "spec.soak.work"
 local SECONDS = (tonumber(os.getenv "HOURS") or 1) * 3600
 local TASKS = tonumber(os.getenv "SOAK_TASKS") or 24
 local EVERY_S = math.max(1, math.min(60, SECONDS / 20))
-local WARM_S = math.min(120, SECONDS / 4) -- pools, caches and traces fill
+local WARM_S = math.min(300, SECONDS / 4) -- pools, caches and compiled traces fill
 local GROWTH_KIB_PER_HOUR = 1024
-local GRAIN_KIB = 384 -- the least that counts: memory comes in steps, and a short run sees one
+-- The least that counts, since memory comes in steps; a short run is all beginning.
+local GRAIN_KIB = SECONDS < 600 and 4096 or 384
 local THREADS_MOST = 1 + 32 -- workers start as they are needed
 local PATIENCE_S = 60
 local WRONGS_SHOWN = 10

@@ -1,5 +1,5 @@
--- What a process takes at the moment, and how long its work takes: memory, descriptors, threads;
--- latencies in classes that grow by a fifth each, so that a soak's own notes take no more with time.
+-- What a process takes at the moment, and how long its work takes: memory, descriptors, threads,
+-- latencies. Those are in classes that grow by a fifth each: notes that take no more with time.
 
 local ffi = require "ffi"
 local halo = require "halo"
@@ -96,8 +96,8 @@ end
 
 ---@param seconds number
 function Latencies:add(seconds)
-  local class = math.floor(math.log(math.max(seconds, FIRST_S) / FIRST_S) / math.log(2) * PER_OCTAVE)
-  class = math.min(class, CLASSES - 1)
+  local octaves = math.log(math.max(seconds, FIRST_S) / FIRST_S) / math.log(2)
+  local class = math.min(math.floor(octaves * PER_OCTAVE), CLASSES - 1)
   self.counts[class] = self.counts[class] + 1
   self.total = self.total + 1
   self.most = math.max(self.most, seconds)

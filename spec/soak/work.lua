@@ -3,7 +3,7 @@
 --
 --     local work = require "spec.soak.work"
 --     work.prepare(root)      once; what all share
---     work.kinds              a list of { name, weight, fn(place) }; place is a directory of its own
+--     work.kinds              a list of { name, weight, fn(place) }; place: a directory of its own
 
 local halo = require "halo"
 local posix = require "spec.support.posix"

@@ -8,7 +8,7 @@ set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 make=$1 && shift
-[ $# -gt 0 ] || set -- warnings format lua includes style sanitize threads valgrind
+[ $# -gt 0 ] || set -- warnings format lua includes style soak sanitize threads valgrind
 
 c_files() { find core bindings examples spec -name '*.[ch]' | sort; }
 
@@ -32,6 +32,9 @@ gate_includes() {
 }
 
 gate_style() { sh spec/support/style.sh; }
+
+# Half a minute of what `make soak` does for an hour: it sees what is wrong, and coarse growth.
+gate_soak() { $make soak HOURS=0.008; }
 
 # Specs with the tag #slow take their time on one engine only.
 gate_sanitize() {

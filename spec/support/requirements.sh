@@ -4,8 +4,8 @@
 #
 #     requirements.sh [--verify] GROUP...
 #
-# The groups are build, test, check, extra and machines. With --verify it installs nothing and only says what
-# is missing. A thing is found by looking for it and not by asking the package manager, since people
+# The groups are build, test, check, extra and machines. With --verify it installs nothing and only
+# says what is missing. A thing is found by looking for it and not by asking the package manager, since people
 # also install by hand.
 #
 # What is in the groups extra and machines is not needed: without it some specs skip, and say so, or
@@ -28,7 +28,7 @@ extra    libedit       libedit-dev        libedit-devel        libedit       lib
 extra    fuse          libfuse3-dev       fuse3-devel          fuse3         fuse3-dev
 machines qemu_system   qemu-system-x86    qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
 machines qemu_user     qemu-user-static   qemu-user-static     qemu-user-static qemu-aarch64
-machines gcc_aarch64   gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc-aarch64-none-elf
+machines gcc_aarch64   gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc
 machines busybox       busybox-static     busybox              busybox       busybox-static
 machines modprobe      kmod               kmod                 kmod          kmod
 machines cpio          cpio               cpio                 cpio          cpio
@@ -45,6 +45,12 @@ have_clang_format() { command -v clang-format; }
 have_luacheck() { command -v luacheck; }
 have_valgrind() { command -v valgrind; }
 have_libedit() { "${PKG_CONFIG:-pkg-config}" --exists libedit; }
+have_qemu_system() { command -v qemu-system-x86_64; }
+have_qemu_user() { command -v qemu-aarch64-static; }
+have_gcc_aarch64() { command -v aarch64-linux-gnu-gcc; }
+have_busybox() { command -v busybox; }
+have_modprobe() { command -v modprobe; }
+have_cpio() { command -v cpio; }
 have_fuse() { "${PKG_CONFIG:-pkg-config}" --exists fuse3; }
 
 # Prints, one a line, the packages of the given column for all that is missing in the groups.
