@@ -264,4 +264,4 @@ deps: ## install the packages that building and testing need and this machine la
 	@sh spec/support/requirements.sh build test extra
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' Makefile

@@ -4,8 +4,8 @@
 #     SPEC=... FULL=1 BUILD_DIR=/path/of/build aarch64.sh MAKE
 #
 # The libraries and luajit are Debian's for arm64, unpacked below BUILD_DIR. Only halo and luajit
-# are translated: the kernel has to know how to start them (binfmt_misc), which is told it for this run.
-# The engine is pool, since the translator has no io_uring. Without FULL the specs are those of
+# are translated: the kernel has to know how to start them (binfmt_misc), which is told it for
+# this run. The engine is pool, since the translator has no io_uring. Without FULL the specs are those of
 # `essentials`. What is missing here is told, and skipped.
 set -u
 

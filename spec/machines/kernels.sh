@@ -95,8 +95,8 @@ initial() {
 # The packages whose files the guest gets, as far as they are installed, and all that they need.
 tools='bash coreutils dash findutils grep sed gawk mawk mount util-linux procps psmisc luajit
     lua-busted gcc make pkg-config liburing-dev libluajit-5.1-dev libxxhash-dev libmd-dev
-    libedit-dev libfuse3-dev fuse3 strace attr acl e2fsprogs xfsprogs btrfs-progs diffutils file tar gzip
-    binutils libc-bin passwd login tmux git python3-minimal'
+    libedit-dev libfuse3-dev fuse3 strace attr acl e2fsprogs xfsprogs btrfs-progs diffutils file tar
+    gzip binutils libc-bin passwd login tmux git python3-minimal'
 
 installed() {
     dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' 2>/dev/null | sed -n 's/^ii *//p'
@@ -138,8 +138,8 @@ disk() {
 # Whether KVM boots a kernel: inside of another virtual machine it may be there and not work.
 accelerated() {
     [ -w /dev/kvm ] && timeout 30 qemu-system-x86_64 $kvm -machine q35 -m 512 -nographic \
-        -no-reboot -kernel "$work/$1/vmlinuz" -append "console=ttyS0 panic=-1" </dev/null 2>/dev/null |
-        grep -q "Linux version"
+        -no-reboot -kernel "$work/$1/vmlinuz" -append "console=ttyS0 panic=-1" \
+        </dev/null 2>/dev/null | grep -q "Linux version"
 }
 
 specs() {

@@ -5,8 +5,8 @@
 #     requirements.sh [--verify] GROUP...
 #
 # The groups are build, test, check, extra and machines. With --verify it installs nothing and only
-# says what is missing. A thing is found by looking for it and not by asking the package manager, since people
-# also install by hand.
+# says what is missing. A thing is found by looking for it and not by asking the package manager,
+# since people also install by hand.
 #
 # What is in the groups extra and machines is not needed: without it some specs skip, and say so, or
 # `make kernels` and `make aarch64` do. It is installed where that is easy, and tried once only.
