@@ -5,8 +5,8 @@
 #
 # The libraries and luajit are Debian's for arm64, unpacked below BUILD_DIR. Only halo and luajit
 # are translated: the kernel has to know how to start them (binfmt_misc), which is told it for
-# this run. The engine is pool, since the translator has no io_uring. Without FULL the specs are those of
-# `essentials`. What is missing here is told, and skipped.
+# this run. The engine is pool, since the translator has no io_uring. Without FULL the specs are
+# those of `essentials`. What is missing here is told, and skipped.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
