@@ -101,8 +101,9 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches simulator faults fuzzers fuzz libfuzz mutants survived demo test check coverage \
-	bench bench-deps bench-chart install clean format deps help FORCE
+.PHONY: all benches simulator faults fuzzers fuzz libfuzz mutants survived soak kernels aarch64 \
+	machines-deps demo test check coverage bench bench-deps bench-chart install clean format deps help \
+	FORCE
 
 all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
 
@@ -306,6 +307,24 @@ mutants: deps ## put bugs into copies of the sources, and see whether the simula
 survived: ## write the README's table of what halo survived, of what runs have told since
 	+@$(SUBMAKE) $(B)/halo
 	@$(B)/halo spec/support/survived_table.lua $(B) README.md
+# HOURS=0.1 for six minutes, ENGINES="pool" for one engine; what each printed is in build/soak/.
+soak: deps ## do mixed work on each engine for an hour: nothing wrong, nothing grows
+	+@$(SUBMAKE) all
+	@HOURS='$(HOURS)' ENGINES='$(ENGINES)' BUILD_DIR='$(abspath $(B))' sh spec/soak/soak.sh
+
+# KERNELS="5.10 current", ENGINES, SPEC narrow it, FULL=1 runs all specs; spec/machines/kernels.sh.
+kernels: deps machines-deps ## run the specs on Debian's kernels 5.10, 6.1, 6.12 and its newest, in QEMU
+	+@$(SUBMAKE) all simulator
+	@KERNELS='$(KERNELS)' ENGINES='$(ENGINES)' SPEC='$(SPEC)' FULL='$(FULL)' \
+		BUILD_DIR='$(abspath $(B))' sh spec/machines/kernels.sh
+
+# SPEC narrows it, FULL=1 runs all specs.
+aarch64: deps machines-deps ## build for aarch64, and run the specs under QEMU
+	+@SPEC='$(SPEC)' FULL='$(FULL)' BUILD_DIR='$(abspath build)' \
+		sh spec/machines/aarch64.sh '$(SUBMAKE)'
+
+machines-deps: # what the two above need; where it cannot be had they skip, and say so
+	@sh spec/support/requirements.sh machines
 
 bench-deps: ## install luv, LuaFileSystem and the tools that the benchmark compares with
 	$(if $(filter 0,$(shell id -u)),,sudo) apt-get -qq install -y --no-install-recommends \
@@ -338,4 +357,4 @@ deps: ## install the packages that building and testing need and this machine la
 	@sh spec/support/requirements.sh build test extra
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' Makefile

@@ -12,6 +12,15 @@
 #define CHUNK_RECORDS 64
 #define TABLE_FIRST   256
 
+/*
+ * Storage comes in few sizes, so that a record that has met each kind of operation asks for no
+ * more. Workers ask as well, and each thread has a cache of malloc's, which never gives back what
+ * it was once handed: of each size below 1 KiB some pieces, in each thread. Here that is one size
+ * at most.
+ */
+#define STORAGE_FIRST  256
+#define STORAGE_SECOND 2048
+
 /* The statx buffer stands beside its record: only the operations that fill it ever touch it. */
 struct halo_slab_chunk {
     struct halo_slab_chunk *next;
@@ -91,6 +100,7 @@ struct halo_op *halo_slab_acquire(struct halo_slab *slab)
     struct halo_op *op = slab->free;
     HALO_CHECK(op->state == HALO_OP_FREE, "a record in use was on the free list");
     slab->free = op->next;
+    slab->kept -= op->stored;
     slab->live++;
 
     /* The last user has reset the part with the paths: most operations have none. */
@@ -109,11 +119,13 @@ void halo_slab_release(struct halo_slab *slab, struct halo_op *op)
     HALO_CHECK(halo_slab_find(slab, op->seq) == op, "a record was released twice");
     slab->table[op->seq & slab->mask] = NULL;
     slab->live--;
-    if (op->stored > HALO_STORAGE_KEPT) {
+    if (op->stored > HALO_STORAGE_KEPT ||
+        (op->stored > STORAGE_FIRST && slab->kept + op->stored > HALO_SLAB_KEPT)) {
         free(op->storage);
         op->storage = NULL;
         op->stored = 0;
     }
+    slab->kept += op->stored;
     if (op->path || op->base || op->base2)
         reset_paths(op);
     op->state = HALO_OP_FREE;
@@ -123,10 +135,24 @@ void halo_slab_release(struct halo_slab *slab, struct halo_op *op)
 
 /* ---- a record's memory --------------------------------------------------------------------- */
 
+/* More than is kept may be exact. */
+static size_t storage_size(size_t size)
+{
+    size_t room = STORAGE_SECOND;
+    if (size <= STORAGE_FIRST)
+        return STORAGE_FIRST;
+    if (size > HALO_STORAGE_KEPT)
+        return size;
+    while (room < size)
+        room *= 2;
+    return room;
+}
+
 char *halo_op_storage(struct halo_op *op, size_t size)
 {
     if (size <= op->stored)
         return op->storage;
+    size = storage_size(size);
     size_t path2_at = op->path2 ? (size_t)(op->path2 - op->storage) : 0;
     char *storage = realloc(op->storage, size);
     if (!storage)

@@ -11,8 +11,11 @@
 
 #include "halo.h"
 
-#define HALO_SEQ_FIRST    16u /* smaller ones belong to the engines' own submissions */
+#define HALO_SEQ_FIRST 16u /* smaller ones belong to the engines' own submissions */
+
+/* What free records keep of their memory: each so much, and all of them together. */
 #define HALO_STORAGE_KEPT (16u << 10)
+#define HALO_SLAB_KEPT    (1u << 20)
 
 enum halo_op_state {
     HALO_OP_FREE,     /* in the slab */
@@ -29,6 +32,7 @@ struct halo_slab {
     struct halo_op **table;
     size_t mask;
     size_t live;
+    size_t kept; /* bytes at the storage of free records */
     uint64_t next_seq;
     struct halo_op *free;
     struct halo_slab_chunk *chunks;

@@ -62,3 +62,52 @@ for _, engine in ipairs(engines) do
     end)
   end
 end
+
+core.describe("the memory of records", function(_, new_loop)
+  local lib = core.lib
+
+  -- Each thread of malloc's keeps a few pieces of every small size that it was ever handed.
+  it("comes in few sizes", function()
+    local loop = new_loop()
+    local sizes, count, small = {}, 0, 0
+    for wanted = 1, 16384, 7 do
+      local op = lib.halo_op_new(loop, lib.HALO_OP_STAT)
+      assert(lib.halo_op_storage(op, wanted) ~= nil)
+      local size = tonumber(op.stored)
+      assert(size >= wanted)
+      if not sizes[size] then
+        sizes[size] = true
+        count = count + 1
+        small = small + (size < 1032 and 1 or 0)
+      end
+      lib.halo_op_release(loop, op)
+      if wanted % 3 == 0 then -- the record that comes next has had none
+        local large = lib.halo_op_new(loop, lib.HALO_OP_STAT)
+        assert(lib.halo_op_storage(large, 100000) ~= nil)
+        lib.halo_op_release(loop, large)
+      end
+    end
+    assert(count <= 5 and small <= 1, ("%d sizes, %d of them small"):format(count, small))
+  end)
+
+  it("is given back where many records were in use at once", function()
+    local loop = new_loop()
+    local ops = {}
+    for i = 1, 1000 do
+      ops[i] = lib.halo_op_new(loop, lib.HALO_OP_STAT)
+      assert(lib.halo_op_storage(ops[i], 16000) ~= nil)
+    end
+    for _, op in ipairs(ops) do
+      lib.halo_op_release(loop, op)
+    end
+    local kept = 0
+    for i = 1, 1000 do
+      ops[i] = lib.halo_op_new(loop, lib.HALO_OP_STAT)
+      kept = kept + tonumber(ops[i].stored)
+    end
+    for _, op in ipairs(ops) do
+      lib.halo_op_release(loop, op)
+    end
+    assert(kept > 0 and kept <= 2 ^ 20, ("%d bytes are kept"):format(kept))
+  end)
+end)

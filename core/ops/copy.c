@@ -22,7 +22,8 @@
 
 #define PIECE_BYTES     (16u << 20)  /* between two looks */
 #define BUFFER_BYTES    (256u << 10) /* for what the kernel does not copy by itself */
-#define SMALL_BYTES     (64u << 10)  /* quicker by a buffer, and soon done */
+#define BUFFER_LEAST    2048u
+#define SMALL_BYTES     (64u << 10) /* quicker by a buffer, and soon done */
 #define PRIVATE_MODE    0600
 #define TRIES_MAX       64          /* for a name that others give to another kind meanwhile */
 #define IDLE_MAX        8           /* times that a write may say that it has written nothing */
@@ -84,6 +85,8 @@ static int64_t copy_through_buffer(const struct halo_op *op, int from, int to, o
 {
     size_t done = 0, room = length < BUFFER_BYTES ? length : BUFFER_BYTES;
     int64_t result = 1;
+    /* Small pieces would stay in the cache that malloc has for this thread. */
+    room = room < BUFFER_LEAST ? BUFFER_LEAST : room;
     char *buffer = malloc(room);
 
     if (!buffer)

@@ -4,12 +4,12 @@
 #
 #     requirements.sh [--verify] GROUP...
 #
-# The groups are build, test, check and extra. With --verify it installs nothing and only says what
-# is missing. A thing is found by looking for it and not by asking the package manager, since people
-# also install by hand.
+# The groups are build, test, check, extra and machines. With --verify it installs nothing and only
+# says what is missing. A thing is found by looking for it and not by asking the package manager,
+# since people also install by hand.
 #
-# What is in the group extra is not needed: without it some specs skip, and say so. It is installed
-# where that is easy, and tried once only.
+# What is in the groups extra and machines is not needed: without it some specs skip, and say so, or
+# `make kernels` and `make aarch64` do. It is installed where that is easy, and tried once only.
 set -eu
 
 # group  thing         apt-get            dnf                  pacman        apk
@@ -28,6 +28,12 @@ extra    clang_tidy    clang-tidy         clang-tools-extra    clang         cla
 extra    cppcheck      cppcheck           cppcheck             cppcheck      cppcheck
 extra    libedit       libedit-dev        libedit-devel        libedit       libedit-dev
 extra    fuse          libfuse3-dev       fuse3-devel          fuse3         fuse3-dev
+machines qemu_system   qemu-system-x86    qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
+machines qemu_user     qemu-user-static   qemu-user-static     qemu-user-static qemu-aarch64
+machines gcc_aarch64   gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc
+machines busybox       busybox-static     busybox              busybox       busybox-static
+machines modprobe      kmod               kmod                 kmod          kmod
+machines cpio          cpio               cpio                 cpio          cpio
 '
 
 have_pkg_config() { command -v "${PKG_CONFIG:-pkg-config}"; }
@@ -43,6 +49,12 @@ have_cppcheck() { command -v cppcheck; }
 have_luacheck() { command -v luacheck; }
 have_valgrind() { command -v valgrind; }
 have_libedit() { "${PKG_CONFIG:-pkg-config}" --exists libedit; }
+have_qemu_system() { command -v qemu-system-x86_64; }
+have_qemu_user() { command -v qemu-aarch64-static; }
+have_gcc_aarch64() { command -v aarch64-linux-gnu-gcc; }
+have_busybox() { command -v busybox; }
+have_modprobe() { command -v modprobe; }
+have_cpio() { command -v cpio; }
 have_fuse() { "${PKG_CONFIG:-pkg-config}" --exists fuse3; }
 
 # Prints, one a line, the packages of the given column for all that is missing in the groups.
@@ -72,13 +84,16 @@ verify=
 [ "${1:-}" = --verify ] && { verify=yes && shift; }
 groups=$*
 
-tried=build/extra-packages # that they were looked for here
-extras=
-case " $groups " in
-*" extra "*)
-    groups=$(echo "$groups" | sed 's/extra//')
-    [ -e "$tried" ] || extras=$(groups=extra && missing 1) ;;
-esac
+extras= tried= # and the files that say they were looked for here
+for optional in extra machines; do
+    case " $groups " in
+    *" $optional "*)
+        groups=$(echo "$groups" | sed "s/$optional//")
+        [ -e "build/$optional-packages" ] && continue
+        extras="$extras$(groups=$optional && missing 1 | sed 's/^/ /')"
+        tried="$tried build/$optional-packages" ;;
+    esac
+done
 
 wanted=$(missing 1)
 [ -n "$wanted$extras" ] || exit 0
@@ -115,7 +130,7 @@ apt_get() {
 # One source of packages that is out of order need not matter: the installation itself decides.
 apt_get update || tell "apt-get update had trouble; trying with the lists that are here."
 if [ -n "$extras" ]; then
-    mkdir -p build && : >"$tried"
+    mkdir -p build && touch $tried
     apt_get install -y --no-install-recommends $extras || tell "going on without" $extras
 fi
 [ -z "$wanted" ] || apt_get install -y --no-install-recommends $wanted

@@ -22,7 +22,7 @@ cd "$(dirname "$0")/../.."
 : "${ENGINES:=ring pool auto}" "${SPEC:=spec}" "${SANITIZE:=}" "${BUSTED_FLAGS:=}" "${WRAPPER:=}"
 export BUILD_DIR SANITIZE
 export HALO_BIN="$BUILD_DIR/halo"
-export HALO_LUAJIT=luajit
+export HALO_LUAJIT="${HALO_LUAJIT:-luajit}"
 
 # The first finding of a sanitizer ends the run, with an exit code that no script uses.
 export ASAN_OPTIONS="halt_on_error=1:exitcode=99:detect_leaks=1:strict_string_checks=1"
