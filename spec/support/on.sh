@@ -28,7 +28,7 @@ clean() {
     trap - EXIT INT TERM HUP
     if [ -n "$place" ]; then
         unmount "$place"
-        rmdir "$place"
+        rmdir "$place" || true # a spec that was killed may still be at it
     fi
     if [ -n "$beside" ]; then
         unmount "$beside"

@@ -38,8 +38,9 @@ local fs = {}
 local function create_temporary(job, bits)
   local name = ".halo-" .. assert_ok(job.path, core.random_name(RANDOM_LETTERS))
   local how = flags.WRONLY + flags.CREAT + flags.EXCL
+  job.hold = core.hold(job.directory, name) -- before: this task may not come to run once more
   job.file = assert_ok(job.path, checked(core.open(job.directory, name, how, bits)))
-  job.temporary, job.hold = name, core.hold(job.directory, name)
+  job.temporary = name
 end
 
 ---Nobody has to remove the new file any more.
@@ -142,8 +143,8 @@ local function clean_up(job)
   end
   if job.temporary then
     core.remove(job.directory, job.temporary)
-    release_temporary(job)
   end
+  release_temporary(job)
   target.release(job)
 end
 
