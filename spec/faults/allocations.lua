@@ -67,10 +67,8 @@ local function wait_for_quiet()
   return true
 end
 
----One run. Returns whether the allocation was reached.
-local function run(act, n)
-  acts.build(root)
-  local before, tasks = acts.count_descriptors(), halo.stats().tasks
+---The call itself. What it has brought is forgotten with this function.
+local function make(act, n)
   local subject = act.prepare(root)
   armed.arm(kind, n, ENOMEM, count)
   local ok, first, second, third = outcome(pcall(act.call, subject, root))
@@ -78,6 +76,14 @@ local function run(act, n)
   local fault = hits > 0 and fault_of(ok, first, second, third)
   pcall(act.finish, subject)
   acts.close_all { n = 1, first }
+  return hits, fault
+end
+
+---One run. Returns whether the allocation was reached.
+local function run(act, n)
+  acts.build(root)
+  local before, tasks = acts.count_descriptors(), halo.stats().tasks
+  local hits, fault = make(act, n)
   if not wait_for_quiet() then
     fault = "an operation has not ended"
   end
