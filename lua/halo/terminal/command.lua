@@ -174,7 +174,7 @@ end
 
 ---What luajit runs before anything else.
 local function run_init(given)
-  local init = not given.no_environment and os.getenv "LUA_INIT"
+  local init = not given.no_environment and core.getenv "LUA_INIT"
   if not init then
     return true
   elseif init:sub(1, 1) == "@" then
