@@ -423,10 +423,15 @@ void halo_op_release(struct halo_loop *loop, struct halo_op *op)
                "an operation was released while the kernel may still use it");
     bool unclaimed = op->abandoned && op->state == HALO_OP_DONE;
     keep_unclaimed(loop, op);
-    if (unclaimed && op->row->undo && op->result >= 0 && op->row->undo(loop, op))
+    if (unclaimed && op->row->undo && op->result >= 0 && op->row->undo(loop, op)) {
         undo(loop, op);
-    else
-        halo_slab_release(&loop->slab, op);
+        return;
+    }
+    if (op->base_slot) {
+        halo_files_leave_base(op, &loop->ready);
+        start_ready(loop);
+    }
+    halo_slab_release(&loop->slab, op);
 }
 
 bool halo_op_has_ended(const struct halo_op *op)
