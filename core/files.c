@@ -234,7 +234,7 @@ static int enter_close(struct halo_files *files, struct halo_op *op)
     op->slot = file;
     op->fd = file->fd;
     /* The directory of a name that is to be removed; without it the name stays. */
-    if (op->base && enter_base(files, op) < 0)
+    if (op->base && !op->base_slot && enter_base(files, op) < 0)
         op->path = NULL;
     return 0;
 }
@@ -407,19 +407,32 @@ static void leave(struct halo_file *file, struct halo_list *ready)
     }
 }
 
+/* What takes back a file that was made needs its directory, which may be about to be closed. */
+static bool keeps_base(const struct halo_op *op)
+{
+    return op->abandoned && op->row->undo && op->result >= 0;
+}
+
+void halo_files_leave_base(struct halo_op *op, struct halo_list *ready)
+{
+    if (op->base_slot)
+        leave(op->base_slot, ready);
+    op->base_slot = NULL;
+}
+
 void halo_files_leave(struct halo_op *op, struct halo_list *ready)
 {
-    struct halo_file *file = op->slot, *base = op->base_slot, *base2 = op->base2_slot;
+    struct halo_file *file = op->slot, *base2 = op->base2_slot;
 
-    op->base_slot = op->base2_slot = NULL;
+    op->base2_slot = NULL;
     if (file && op->row->on_file) {
         pass_turn(op, ready);
         end_straying(op, ready);
         end_behind(op, ready);
         leave(file, ready);
     }
-    if (base)
-        leave(base, ready);
+    if (!keeps_base(op))
+        halo_files_leave_base(op, ready);
     if (base2)
         leave(base2, ready);
 }

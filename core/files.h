@@ -115,6 +115,8 @@ bool halo_file_may_start(struct halo_op *op);
  * now are appended to ready.
  */
 void halo_files_leave(struct halo_op *op, struct halo_list *ready);
+/* An operation that is taken back leaves its base only then, or at the end of what does so. */
+void halo_files_leave_base(struct halo_op *op, struct halo_list *ready);
 /* A write or the like has been abandoned half-way: what must follow is held until it leaves. */
 void halo_file_let_stray(struct halo_op *op);
 

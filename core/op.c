@@ -358,11 +358,17 @@ bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
     return false;
 }
 
+/* A close that was cancelled would leave its descriptor open, with nobody to close it. */
+static bool is_never_cancelled(const struct halo_op *op)
+{
+    return halo_op_is(op, HALO_OP_CLOSE) ||
+           (halo_op_is(op, HALO_OP_REMOVE) && op->flags & HALO_REMOVE_LEFTOVER) ||
+           (halo_op_is(op, HALO_OP_WRITE) && op->flags & HALO_WRITE_BEHIND);
+}
+
 void halo_op_cancel(struct halo_loop *loop, struct halo_op *op)
 {
-    /* A close is never cancelled: its descriptor would stay open with nobody to close it. */
-    if (op->cancelled || halo_op_is(op, HALO_OP_CLOSE) ||
-        (halo_op_is(op, HALO_OP_WRITE) && op->flags & HALO_WRITE_BEHIND))
+    if (op->cancelled || is_never_cancelled(op))
         return;
     __atomic_store_n(&op->cancelled, true, __ATOMIC_RELAXED); /* a worker may look */
     switch (op->state) {
@@ -416,10 +422,15 @@ void halo_op_release(struct halo_loop *loop, struct halo_op *op)
                "an operation was released while the kernel may still use it");
     bool unclaimed = op->abandoned && op->state == HALO_OP_DONE;
     keep_unclaimed(loop, op);
-    if (unclaimed && op->row->undo && op->result >= 0 && op->row->undo(loop, op))
+    if (unclaimed && op->row->undo && op->result >= 0 && op->row->undo(loop, op)) {
         undo(loop, op);
-    else
-        halo_slab_release(&loop->slab, op);
+        return;
+    }
+    if (op->base_slot) {
+        halo_files_leave_base(op, &loop->ready);
+        start_ready(loop);
+    }
+    halo_slab_release(&loop->slab, op);
 }
 
 bool halo_op_has_ended(const struct halo_op *op)

@@ -1,5 +1,6 @@
 local halo = require "halo"
 local fs = halo.fs
+local eventually = require "spec.support.eventually"
 local temp = require "spec.support.temp"
 local tree = require "spec.support.tree"
 require "spec.support.assertions"
@@ -279,6 +280,27 @@ describe("fs.at", function()
 
   it("takes an absolute path as it is", function()
     assert.equal("char", at:stat("/dev/null", "type"))
+  end)
+
+  it("leaves no file that was made exclusively for nobody, although it is closed", function()
+    for turns = 0, 30 do
+      local place, file = assert(fs.at(dir.root)), nil
+      local task = halo.spawn(function()
+        file = place:open("new", "wx")
+      end)
+      for _ = 1, turns do
+        halo.yield()
+      end
+      task:cancel()
+      assert.is_true(place:close())
+      pcall(task.join, task)
+      if file then
+        assert(file:close() and os.remove(dir:path "new"))
+      end
+      eventually("there is no file", function()
+        return not dir:has "new"
+      end)
+    end
   end)
 
   it("names the function and the argument in misuse", function()
