@@ -6,8 +6,11 @@
 #include "faults.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -18,11 +21,48 @@ struct statx;
 
 static _Thread_local const char *way = "twin";
 
-static int next_fault(const char *name)
+static char swapped[2][PATH_MAX];
+static bool openat2_denied;
+
+void faults_set_names(const char *one, const char *other)
+{
+    snprintf(swapped[0], PATH_MAX, "%s", one);
+    snprintf(swapped[1], PATH_MAX, "%s", other);
+}
+
+void faults_deny_openat2(bool denied)
+{
+    openat2_denied = denied;
+}
+
+int REAL(renameat2)(int base, const char *path, int base2, const char *path2, unsigned flags);
+int REAL(unlinkat)(int base, const char *path, int flags);
+
+/* What somebody else may do between any two calls. */
+static void swap(void)
+{
+    if (swapped[1][0])
+        REAL(renameat2)(AT_FDCWD, swapped[0], AT_FDCWD, swapped[1], RENAME_EXCHANGE);
+    else
+        REAL(unlinkat)(AT_FDCWD, swapped[0], 0);
+}
+
+/* Of one that moves bytes. */
+static int next_move(const char *name)
 {
     bool within = faults_within(false);
     faults_within(within);
-    return within ? faults_next(FAULTS_CALL, FAULTS_ANY_OP, name, way) : 0;
+    int error = within ? faults_next(FAULTS_CALL, FAULTS_ANY_OP, name, way) : 0;
+    if (error != FAULTS_SWAP)
+        return error;
+    swap();
+    return 0;
+}
+
+static int next_fault(const char *name)
+{
+    int error = next_move(name);
+    return error == FAULTS_NONE_MOVED ? 0 : error;
 }
 
 /* A function that says -1 and sets errno. */
@@ -43,7 +83,9 @@ static int next_fault(const char *name)
     ssize_t REAL(name) declared;                                                                   \
     ssize_t WRAP(name) declared                                                                    \
     {                                                                                              \
-        int error = next_fault(#name);                                                             \
+        int error = next_move(#name);                                                              \
+        if (error == FAULTS_NONE_MOVED)                                                            \
+            return 0;                                                                              \
         if (error && error != FAULTS_SHORT) {                                                      \
             errno = error;                                                                         \
             return -1;                                                                             \
@@ -66,7 +108,9 @@ MOVES(copy_file_range, (int from, off_t *in, int to, off_t *out, size_t size, un
     ssize_t WRAP(name)(int fd, const struct iovec *parts, int count, off_t at, int flags)          \
     {                                                                                              \
         struct iovec part = parts[0];                                                              \
-        int error = next_fault(#name);                                                             \
+        int error = next_move(#name);                                                              \
+        if (error == FAULTS_NONE_MOVED)                                                            \
+            return 0;                                                                              \
         if (error && error != FAULTS_SHORT) {                                                      \
             errno = error;                                                                         \
             return -1;                                                                             \
@@ -227,7 +271,7 @@ long WRAP(syscall)(long number, ...)
     for (int i = 0; i < 5; i++)
         a[i] = va_arg(rest, long);
     va_end(rest);
-    int error = next_fault("openat2");
+    int error = openat2_denied ? ENOSYS : next_fault("openat2");
     if (!error || error == FAULTS_SHORT)
         return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4]);
     errno = error;
