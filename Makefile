@@ -280,11 +280,12 @@ check: ## run the quality gates: warnings, layout, includes, sanitizers, valgrin
 	@sh spec/support/requirements.sh build test check extra
 	+@sh spec/support/check.sh '$(SUBMAKE)' $(GATES)
 
-# SPEC and ENGINES narrow the run, KEEP=1 adds to the one before. It takes some minutes.
+# SPEC and ENGINES narrow the run, KEEP=1 adds to the one before: it can be done in pieces. All takes
+# a quarter of an hour on two cores. SEEDS is how many random programs the simulator runs.
 COUNTING := -O0 -g --coverage -fprofile-update=atomic
 coverage: deps ## measure which branches of core and bindings the specs take
 	+@$(SUBMAKE) VARIANT=coverage CFLAGS='$(COUNTING)' all simulator faults fuzzers
-	@SPEC='$(SPEC)' ENGINES='$(ENGINES)' KEEP='$(KEEP)' \
+	@SPEC='$(SPEC)' ENGINES='$(ENGINES)' KEEP='$(KEEP)' SEEDS='$(SEEDS)' \
 		sh spec/support/coverage.sh '$(abspath build/coverage)'
 
 # JOBS="read lstat" TASKS="1 8 128" BENCH_ROUNDS=9 narrow or sharpen it; spec/bench/run.lua says more.

@@ -162,7 +162,7 @@ end)
 -- The ring does the same of these as the workers.
 describe_faults("a system call that fails, or meets another file by its name, #slow", function()
   local parts = { { "a copy" }, { "below a directory, without" }, { "below a directory, with " },
-    { "a listing", "a digest", "a read", "a realpath", "a removal" } }
+    { "a listing", "a digest", "a read", "a realpath", "a removal", "a process" } }
   for i, part in ipairs(parts) do
     it("has another way, or is told, and nobody else's file is touched: " .. part[1], function()
       if engine == "ring" and not all then
@@ -179,6 +179,16 @@ describe_faults("a system call that fails, or meets another file by its name, #s
       }
     end)
   end
+end)
+
+describe_faults("memory that is out at any time of a loop's life", function()
+  it("is told, and leaves nothing", function()
+    local line = command.quote("env", "HALO_CORE=own", "HALO_ENGINE=", faulty,
+      "spec/faults/session.lua", engine)
+    local stdout, stderr, status = command.run(line)
+    assert.same({ "", 0 }, { stderr, status })
+    assert(tonumber(stdout:match "(%d+) allocations failed") > 15, stdout)
+  end)
 end)
 
 describe_faults("a stream for whose File there is no memory", function()

@@ -201,13 +201,22 @@ int WRAP(close)(int fd)
     return result;
 }
 
-/* It returns its error. */
-int REAL(posix_fadvise)(int fd, off_t at, off_t size, int advice);
-int WRAP(posix_fadvise)(int fd, off_t at, off_t size, int advice)
-{
-    int error = next_fault("posix_fadvise");
-    return error && error != FAULTS_SHORT ? error : REAL(posix_fadvise)(fd, at, size, advice);
-}
+/* A function that returns its error. */
+#define RETURNS(name, declared, passed)                                                            \
+    int REAL(name) declared;                                                                       \
+    int WRAP(name) declared                                                                        \
+    {                                                                                              \
+        int error = next_fault(#name);                                                             \
+        return error && error != FAULTS_SHORT ? error : REAL(name) passed;                         \
+    }
+
+RETURNS(posix_fadvise, (int fd, off_t at, off_t size, int advice), (fd, at, size, advice))
+RETURNS(posix_spawn_file_actions_init, (void *actions), (actions))
+RETURNS(posix_spawn_file_actions_adddup2, (void *actions, int fd, int to), (actions, fd, to))
+RETURNS(posix_spawn_file_actions_addfchdir_np, (void *actions, int fd), (actions, fd))
+RETURNS(posix_spawn_file_actions_addclosefrom_np, (void *actions, int from), (actions, from))
+RETURNS(posix_spawnattr_init, (void *attributes), (attributes))
+RETURNS(posix_spawnattr_setflags, (void *attributes, short flags), (attributes, flags))
 
 char *REAL(realpath)(const char *path, char *resolved);
 char *WRAP(realpath)(const char *path, char *resolved)

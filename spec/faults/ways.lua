@@ -184,6 +184,13 @@ end, { loose = true, swaps = { { "long_file", "dir" }, { "long_file", "" } } })
 add("a realpath", function()
   return fs.realpath(root .. "/link")
 end, { loose = true, swaps = swaps_of "link" })
+add("a process", function()
+  local process, message, code = halo.process.spawn { "true", cwd = root .. "/dir", stdin = "null" }
+  if not process then
+    return nil, message, code
+  end
+  return process:wait()
+end, { loose = true })
 add("a removal of all", function()
   return fs.remove(root .. "/full", { recursive = true })
 end, { over = true, swaps = swaps_of "full/x" })
