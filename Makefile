@@ -18,6 +18,11 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include/halo
 MANDIR ?= $(PREFIX)/share/man
 LUA_CDIR ?= $(LIBDIR)/lua/5.1
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+DATADIR ?= $(PREFIX)/share
+
+VERSION := $(shell sed -n 's/^.define HALO_VERSION "\(.*\)"/\1/p' core/halo.h)
+MAJOR := $(firstword $(subst ., ,$(VERSION)))
 
 ENGINES ?= ring pool auto
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
@@ -25,7 +30,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 # ---- sources and products ------------------------------------------------------------------------
 
 CORE := $(sort $(wildcard core/*.c core/*/*.c))
-BINDINGS := $(sort $(filter-out bindings/main.c bindings/compile.c,$(wildcard bindings/*.c bindings/*/*.c)))
+BINDINGS := $(sort $(filter-out bindings/main.c bindings/compile.c, \
+	$(wildcard bindings/*.c bindings/*/*.c)))
 LUA := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
 
 CODE := $(LUA:lua/%.lua=$(B)/code/%.luac)
@@ -102,10 +108,12 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PHONY: all benches simulator faults fuzzers fuzz libfuzz mutants survived soak kernels aarch64 \
-	machines-deps demo test check coverage bench bench-deps bench-chart install clean format deps help \
-	FORCE
+	machines-deps demo test check coverage bench bench-deps bench-chart install uninstall clean format deps \
+	help FORCE
 
-all: $(B)/halo $(B)/halo.so $(B)/libhalo-core.so $(B)/libhalo.a $(EXAMPLES) ## build; the default
+LIBRARIES := $(foreach name,halo halo-core,$(B)/lib$(name).so $(B)/lib$(name).a)
+
+all: $(B)/halo $(B)/halo.so $(LIBRARIES) $(EXAMPLES) ## build; the default
 
 benches: $(BENCHES)
 
@@ -131,7 +139,8 @@ $(B)/bindings/%.o: bindings/%.c $(B)/flags
 
 # Every file of lua/ travels inside the products: .incbin takes it in as it is, and compiled beside
 # that, which saves a start a millisecond. A table gives the module's name (lua/halo/fs.lua is
-# halo.fs, lua/halo/init.lua is halo), and where both start and end. The table holds addresses, which the dynamic linker fills in and then protects: .data.rel.ro.
+# halo.fs, lua/halo/init.lua is halo), and where both start and end. The table holds addresses, which
+# the dynamic linker fills in and then protects: .data.rel.ro.
 module = $(subst /,.,$(patsubst %/init,%,$(1:lua/%.lua=%)))
 define EMBEDDED
 #if __SIZEOF_POINTER__ == 8
@@ -189,15 +198,25 @@ $(B)/halo.so: $(LIB_O) $(B)/sources
 	$(say) LINK $@
 	$(Q)$(LINK) -shared -Wl,-z,nodelete -o $@ $(LIB_O) $(CORE_LIBS) -lm
 
-# The core alone, and complete: the linker refuses any symbol that neither it nor its libraries
-# have. It keeps to its own functions even inside a program that exports the same names.
-$(B)/libhalo-core.so: $(CORE_O) $(B)/sources
-	$(say) LINK $@
-	$(Q)$(LINK) -shared -Wl,-z,nodelete -Wl,--no-undefined -Wl,-Bsymbolic -o $@ $(CORE_O) $(CORE_LIBS)
+# The libraries, complete: the linker refuses any symbol that neither they nor theirs have. They keep
+# to their own functions even inside a program that exports the same names, and export those of their
+# headers alone.
+SHARE = $(LINK) -shared -Wl,-z,nodelete -Wl,--no-undefined -Wl,-Bsymbolic \
+	-Wl,-soname,$(@F).$(MAJOR) -Wl,--version-script=$(filter %.map,$^) -o $@ $(filter %.o,$^)
 
+$(B)/libhalo-core.so: $(CORE_O) core/halo.map $(B)/sources
+	$(say) LINK $@
+	$(Q)$(SHARE) $(CORE_LIBS)
+
+$(B)/libhalo.so: $(LIB_O) bindings/halo_lua.map $(B)/sources
+	$(say) LINK $@
+	$(Q)$(SHARE) $(LUAJIT_LIBS) $(CORE_LIBS) -lm
+
+$(B)/libhalo-core.a: $(CORE_O) $(B)/sources
 $(B)/libhalo.a: $(LIB_O) $(B)/sources
+$(B)/libhalo-core.a $(B)/libhalo.a:
 	$(say) AR $@
-	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_O)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 
 $(EXAMPLES): $(B)/%: examples/%.c $(B)/libhalo.a
 	$(say) LINK $@
@@ -349,13 +368,54 @@ $(B)/halo.1: $(B)/halo
 	$(say) GEN $@
 	$(Q)HALO_ENGINE= $(B)/halo --man >$@
 
+define HALO_PC
+Name: halo
+Description: Lua scripts on io_uring, for programs that embed LuaJIT
+Version: $(VERSION)
+Requires: luajit
+Requires.private: liburing libmd
+Libs: -L$(LIBDIR) -lhalo
+Libs.private: -lm -pthread
+Cflags: -I$(INCLUDEDIR)
+endef
+
+define HALO_CORE_PC
+Name: halo-core
+Description: File operations on io_uring, or on threads where that is forbidden
+Version: $(VERSION)
+Requires.private: liburing libmd
+Libs: -L$(LIBDIR) -lhalo-core
+Libs.private: -pthread
+Cflags: -I$(INCLUDEDIR)
+endef
+
+export HALO_PC HALO_CORE_PC
+
+# What `make install` puts where, as words MODE:FROM:TO.
+installs = 755:$(B)/halo:$(BINDIR)/halo 644:$(B)/halo.1:$(MANDIR)/man1/halo.1 \
+	755:$(B)/halo.so:$(LUA_CDIR)/halo.so \
+	644:core/halo.h:$(INCLUDEDIR)/halo.h 644:bindings/halo_lua.h:$(INCLUDEDIR)/halo_lua.h \
+	$(foreach name,halo halo-core,644:$(B)/lib$(name).a:$(LIBDIR)/lib$(name).a \
+		755:$(B)/lib$(name).so:$(LIBDIR)/lib$(name).so.$(VERSION)) \
+	$(foreach file,$(LUA),644:$(file):$(DATADIR)/halo/$(file))
+links = $(foreach name,halo halo-core,$(LIBDIR)/lib$(name).so.$(MAJOR) $(LIBDIR)/lib$(name).so)
+pcs = $(PKGCONFIGDIR)/halo.pc $(PKGCONFIGDIR)/halo-core.pc
+
+# Files in share/halo/lua are for editors, which find the annotations there.
 install: all $(B)/halo.1 ## copy the products below PREFIX (/usr/local), itself below DESTDIR
-	install -D -m 755 $(B)/halo $(DESTDIR)$(BINDIR)/halo
-	install -D -m 644 $(B)/halo.1 $(DESTDIR)$(MANDIR)/man1/halo.1
-	install -D -m 755 $(B)/halo.so $(DESTDIR)$(LUA_CDIR)/halo.so
-	install -D -m 644 $(B)/libhalo.a $(DESTDIR)$(LIBDIR)/libhalo.a
-	install -D -m 644 core/halo.h $(DESTDIR)$(INCLUDEDIR)/halo.h
-	install -D -m 644 bindings/halo_lua.h $(DESTDIR)$(INCLUDEDIR)/halo_lua.h
+	$(Q)set -e; for it in $(installs); do \
+		from=$${it#*:}; install -D -m "$${it%%:*}" "$${from%%:*}" "$(DESTDIR)$${from#*:}"; done
+	$(Q)set -e; for link in $(links); do \
+		name=$${link##*/}; ln -sf "$${name%.so*}.so.$(VERSION)" "$(DESTDIR)$$link"; done
+	$(Q)install -d $(DESTDIR)$(PKGCONFIGDIR)
+	$(Q)printf '%s\n' "$$HALO_PC" >$(DESTDIR)$(PKGCONFIGDIR)/halo.pc
+	$(Q)printf '%s\n' "$$HALO_CORE_PC" >$(DESTDIR)$(PKGCONFIGDIR)/halo-core.pc
+
+uninstall: ## remove what install has put below PREFIX, itself below DESTDIR
+	$(Q)for it in $(installs); do rm -f "$(DESTDIR)$${it##*:}"; done
+	$(Q)rm -f $(addprefix $(DESTDIR),$(links) $(pcs))
+	$(Q)rm -rf $(DESTDIR)$(DATADIR)/halo
+	$(Q)rmdir $(DESTDIR)$(INCLUDEDIR) 2>/dev/null || true
 
 clean: ## remove build/
 	rm -rf build

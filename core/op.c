@@ -171,7 +171,7 @@ static bool run_directly(struct halo_loop *loop, struct halo_op *op)
     loop->stats.direct++;
     do {
         int64_t result = halo_op_block(op);
-        /* It has seen the interrupt: a worker's call can be cancelled. A file may answer so, too. */
+        /* It has seen the interrupt: a worker's call can be cancelled. A file may say it, too. */
         bool stopped = result == -ECANCELED && !op->cancelled && halo_loop_is_interrupted(loop);
         step = stopped ? HALO_STEP_AGAIN : judge(loop, op, result);
     } while (step == HALO_STEP_AGAIN && !op->pool_only && !halo_loop_is_interrupted(loop));

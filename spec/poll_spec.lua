@@ -75,6 +75,8 @@ describe("halo.poll", function()
     local letters = "bad argument #2 to 'poll' (\"r\", \"w\" or \"rw\" expected)"
     assert.misuse(letters, function() halo.poll(0, "x") end)
     assert.misuse(letters, function() halo.poll(0, "") end)
+    assert.misuse(letters, function() halo.poll(0, "x", 1) end)
+    assert.misuse(number, function() halo.poll(-1, "r", 1) end)
     assert.misuse("bad argument #3 to 'poll' (a number of seconds expected)",
       function() halo.poll(0, "r", -1) end)
   end)

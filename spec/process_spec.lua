@@ -358,6 +358,46 @@ describe("process.pipeline", function()
     local result = { process.pipeline(commands) }
     assert.is_nil(result[1])
     assert.equal("ENOENT", result[3])
+    local start = halo.now();
+    ("x"):gsub("x", function()
+      result = { process.pipeline(commands) }
+    end)
+    assert.equal("ENOENT", result[3])
+    assert.is_true(halo.now() - start < 50)
+  end)
+
+  it("gives what all of them wrote to stderr", function()
+    local script = "cat; head -c %d /dev/zero | tr '\\0' %s >&2"
+    local size = 200000 -- more than a pipe has
+    local function commands()
+      return { { "sh", "-c", script:format(size, "a") }, { "sh", "-c", script:format(size, "b") },
+        input = "x", stderr = "pipe", timeout = 30 }
+    end
+    local expected = ("a"):rep(size) .. ("b"):rep(size)
+    local output, status, errors = process.pipeline(commands())
+    assert.same({ "x", 0 }, { output, status })
+    assert.is_true(errors == expected);
+    ("x"):gsub("x", function()
+      local alone = commands()
+      alone.timeout = nil
+      output, status, errors = process.pipeline(alone)
+    end)
+    assert.same({ "x", 0 }, { output, status })
+    assert.is_true(errors == expected)
+  end)
+
+  it("raises for what a place in it already says, or all of it", function()
+    for text, words in pairs {
+      ["command 1: input and timeout are"] = { { "cat", input = "x" }, { "cat" } },
+      ["command 2: input and timeout are"] = { { "cat" }, { "cat", timeout = 1 } },
+      ["command 1: the next one reads"] = { { "cat", stdout = "null" }, { "cat" } },
+      ["command 2: it reads"] = { { "cat" }, { "cat", stdin = "null" } },
+    } do
+      raises_here(text, function()
+        process.pipeline(words)
+        return nil
+      end)
+    end
   end)
 
   it("works where a task cannot wait", function()
@@ -367,4 +407,51 @@ describe("process.pipeline", function()
     end)
     assert.is_true(output == BIG:gsub("a", "A"))
   end)
+end)
+
+describe("a cancelled process", function()
+  local function count_descriptors()
+    return #fs.readdir "/proc/self/fd"
+  end
+
+  local function cancel_at(turns, call, ...)
+    local task = halo.spawn(call, ...)
+    for _ = 1, turns do
+      halo.yield()
+    end
+    task:cancel()
+    pcall(task.join, task)
+  end
+
+  local ends = {
+    spawn = function()
+      halo.scope(function()
+        process.spawn { "sleep", "100", stderr = "pipe" }
+      end)
+    end,
+    run = function()
+      process.run { "sleep", "100", input = "x", stderr = "pipe" }
+    end,
+    pipeline = function()
+      process.pipeline { { "sleep", "100" }, { "sleep", "100" }, { "sleep", "100" }, input = "x" }
+    end,
+  }
+  for name, call in pairs(ends) do
+    it("leaves no descriptor to the collector: " .. name, function()
+      collectgarbage()
+      collectgarbage "stop"
+      finally(function()
+        collectgarbage "restart"
+      end)
+      local before = count_descriptors()
+      for turns = 0, 12 do
+        cancel_at(turns, call)
+      end
+      eventually("the descriptors are closed", function()
+        -- A spawn whose caller has kept nothing of it: three pipes of each that was started.
+        local kept = name == "spawn" and 3 * 13 or 0
+        return count_descriptors() <= before + kept
+      end)
+    end)
+  end
 end)

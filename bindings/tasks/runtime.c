@@ -10,7 +10,7 @@
 #include "tasks/report.h"
 #include "tasks/shield.h"
 #include "tasks/task.h"
-#include "tasks/token.h"
+#include "tasks/port.h"
 
 #define WAKE_MAX 8 /* values that a parked task always has room for */
 

@@ -267,8 +267,7 @@ static void run_turn(lua_State *L, struct halo_run *run)
             tell_interrupt(L, lua);
         ring_alarms(L, lua);
         deliver_ops(L, lua);
-        if (lua->port)
-            halo_port_deliver(L, lua);
+        halo_token_deliver(L, lua);
     }
     if (lua->lost)
         halo_report_lost(lua);
@@ -287,8 +286,7 @@ static bool wait_for_host(lua_State *L, struct halo_run *run)
 /* Whether something is under way that ends by itself, or by the host. */
 static bool is_busy(const struct halo_lua *lua)
 {
-    return lua->loop &&
-           (halo_loop_busy(lua->loop) || (lua->port && halo_port_is_awaited(lua->port)));
+    return lua->loop && (halo_loop_busy(lua->loop) || halo_token_is_awaited(lua));
 }
 
 static int run_loop(lua_State *L)

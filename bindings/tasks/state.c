@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "args.h"
-#include "tasks/token.h"
+#include "tasks/port.h"
 
 #define CLOSE_DEADLINE_MS 5000
 

@@ -47,6 +47,7 @@ void halo_poller_submit(struct halo_poller *poller, struct halo_op *op, struct h
     if (op->watched_fd >= 0 &&
         epoll_ctl(halo_poller_fd(poller), EPOLL_CTL_ADD, op->watched_fd, &event) == 0) {
         op->in_poller = true;
+        poller->watched++;
         return;
     }
     /* What epoll will not watch (EPERM) never waits: /dev/null and its like. */
@@ -61,6 +62,7 @@ static void unwatch(struct halo_poller *poller, struct halo_op *op)
     epoll_ctl(halo_poller_fd(poller), EPOLL_CTL_DEL, op->watched_fd, NULL);
     close(op->watched_fd);
     op->in_poller = false;
+    poller->watched--;
 }
 
 void halo_poller_cancel(struct halo_poller *poller, struct halo_op *op, struct halo_list *answered)

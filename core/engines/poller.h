@@ -7,9 +7,9 @@
 
 #include "list.h"
 
-/* The descriptor plus one; 0 while it is not open. */
 struct halo_poller {
-    int epoll_fd_plus_one;
+    int epoll_fd_plus_one; /* 0 while it is not open */
+    unsigned watched;      /* operations */
 };
 
 /* Watches wake_fd beside the operations where it is not -1. Returns 0 or -errno. */

@@ -7,9 +7,13 @@
  * takes an SQE and counts it until its completion has been seen. At most max_in_flight operations,
  * half as many polls and one cancel for each of them are in the ring, so that the completion queue
  * never overflows; further polls go to an epoll instance, which is itself polled.
+ *
+ * A ring that refuses later, as by a seccomp filter of the host's, leaves everything to these two.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -50,6 +54,8 @@ struct ring {
     bool cancels_owed;      /* there was no room for some cancel */
     bool tells_work;        /* a flag says when the kernel has completions to post */
     int event_fd;           /* for a host that polls, or -1 */
+    bool refused;           /* there is no way into it any more */
+    unsigned stranded;      /* operations that were in it then, and have not been answered */
     bool has_opcode[HALO_OP_COUNT];
 };
 
@@ -145,11 +151,13 @@ static void to_poller(struct ring *ring, struct halo_op *op)
 static void complete(struct ring *ring, uint64_t seq, int result)
 {
     struct halo_op *op = halo_slab_find(&ring->loop->slab, seq);
-    if (!op) {
-        ring->loop->stats.unknown++;
+    /* From a ring that refuses polls were taken away, and it may answer them yet. */
+    if (!op || op->in_pool) {
+        ring->loop->stats.unknown += !ring->refused;
         return;
     }
     HALO_CHECK(op->state == HALO_OP_RUNNING, "a completion for an operation that was not running");
+    ring->stranded -= ring->refused;
     bool polls = halo_op_polls(op);
     ring->polls -= polls;
     /*
@@ -208,6 +216,91 @@ static void collect_workers(struct ring *ring)
             ring->has_opcode[op->row->code] = false;
 }
 
+/* ---- a ring that refuses later ------------------------------------------------------------- */
+
+/* Carries on with an operation that the ring will not answer. */
+static void take_away(struct ring *ring, struct halo_op *op)
+{
+    op->in_pool = true;
+    if (op->cancelled)
+        halo_engine_answer(&ring->loop->answered, op, -ECANCELED);
+    else if (halo_op_polls(op))
+        to_poller(ring, op);
+    else
+        to_workers(ring, op);
+}
+
+static void take_away_submissions(struct ring *ring)
+{
+    struct io_uring_sq *sq = &ring->uring.sq;
+    unsigned first = *sq->khead;
+
+    for (unsigned at = first; at != sq->sqe_tail; at++) {
+        uint64_t seq = sq->sqes[at & *sq->kring_mask].user_data;
+        struct halo_op *op = seq < HALO_SEQ_FIRST ? NULL : halo_slab_find(&ring->loop->slab, seq);
+        ring->held--;
+        if (op)
+            take_away(ring, op);
+    }
+    sq->sqe_head = sq->sqe_tail = first;
+}
+
+/* What tells of workers' answers and of wakes has to wake a host that polls as well. */
+static void join_wakes(const struct ring *ring)
+{
+    (void)dup3(ring->event_fd, ring->loop->wake_fd, O_CLOEXEC);
+    halo_event_set(ring->event_fd);
+}
+
+/*
+ * Somebody has closed the ring's descriptor, or forbidden io_uring_enter(). What the kernel was not
+ * given yet, workers do, and polls, of which it holds a file and no memory, start anew. The rest
+ * is the kernel's: it ends where its completions come by themselves.
+ */
+static void give_up(struct ring *ring, int error)
+{
+    struct halo_loop *loop = ring->loop;
+
+    ring->refused = true;
+    memset(ring->has_opcode, 0, sizeof(ring->has_opcode));
+    snprintf(loop->reason, sizeof(loop->reason), "io_uring worked here, until it answered %s",
+             halo_error_name(-error));
+    take_away_submissions(ring);
+    for (size_t i = 0; i <= loop->slab.mask; i++) {
+        struct halo_op *op = loop->slab.table[i];
+        if (!op || op->state != HALO_OP_RUNNING || op->in_pool || op->in_poller)
+            continue;
+        if (halo_op_polls(op))
+            take_away(ring, op);
+        else
+            ring->stranded++;
+    }
+    ring->polls = 0;
+    if (error == -EBADF || error == -EOPNOTSUPP)
+        ring->uring.ring_fd = -1; /* that number is nobody's any more, or another's */
+    if (ring->event_fd >= 0)
+        join_wakes(ring);
+}
+
+static void wait_without_ring(struct ring *ring, int64_t timeout_ns)
+{
+    struct pollfd polled[] = {{.fd = ring->loop->wake_fd, .events = POLLIN},
+                              {.fd = halo_poller_fd(&ring->poller), .events = POLLIN}};
+
+    timeout_ns = halo_workers_bound_wait(ring->workers, timeout_ns);
+    if (ring->stranded > 0 && (timeout_ns < 0 || timeout_ns > PAUSE_NS))
+        timeout_ns = PAUSE_NS;
+    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000,
+                               .tv_nsec = timeout_ns % 1000000000};
+    if (timeout_ns != 0)
+        ppoll(polled, sizeof(polled) / sizeof(polled[0]), timeout_ns < 0 ? NULL : &timeout, NULL);
+    halo_event_clear(ring->loop->wake_fd);
+    if (halo_poller_is_open(&ring->poller))
+        halo_poller_collect(&ring->poller, &ring->loop->answered);
+    reap(ring);
+    collect_workers(ring);
+}
+
 /* ---- submission ---------------------------------------------------------------------------- */
 
 /* What cannot be submitted now stays queued; what has completed may be in its way. */
@@ -215,12 +308,13 @@ static void check_submitted(struct ring *ring, int result)
 {
     static const struct timespec pause = {.tv_nsec = PAUSE_NS};
     bool interrupted = result == -EINTR;
-    bool refused = result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
+    bool busy = result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
     unsigned held = ring->held;
 
-    HALO_CHECK(result >= 0 || refused || interrupted || result == -ETIME, strerror(-result));
+    if (result < 0 && !busy && !interrupted && result != -ETIME && !ring->refused)
+        give_up(ring, result);
     ring->interruptions = interrupted ? ring->interruptions + 1 : 0;
-    if (!refused && ring->interruptions < INTERRUPTIONS_AT_ONCE)
+    if (!busy && ring->interruptions < INTERRUPTIONS_AT_ONCE)
         return;
     reap(ring);
     if (ring->held == held)
@@ -229,7 +323,7 @@ static void check_submitted(struct ring *ring, int result)
 
 static struct io_uring_sqe *take_sqe(struct ring *ring)
 {
-    bool room = ring->held < ring->uring.cq.ring_entries;
+    bool room = !ring->refused && ring->held < ring->uring.cq.ring_entries;
     return room ? io_uring_get_sqe(&ring->uring) : NULL;
 }
 
@@ -239,7 +333,8 @@ static struct io_uring_sqe *emit(struct ring *ring, uint64_t seq)
     struct io_uring_sqe *sqe = take_sqe(ring);
 
     for (int tries = 0; !sqe; tries++) {
-        if (tries > 1 && (tries == SUBMIT_TRIES || halo_loop_is_interrupted(ring->loop)))
+        bool long_enough = tries == SUBMIT_TRIES || halo_loop_is_interrupted(ring->loop);
+        if (ring->refused || (tries > 1 && long_enough))
             return NULL;
         check_submitted(ring, io_uring_submit(&ring->uring));
         reap(ring);
@@ -281,7 +376,7 @@ static void ring_submit(void *state, struct halo_op *op)
     bool polls = halo_op_polls(op);
     struct io_uring_sqe *sqe = emit_op(ring, op, polls);
 
-    op->in_pool = false;
+    op->in_pool = ring->refused;
     if (sqe) {
         ring->loop->stats.ring++;
         ring->polls += polls;
@@ -366,7 +461,10 @@ static bool has_work(const struct ring *ring)
 
 static bool ring_pending(void *state)
 {
-    return has_submissions(state);
+    const struct ring *ring = state;
+    /* Of streams a ring that refuses does not tell a host any more, which has to come and look. */
+    bool unseen = ring->stranded > 0 || ring->poller.watched > 0;
+    return has_submissions(ring) || (ring->refused && ring->event_fd >= 0 && unseen);
 }
 
 /*
@@ -382,11 +480,15 @@ static int ring_fd(void *state)
     int fd = halo_fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (fd < 0)
         return -errno;
-    if (io_uring_register_eventfd(&ring->uring, fd) < 0) {
+    if (!ring->refused && io_uring_register_eventfd(&ring->uring, fd) < 0) {
         close(fd);
         return ring->uring.ring_fd;
     }
     ring->event_fd = fd;
+    if (ring->refused) {
+        join_wakes(ring);
+        return fd;
+    }
     /* It does not tell of what ended before it was registered. */
     check_submitted(ring, io_uring_submit_and_get_events(&ring->uring));
     if (io_uring_cq_ready(&ring->uring) > 0)
@@ -408,6 +510,10 @@ static void ring_wait(void *state, int64_t timeout_ns)
 
     if (ring->event_fd >= 0)
         halo_event_clear(ring->event_fd);
+    if (ring->refused) {
+        wait_without_ring(ring, timeout_ns);
+        return;
+    }
     if (ring->cancels_owed)
         cancel_owed(ring);
     arm_all(ring);

@@ -5,6 +5,8 @@ local check = require "halo.fs.check"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 
+local FD_MAX = 2 ^ 31 - 1
+
 ---@async
 ---@return integer? bits
 ---@return string? message
@@ -40,8 +42,13 @@ function halo.poll(fd, events, seconds, ...)
   if events == nil then
     events = "r"
   end
-  if type(events) ~= "string" then
+  if check.number(fd, 1, "poll") % 1 ~= 0 or fd < 0 or fd > FD_MAX then
+    local problem = "a number from 0 to %d expected, got %s"
+    check.fail(problem:format(FD_MAX, fd), 1, "poll")
+  elseif type(events) ~= "string" then
     check.type_error("string", events, 2, "poll")
+  elseif not events:match "^[rw]+$" then
+    check.fail('"r", "w" or "rw" expected', 2, "poll")
   elseif seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds or seconds < 0) then
     check.fail("a number of seconds expected", 3, "poll")
   end

@@ -8,7 +8,8 @@ set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 make=$1 && shift
-[ $# -gt 0 ] || set -- warnings format lua includes style tidy collector soak sanitize threads valgrind
+[ $# -gt 0 ] ||
+    set -- warnings format lua includes style tidy collector soak sanitize threads valgrind
 
 c_files() { find core bindings examples spec -name '*.[ch]' | sort; }
 

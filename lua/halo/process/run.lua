@@ -6,6 +6,7 @@ local fs = require "halo.fs"
 local options = require "halo.process.options"
 local scope = require "halo.scope"
 local spawn = require "halo.process.start"
+local wait = require "halo.wait"
 
 local run = {}
 
@@ -29,39 +30,51 @@ local function drain(file)
   return data
 end
 
----Starts all, with pipes between them. Those that run when one of them fails to start are ended
----with the scope.
 ---@async
----@return halo.Process[]?
----@return string? message
----@return string? code
-local function start_all(stages)
-  local running, from_last, to_next = {}, nil, nil
+local function close_all(files)
+  for _, file in ipairs(files) do
+    file:close()
+  end
+end
+
+---@async
+local function start_each(stages, running, pipes)
+  local from_last
   for i, stage in ipairs(stages) do
-    local from = from_last
+    local from, to, message, code
+    stage.stdin = from_last or stage.stdin
     if stages[i + 1] then
-      local message, code
-      from_last, to_next, code = core.pipe "pipe"
-      if not from_last then
-        message = to_next
-        return nil, message, code
+      from, to, code = core.pipe "pipe"
+      if not from then
+        return nil, to, code
       end
-      stage.stdout = to_next
+      pipes[#pipes + 1], from_last, stage.stdout = from, from, to
+      pipes[#pipes + 1] = to
     end
-    stage.stdin = from or stage.stdin
-    local message, code
     running[i], message, code = spawn(stage)
-    if from then
-      from:close()
-    end
-    if stages[i + 1] then
-      to_next:close()
-    end
     if not running[i] then
       return nil, message, code
     end
   end
-  return running
+  return true
+end
+
+---@async
+local function close_then_settle(files, ok, ...)
+  scope.shield(close_all, files)
+  return wait.settle(ok, ...)
+end
+
+---Starts all, with pipes between them. Those that run when one of them fails to start are ended
+---with the scope.
+---@async
+---@param running halo.Process[] gets them
+---@return true?
+---@return string? message
+---@return string? code
+local function start_all(stages, running)
+  local pipes = {}
+  return close_then_settle(pipes, wait.guard(start_each, stages, running, pipes))
 end
 
 ---What a pipeline ends with is that of the last that has failed, as bash's pipefail has it.
@@ -75,25 +88,43 @@ local function wait_for_all(running)
   return result
 end
 
+---Our ends of the pipes of what runs.
+local function pipes_of(running)
+  local files = {}
+  for _, process in ipairs(running) do
+    for _, which in ipairs(options.streams) do
+      files[#files + 1] = process[which]
+    end
+  end
+  return files
+end
+
 ---@async
+---@return string? output
+---@return integer|string? status or the message
+---@return string? errors or the code
 local function talk(tasks, stages, input)
-  local running, message, code = start_all(stages)
-  if not running then
+  local running = {}
+  tasks:defer(function()
+    close_all(pipes_of(running)) -- whoever was to do so may have been cancelled
+  end)
+  local ok, message, code = start_all(stages, running)
+  if not ok then
     tasks:cancel()
     return nil, message, code
   end
-  local first, last = running[1], running[#running]
+  local first, last, errors = running[1], running[#running], {}
   if first.stdin then
     tasks:spawn(feed, first.stdin, input)
   end
-  local errors = last.stderr and tasks:spawn(drain, last.stderr)
-  local output = last.stdout and drain(last.stdout) or ""
-  local error_text = errors and errors:join()
-  local status = wait_for_all(running)
-  if errors then
-    return output, status, error_text
+  for _, process in ipairs(running) do
+    errors[#errors + 1] = process.stderr and tasks:spawn(drain, process.stderr)
   end
-  return output, status
+  local output = last.stdout and drain(last.stdout) or ""
+  for i, task in ipairs(errors) do
+    errors[i] = task:join()
+  end
+  return output, wait_for_all(running), errors[1] and table.concat(errors)
 end
 
 local function temporary(data)
@@ -112,41 +143,54 @@ local function take_text(file)
   return text
 end
 
+---Gives a stage a file in place of a pipe.
+local function replace_pipe(stage, which, data)
+  if stage[which] ~= "pipe" then
+    return nil
+  end
+  stage[which] = temporary(data)
+  return stage[which]
+end
+
 ---Where no task can be waited for, files take the place of the pipes that somebody has to empty.
 ---@async
 local function talk_alone(stages, input)
-  local first, last, files = stages[1], stages[#stages], {}
-  if first.stdin == "pipe" then
-    first.stdin = temporary(input)
+  local given, errors = replace_pipe(stages[1], "stdin", input), {}
+  for _, stage in ipairs(stages) do
+    errors[#errors + 1] = replace_pipe(stage, "stderr")
   end
-  for _, which in ipairs { "stdout", "stderr" } do
-    if last[which] == "pipe" then
-      files[which] = temporary()
-      last[which] = files[which]
-    end
+  local written = replace_pipe(stages[#stages], "stdout")
+  local running = {}
+  local ok, message, code = start_all(stages, running)
+  for _, process in ipairs(ok and {} or running) do
+    process:kill "KILL" -- no scope does
   end
-  local running, message, code = start_all(stages)
-  local status = running and wait_for_all(running)
-  local output = files.stdout and take_text(files.stdout) or ""
-  local errors = files.stderr and take_text(files.stderr)
-  if not running then
+  local status = wait_for_all(running)
+  local output = written and take_text(written) or ""
+  for i, file in ipairs(errors) do
+    errors[i] = take_text(file)
+  end
+  if given then
+    given:close()
+  end
+  if not ok then
     return nil, message, code
-  elseif errors then
-    return output, status, errors
   end
-  return output, status
+  return output, status, errors[1] and table.concat(errors)
 end
 
 ---@async
 local function run_all(stages, input)
+  local output, status, errors
   if core.can_wait() then
-    local output, status, errors = scope.scope(talk, stages, input)
-    if errors then
-      return output, status, errors
-    end
-    return output, status
+    output, status, errors = scope.scope(talk, stages, input)
+  else
+    output, status, errors = talk_alone(stages, input)
   end
-  return talk_alone(stages, input)
+  if errors then
+    return output, status, errors
+  end
+  return output, status
 end
 
 local run_known = { input = true, timeout = true }
@@ -201,6 +245,21 @@ function run.run(given, ...)
   return run_for(given.timeout, { checked }, check_input(given, "run"), "run")
 end
 
+---What says where the ends of a pipeline lead, or is for all of it.
+local function check_place(words, i, count)
+  local problem
+  if words.input ~= nil or words.timeout ~= nil then
+    problem = "input and timeout are options of the whole pipeline"
+  elseif i > 1 and words.stdin ~= nil then
+    problem = "it reads what the one before it writes: leave stdin out"
+  elseif i < count and words.stdout ~= nil then
+    problem = "the next one reads what it writes: leave stdout out"
+  end
+  if problem then
+    check.fail(("command %d: %s"):format(i, problem), 1, "pipeline")
+  end
+end
+
 local function check_stages(given)
   local common, stages = {}, {}
   for key, value in pairs(given) do
@@ -213,6 +272,7 @@ local function check_stages(given)
     if type(words) ~= "table" then
       check.fail(("command %d: table expected, got %s"):format(i, type(words)), 1, "pipeline")
     end
+    check_place(words, i, #given)
     local stage = {}
     for key, value in pairs(common) do
       stage[key] = value
@@ -236,7 +296,8 @@ end
 ---@param given halo.RunOptions commands, as tables that may have options of their own
 ---@return string? output of the last
 ---@return integer|string status 0, or that of the last that has failed; or the message
----@return string? errors of the last, where its stderr is a pipe; or the code
+---@return string? errors what each wrote to stderr, one after the other, where that is a pipe; or
+---the code
 function run.pipeline(given, ...)
   check.no_more(2, "pipeline", ...)
   if type(given) ~= "table" then

@@ -6,6 +6,7 @@ local check = require "halo.fs.check"
 local fs = require "halo.fs"
 local handle = require "halo.process.handle"
 local options = require "halo.process.options"
+local scope = require "halo.scope"
 local wait = require "halo.wait"
 
 local PLACE = bit.bor(fs.flags.PATH, fs.flags.DIRECTORY)
@@ -127,7 +128,7 @@ end
 local function spawn(checked)
   local opened = {}
   local ok, result = wait.guard(start, checked, opened)
-  close_all(opened, ok and result)
+  scope.shield(close_all, opened, ok and result) -- all of them, if this one was cancelled
   if ok then
     return result
   elseif type(result) == "table" and result.code then

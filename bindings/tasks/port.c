@@ -1,0 +1,214 @@
+#include "tasks/port.h"
+
+#include <stdlib.h>
+
+#define INDEX_BITS 24
+#define INDEX_MASK ((1u << INDEX_BITS) - 1)
+#define SLOTS_MIN  16
+
+/* ---- the port ------------------------------------------------------------------------------ */
+
+struct halo_port *halo_port_new(void)
+{
+    struct halo_port *port = calloc(1, sizeof(*port));
+    if (!port)
+        return NULL;
+    if (pthread_mutex_init(&port->lock, NULL) != 0) {
+        free(port);
+        return NULL;
+    }
+    port->references = 1;
+    return port;
+}
+
+/* With the lock, which it gives back. */
+static void unlock_and_release(struct halo_port *port)
+{
+    bool last = --port->references == 0;
+
+    pthread_mutex_unlock(&port->lock);
+    if (!last)
+        return;
+    pthread_mutex_destroy(&port->lock);
+    free(port->slots);
+    free(port);
+}
+
+void halo_port_connect(struct halo_port *port, struct halo_loop *loop)
+{
+    pthread_mutex_lock(&port->lock);
+    port->loop = loop;
+    pthread_mutex_unlock(&port->lock);
+}
+
+void halo_port_wake(struct halo_port *port)
+{
+    pthread_mutex_lock(&port->lock);
+    if (port->loop)
+        halo_loop_wake(port->loop);
+    pthread_mutex_unlock(&port->lock);
+}
+
+void halo_port_close(struct halo_port *port)
+{
+    pthread_mutex_lock(&port->lock);
+    port->closed = true;
+    port->loop = NULL;
+    for (uint32_t i = 0; i < port->count; i++) {
+        if (port->slots[i].state != HALO_SLOT_COMPLETED)
+            continue;
+        struct halo_slot taken = halo_port_take(port, &port->slots[i]);
+        pthread_mutex_unlock(&port->lock);
+        halo_slot_discard(&taken);
+        pthread_mutex_lock(&port->lock);
+    }
+    unlock_and_release(port);
+}
+
+/* ---- slots --------------------------------------------------------------------------------- */
+
+static bool grow(struct halo_port *port)
+{
+    uint32_t count = port->count ? port->count * 2 : SLOTS_MIN;
+    struct halo_slot *slots =
+        count <= INDEX_MASK ? realloc(port->slots, count * sizeof(struct halo_slot)) : NULL;
+
+    if (!slots)
+        return false;
+    for (uint32_t i = port->count; i < count; i++) {
+        slots[i] = (struct halo_slot){.generation = 1, .next = port->free};
+        port->free = i + 1;
+    }
+    port->slots = slots;
+    port->count = count;
+    return true;
+}
+
+struct halo_slot *halo_port_issue(struct halo_port *port)
+{
+    if (!port->free && !grow(port))
+        return NULL;
+    struct halo_slot *slot = &port->slots[port->free - 1];
+    port->free = slot->next;
+    slot->state = HALO_SLOT_ISSUED;
+    port->references++;
+    return slot;
+}
+
+uint64_t halo_port_id(const struct halo_port *port, const struct halo_slot *slot)
+{
+    return slot->generation << INDEX_BITS | (uint64_t)(slot - port->slots);
+}
+
+struct halo_slot *halo_port_find(struct halo_port *port, uint64_t id)
+{
+    uint64_t index = id & INDEX_MASK;
+    struct halo_slot *slot = index < port->count ? &port->slots[index] : NULL;
+    return slot && slot->generation == id >> INDEX_BITS ? slot : NULL;
+}
+
+static uint32_t place_of(const struct halo_port *port, const struct halo_slot *slot)
+{
+    return (uint32_t)(slot - port->slots) + 1;
+}
+
+static void vacate(struct halo_port *port, struct halo_slot *slot)
+{
+    *slot = (struct halo_slot){.generation = slot->generation + 1, .next = port->free};
+    port->free = place_of(port, slot);
+}
+
+/* ---- what is done -------------------------------------------------------------------------- */
+
+static void append_done(struct halo_port *port, struct halo_slot *slot)
+{
+    uint32_t place = place_of(port, slot);
+
+    slot->next = 0;
+    if (port->done)
+        port->slots[port->done_last - 1].next = place;
+    else
+        port->done = place;
+    port->done_last = place;
+    atomic_store(&port->news, true);
+    if (port->loop)
+        halo_loop_wake(port->loop);
+}
+
+/* Out of the list, in which it may stand anywhere, or nowhere. */
+static void remove_done(struct halo_port *port, const struct halo_slot *slot)
+{
+    uint32_t place = place_of(port, slot), before = 0, at = port->done;
+
+    while (at && at != place) {
+        before = at;
+        at = port->slots[at - 1].next;
+    }
+    if (at && before)
+        port->slots[before - 1].next = slot->next;
+    else if (at)
+        port->done = slot->next;
+    if (at && port->done_last == place)
+        port->done_last = before;
+}
+
+struct halo_slot *halo_port_next_done(struct halo_port *port)
+{
+    struct halo_slot *slot = port->done ? &port->slots[port->done - 1] : NULL;
+    if (slot)
+        remove_done(port, slot);
+    atomic_store(&port->news, port->done != 0);
+    return slot;
+}
+
+struct halo_slot halo_port_take(struct halo_port *port, struct halo_slot *slot)
+{
+    struct halo_slot taken = *slot;
+    remove_done(port, slot);
+    vacate(port, slot);
+    return taken;
+}
+
+void halo_slot_discard(const struct halo_slot *slot)
+{
+    if (slot->push)
+        slot->push(NULL, slot->data);
+}
+
+void halo_port_abandon(struct halo_port *port, struct halo_slot *slot)
+{
+    halo_lua_cancelled cancelled = slot->cancelled;
+    halo_lua_token token = {.port = port, .id = halo_port_id(port, slot)};
+    void *user = slot->user;
+
+    slot->task = NULL;
+    slot->state = HALO_SLOT_ABANDONED;
+    pthread_mutex_unlock(&port->lock);
+    if (cancelled)
+        cancelled(token, user);
+    pthread_mutex_lock(&port->lock);
+}
+
+bool halo_lua_complete(halo_lua_token token, halo_lua_push push, void *data)
+{
+    struct halo_port *port = token.port;
+
+    pthread_mutex_lock(&port->lock);
+    struct halo_slot *slot = halo_port_find(port, token.id);
+    if (!slot || (slot->state != HALO_SLOT_ISSUED && slot->state != HALO_SLOT_ABANDONED)) {
+        pthread_mutex_unlock(&port->lock);
+        return false;
+    }
+    bool taken = !port->closed;
+    if (taken) {
+        slot->dropped = slot->state == HALO_SLOT_ABANDONED;
+        slot->state = HALO_SLOT_COMPLETED;
+        slot->push = push;
+        slot->data = data;
+        append_done(port, slot);
+    } else {
+        vacate(port, slot);
+    }
+    unlock_and_release(port);
+    return taken;
+}

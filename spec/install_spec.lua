@@ -1,0 +1,131 @@
+-- What `make install` gives: the examples for hosts are built against it by pkg-config, as a
+-- program of somebody else's would be.
+
+local command = require "spec.support.command"
+local temp = require "spec.support.temp"
+
+local quote, run = command.quote, command.run
+
+local PATIENCE_S = 120
+
+---Why it cannot be tried here.
+local function unavailable()
+  if os.getenv "HALO_ENGINE" ~= "auto" then
+    return "one engine's run is enough"
+  elseif (os.getenv "SANITIZE" or "") ~= "" then
+    return "programs of others are not instrumented"
+  elseif not command.exists "make" or not command.exists "pkg-config" then
+    return "make or pkg-config is not there"
+  elseif command.build_dir:match "([^/]*)$" ~= "build" then
+    return "only the plain build is installed"
+  end
+end
+
+local function lines_of(text)
+  local lines = {}
+  for line in text:gmatch "[^\n]+" do
+    lines[#lines + 1] = line
+  end
+  table.sort(lines)
+  return lines
+end
+
+---The functions that a header declares.
+local function declared_in(...)
+  local names = {}
+  for _, path in ipairs { ... } do
+    local file = assert(io.open(path))
+    local text = file:read("*a"):gsub("/%*.-%*/", ""):gsub("#[^\n]*", "")
+    file:close()
+    for declaration in text:gmatch "HALO_API%s(.-);" do
+      names[#names + 1] = declaration:match "([%w_]+)%s*%("
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+describe("make install", function()
+  local dir = temp.dir()
+  local why_not = unavailable()
+
+  local function make(target, more)
+    local line = ("env -u MAKEFLAGS -u MAKELEVEL make %s %s"):format(target, more)
+    local stdout, stderr, status = run(line, PATIENCE_S)
+    assert.same(0, status, stdout .. stderr)
+  end
+
+  local function installed()
+    local prefix = dir:path "usr"
+    make("install", "PREFIX=" .. quote(prefix))
+    return prefix
+  end
+
+  local function it_does(what, fn)
+    it(what, function()
+      if why_not then
+        return pending(why_not)
+      end
+      fn()
+    end)
+  end
+
+  ---Builds a file of examples/ against what was installed.
+  local function build(prefix, compiler, file)
+    local program = dir:path "program"
+    local environment = "PKG_CONFIG_PATH=" .. quote(prefix .. "/lib/pkgconfig")
+    local flags, _, found = run(environment .. " pkg-config --cflags --libs halo")
+    assert.equal(0, found)
+    local _, stderr, status = run(("%s -pthread -o %s examples/%s %s -Wl,-rpath,%s/lib"):format(
+      compiler, quote(program), file, flags:gsub("%s+$", ""), prefix), PATIENCE_S)
+    assert.equal("", stderr)
+    assert.equal(0, status)
+    return program
+  end
+
+  it_does("gives what a host in C is built from", function()
+    local program = build(installed(), "gcc -D_GNU_SOURCE= -Wall", "host.c")
+    local script = dir:file("script.lua", "print(require('halo').fs.exists('/'))")
+    local stdout, stderr, status = run(quote(program, script))
+    assert.matches("^true\nhost: %d+ frames\n$", stdout)
+    assert.same({ "", 0 }, { stderr, status })
+  end)
+
+  it_does("gives what a host in C++ is built from", function()
+    if not command.exists "g++" then
+      return pending "g++ is not installed"
+    end
+    local program = build(installed(), "g++ -std=c++11 -Wall", "workers.cpp")
+    local script = dir:file("script.lua",
+      "print(unpack(require('halo').map({ 10, 100, 1000 }, primes)))")
+    assert.same({ "4\t25\t168\n", "", 0 }, { run(quote(program, script)) })
+  end)
+
+  it_does("gives the module, the command and its manual page", function()
+    local prefix = installed()
+    assert.same({ "0.1.0\n", "", 0 }, { run(("LUA_CPATH='%s/lib/lua/5.1/?.so' luajit -e %s"):format(
+      prefix, quote "print((select(4, require('halo').engine())))")) })
+    assert.same({ "1\n", "", 0 }, { run(quote(prefix .. "/bin/halo", "-e", "print(1)")) })
+    local page = io.open(prefix .. "/share/man/man1/halo.1")
+    assert.truthy(page)
+    page:close()
+  end)
+
+  it_does("exports what the headers declare, and nothing else", function()
+    local prefix = installed()
+    local core = declared_in "core/halo.h"
+    local all = declared_in("core/halo.h", "bindings/halo_lua.h")
+    for library, names in pairs { ["libhalo-core"] = core, libhalo = all } do
+      local symbols = run(("nm -D --defined-only %s/lib/%s.so | awk '$2 != \"A\" { print $3 }'")
+        :format(prefix, library))
+      assert.same(names, lines_of((symbols:gsub("@@[%w_]+", ""))))
+    end
+  end)
+
+  it_does("is undone by make uninstall, also below DESTDIR", function()
+    local where = ("PREFIX=/usr DESTDIR=%s"):format(quote(dir:path "root"))
+    make("install", where)
+    make("uninstall", where)
+    assert.equal("", (run("find " .. quote(dir:path "root") .. " ! -type d")))
+  end)
+end)
