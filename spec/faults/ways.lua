@@ -3,8 +3,9 @@
 -- and with somebody else who gives names to other files between any two system calls. Run in
 -- build/faults/halo:
 --
---     halo spec/faults/ways.lua [PART...]
+--     halo spec/faults/ways.lua [company] [PART...]
 --
+-- In company another task runs meanwhile, so that the engine auto tries instead of waiting.
 -- A call either has all that was asked for, or tells; it leaves no litter, no descriptor, and
 -- nobody else's file is touched. Prints what went wrong, and how many were tried.
 
@@ -38,7 +39,8 @@ for name in pairs(errors) do
   names[#names + 1] = name
 end
 table.sort(names)
-local FEW = { "EAGAIN", "EINTR", "EIO", "ENOENT", "nothing" } -- where there is no other way
+-- Where there is no other way.
+local FEW = { "EAGAIN", "EINTR", "EIO", "ENOENT", "EOPNOTSUPP", "nothing" }
 
 local function set(text)
   local found = {}
@@ -62,6 +64,10 @@ local other_way = {
   pread = set "short EINTR", pwrite = set "short EINTR",
 }
 
+local company = arg[1] == "company"
+if company then
+  table.remove(arg, 1)
+end
 local home = posix.mkdtemp()
 local root = home .. "/root"
 
@@ -181,6 +187,30 @@ end, { loose = true, swaps = { { "long_file", "dir" }, { "long_file", "" } } })
 add("a read of all", function()
   return fs.readfile(root .. "/long_file")
 end, { loose = true, swaps = { { "long_file", "dir" }, { "long_file", "" } } })
+add("a read at a place", function(file)
+  return file:pread(100000, 10)
+end, { loose = true, prepare = function() return assert(fs.open(root .. "/long_file")) end })
+add("a read of a fresh file", function()
+  local file, message, code = fs.open(root .. "/long_file")
+  if not file then
+    return nil, message, code
+  end
+  local data
+  data, message, code = file:read(100000)
+  file:close()
+  return data, message, code
+end, { loose = true })
+for _, flag in ipairs { "SYNC", "RDWR" } do
+  add("a write to a file of " .. flag, function(file)
+    local count, message, code = file:pwrite("x", 0)
+    if count then
+      count, message, code = file:fsync()
+    end
+    return count, message, code
+  end, { loose = true, all = true, prepare = function()
+    return assert(fs.open(root .. "/file", fs.flags.RDWR + (flag == "SYNC" and fs.flags.SYNC or 0)))
+  end })
+end
 add("a realpath", function()
   return fs.realpath(root .. "/link")
 end, { loose = true, swaps = swaps_of "link" })
@@ -213,8 +243,23 @@ local function quiet()
   end
 end
 
+local function call(act, subject)
+  local over = not company
+  local other = company and halo.spawn(function()
+    while not over do
+      halo.yield()
+    end
+  end)
+  local ok, result, message, code = pcall(act.call, subject)
+  over = true
+  if other then
+    other:join()
+  end
+  return ok, result, message, code
+end
+
 ---@return table cell
-local function run(act, nth, error)
+local function run(act, nth, error, count)
   acts.build(root)
   if act.before then
     act.before()
@@ -224,8 +269,8 @@ local function run(act, nth, error)
   local before = acts.count_descriptors()
   local subject = act.prepare and act.prepare()
   C.faults_deny_openat2(act.denied or false)
-  armed.arm(armed.CALL, nth, error)
-  local ok, result, message, code = pcall(act.call, subject)
+  armed.arm(armed.CALL, nth, error, count)
+  local ok, result, message, code = call(act, subject)
   local seen, hits = armed.disarm()
   C.faults_deny_openat2(false)
   if subject then
@@ -321,10 +366,20 @@ local function is_wanted(act)
   return #arg == 0
 end
 
+local function go_through_swap(act, swap, nth, count)
+  local other = swap[2] ~= "" and root .. "/" .. swap[2] or ""
+  C.faults_set_names(root .. "/" .. swap[1], other)
+  local cell = run(act, nth, SWAP, count)
+  if cell.hits > 0 then
+    cells = cells + 1
+    check_swap(act, cell, swap)
+  end
+end
+
 local function go_through(act)
   local clean = run(act, armed.NEVER, 0)
   for nth = 1, math.min(clean.seen, POINTS_MAX) do
-    for _, fault in ipairs(act.loose and FEW or names) do
+    for _, fault in ipairs(act.loose and not act.all and FEW or names) do
       local cell = run(act, nth, errors[fault])
       if cell.hits > 0 then
         cells = cells + 1
@@ -332,14 +387,11 @@ local function go_through(act)
       end
     end
     for _, swap in ipairs(act.swaps) do
-      local other = swap[2] ~= "" and root .. "/" .. swap[2] or ""
-      C.faults_set_names(root .. "/" .. swap[1], other)
-      local cell = run(act, nth, SWAP)
-      if cell.hits > 0 then
-        cells = cells + 1
-        check_swap(act, cell, swap)
-      end
+      go_through_swap(act, swap, nth, 1)
     end
+  end
+  for _, swap in ipairs(act.swaps) do
+    go_through_swap(act, swap, 1, armed.EVER)
   end
 end
 

@@ -15,6 +15,7 @@ cd "$(dirname "$0")/../.." || exit 1
 export BUILD_DIR=$1 SANITIZE= HALO_LUAJIT=luajit
 export HALO_BIN="$BUILD_DIR/halo"
 export HOST_LIBS=-lgcov # which the library counts by
+export COUNTING=1       # what ends by _exit() ends by exit(), which writes what was counted
 : "${ENGINES:=ring pool auto}" "${KEEP:=}"
 [ -n "${SPEC:-}" ] || : "${SEEDS:=600}" "${SPEC:=$(echo spec/*_spec.lua)}"
 
