@@ -76,6 +76,35 @@ core.describe("A loop", function(engine, new_loop, close_loop)
     assert.is_true(posix.is_open(fd))
   end)
 
+  it("takes no file for a process, and no handle that is stale for either", function()
+    local loop = new_loop()
+    local file = core.open(loop, "/dev/null")
+    assert.equal(-EBADF, lib.halo_file_signal(loop, file, 0))
+    assert.equal(-EBADF, lib.halo_file_reap(loop, file))
+    lib.halo_file_drop(loop, file)
+    for _, call in ipairs { "halo_file_fd", "halo_file_share", "halo_file_reap" } do
+      assert.equal(-EBADF, lib[call](loop, file))
+    end
+    assert.equal(-EBADF, lib.halo_file_signal(loop, file, 0))
+    assert.equal(-EBADF, lib.halo_file_seek(loop, file, 0))
+    assert.equal(-EBADF, lib.halo_file_confine(loop, file, 1))
+    local handle = ffi.new "uint64_t[1]"
+    assert.equal(-EBADF, lib.halo_file_adopt(loop, -1, false, handle))
+  end)
+
+  it("says which operations it carries", function()
+    local loop = new_loop()
+    local by_ring, names = ffi.new "bool[1]", {}
+    local code = 0
+    while lib.halo_loop_carries(loop, code, by_ring) ~= nil do
+      names[ffi.string(lib.halo_loop_carries(loop, code, by_ring))] = true
+      assert.is_true(not by_ring[0] or engine ~= "pool")
+      code = code + 1
+    end
+    assert.is_true(names.open and names.read)
+    assert.is_true(lib.halo_loop_carries(loop, code + 1000, by_ring) == nil)
+  end)
+
   it("waits for what has ended already no longer", function()
     local loop = new_loop()
     local reader, writer = posix.pipe()

@@ -158,6 +158,41 @@ describe_faults("where a system call of an operation fails", function()
   end)
 end)
 
+-- The ring does the same of these as the workers.
+describe_faults("a system call that fails, or meets another file by its name, #slow", function()
+  local parts = { { "a copy" }, { "below a directory, without" }, { "below a directory, with " },
+    { "a listing", "a digest", "a read", "a write", "a realpath", "a removal", "a process" } }
+  if engine == "auto" then
+    parts[#parts + 1] = { "company", "a read", "a listing", "a digest", "a write" }
+  end
+  for i, part in ipairs(parts) do
+    it("has another way, or is told, and nobody else's file is touched: " .. part[1], function()
+      if engine == "ring" and not all then
+        pending "on the other engines"
+      end
+      local tried = tonumber(run("ways", unpack(part)):match "(%d+) cells, 0 went wrong")
+      survived.tell {
+        name = "ways_" .. i,
+        kind = "a system call fails for which there is another way, or meets another file",
+        tried = tried,
+        unit = "faults",
+        lost = 0,
+        command = "make test SPEC=spec/faults_spec.lua",
+      }
+    end)
+  end
+end)
+
+describe_faults("memory that is out at any time of a loop's life", function()
+  it("is told, and leaves nothing", function()
+    local line = command.quote("env", "HALO_CORE=own", "HALO_ENGINE=", faulty,
+      "spec/faults/session.lua", engine)
+    local stdout, stderr, status = command.run(line)
+    assert.same({ "", 0 }, { stderr, status })
+    assert(tonumber(stdout:match "(%d+) allocations failed") > 15, stdout)
+  end)
+end)
+
 describe_faults("a stream for whose File there is no memory", function()
   it("is closed", function()
     run("allocations", "lua", "once", 1, 0, "/dev/null")

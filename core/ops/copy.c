@@ -422,7 +422,7 @@ static bool is_special_made(const struct copy *copy)
     return !((copy->target.st_mode ^ copy->source.st_mode) & S_IFMT) && copy->target.st_nlink == 1;
 }
 
-/* What was made could not be opened: it is found by its name, to be taken away. */
+/* What was made could not be opened or looked at: it is found by its name, to be taken away. */
 static int64_t give_up_special(struct copy *copy, int64_t result)
 {
     const struct halo_op *op = copy->op;
@@ -443,7 +443,7 @@ static int64_t keep_special(struct copy *copy)
         return give_up_special(copy, copy->to);
     int error = halo_op_fstat(op, copy->to, &copy->target);
     if (error)
-        return error;
+        return give_up_special(copy, error);
     if (!is_special_made(copy))
         return -ESTALE;
     copy->created = true;

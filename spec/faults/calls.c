@@ -6,8 +6,11 @@
 #include "faults.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -18,11 +21,48 @@ struct statx;
 
 static _Thread_local const char *way = "twin";
 
-static int next_fault(const char *name)
+static char swapped[2][PATH_MAX];
+static bool openat2_denied;
+
+void faults_set_names(const char *one, const char *other)
+{
+    snprintf(swapped[0], PATH_MAX, "%s", one);
+    snprintf(swapped[1], PATH_MAX, "%s", other);
+}
+
+void faults_deny_openat2(bool denied)
+{
+    openat2_denied = denied;
+}
+
+int REAL(renameat2)(int base, const char *path, int base2, const char *path2, unsigned flags);
+int REAL(unlinkat)(int base, const char *path, int flags);
+
+/* What somebody else may do between any two calls. */
+static void swap(void)
+{
+    if (swapped[1][0])
+        REAL(renameat2)(AT_FDCWD, swapped[0], AT_FDCWD, swapped[1], RENAME_EXCHANGE);
+    else
+        REAL(unlinkat)(AT_FDCWD, swapped[0], 0);
+}
+
+/* Of one that moves bytes. */
+static int next_move(const char *name)
 {
     bool within = faults_within(false);
     faults_within(within);
-    return within ? faults_next(FAULTS_CALL, FAULTS_ANY_OP, name, way) : 0;
+    int error = within ? faults_next(FAULTS_CALL, FAULTS_ANY_OP, name, way) : 0;
+    if (error != FAULTS_SWAP)
+        return error;
+    swap();
+    return 0;
+}
+
+static int next_fault(const char *name)
+{
+    int error = next_move(name);
+    return error == FAULTS_NONE_MOVED ? 0 : error;
 }
 
 /* A function that says -1 and sets errno. */
@@ -43,7 +83,9 @@ static int next_fault(const char *name)
     ssize_t REAL(name) declared;                                                                   \
     ssize_t WRAP(name) declared                                                                    \
     {                                                                                              \
-        int error = next_fault(#name);                                                             \
+        int error = next_move(#name);                                                              \
+        if (error == FAULTS_NONE_MOVED)                                                            \
+            return 0;                                                                              \
         if (error && error != FAULTS_SHORT) {                                                      \
             errno = error;                                                                         \
             return -1;                                                                             \
@@ -66,7 +108,9 @@ MOVES(copy_file_range, (int from, off_t *in, int to, off_t *out, size_t size, un
     ssize_t WRAP(name)(int fd, const struct iovec *parts, int count, off_t at, int flags)          \
     {                                                                                              \
         struct iovec part = parts[0];                                                              \
-        int error = next_fault(#name);                                                             \
+        int error = next_move(#name);                                                              \
+        if (error == FAULTS_NONE_MOVED)                                                            \
+            return 0;                                                                              \
         if (error && error != FAULTS_SHORT) {                                                      \
             errno = error;                                                                         \
             return -1;                                                                             \
@@ -157,13 +201,22 @@ int WRAP(close)(int fd)
     return result;
 }
 
-/* It returns its error. */
-int REAL(posix_fadvise)(int fd, off_t at, off_t size, int advice);
-int WRAP(posix_fadvise)(int fd, off_t at, off_t size, int advice)
-{
-    int error = next_fault("posix_fadvise");
-    return error && error != FAULTS_SHORT ? error : REAL(posix_fadvise)(fd, at, size, advice);
-}
+/* A function that returns its error. */
+#define RETURNS(name, declared, passed)                                                            \
+    int REAL(name) declared;                                                                       \
+    int WRAP(name) declared                                                                        \
+    {                                                                                              \
+        int error = next_fault(#name);                                                             \
+        return error && error != FAULTS_SHORT ? error : REAL(name) passed;                         \
+    }
+
+RETURNS(posix_fadvise, (int fd, off_t at, off_t size, int advice), (fd, at, size, advice))
+RETURNS(posix_spawn_file_actions_init, (void *actions), (actions))
+RETURNS(posix_spawn_file_actions_adddup2, (void *actions, int fd, int to), (actions, fd, to))
+RETURNS(posix_spawn_file_actions_addfchdir_np, (void *actions, int fd), (actions, fd))
+RETURNS(posix_spawn_file_actions_addclosefrom_np, (void *actions, int from), (actions, from))
+RETURNS(posix_spawnattr_init, (void *attributes), (attributes))
+RETURNS(posix_spawnattr_setflags, (void *attributes, short flags), (attributes, flags))
 
 char *REAL(realpath)(const char *path, char *resolved);
 char *WRAP(realpath)(const char *path, char *resolved)
@@ -227,7 +280,7 @@ long WRAP(syscall)(long number, ...)
     for (int i = 0; i < 5; i++)
         a[i] = va_arg(rest, long);
     va_end(rest);
-    int error = next_fault("openat2");
+    int error = openat2_denied ? ENOSYS : next_fault("openat2");
     if (!error || error == FAULTS_SHORT)
         return REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4]);
     errno = error;

@@ -14,11 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FAULTS_API    __attribute__((visibility("default")))
-#define FAULTS_SHORT  100000 /* no errno: the call is made, for a byte */
-#define WRAP(name)    __wrap_##name
-#define REAL(name)    __real_##name
-#define FAULTS_ANY_OP (-1)
+#define FAULTS_API        __attribute__((visibility("default")))
+#define FAULTS_SHORT      100000 /* no errno: the call is made, for a byte */
+#define FAULTS_NONE_MOVED 100001 /* the same: it moves no byte, and says 0 */
+#define FAULTS_SWAP       100002 /* the same: before the call two names change places */
+#define WRAP(name)        __wrap_##name
+#define REAL(name)        __real_##name
+#define FAULTS_ANY_OP     (-1)
 
 /* The linker gives these names. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
@@ -49,6 +51,12 @@ FAULTS_API long faults_disarm(void);
 FAULTS_API long faults_hits(void);
 FAULTS_API const char *faults_where(void);
 FAULTS_API const char *faults_way(void);
+
+/* Which two names FAULTS_SWAP is about; it removes the first where the other is empty. */
+FAULTS_API void faults_set_names(const char *one, const char *other);
+
+/* Whether there is openat2(2); where not, it is no call that counts. */
+FAULTS_API void faults_deny_openat2(bool denied);
 
 /* The core's table of operations. */
 FAULTS_API int faults_op_count(void);

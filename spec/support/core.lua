@@ -32,7 +32,9 @@ ffi.cdef((header:gsub("#[^\n]*", ""):gsub("HALO_API", "")))
 
 local build_dir = os.getenv("BUILD_DIR") or "./build"
 
-local core = { lib = ffi.load(build_dir .. "/libhalo-core.so") }
+-- Within build/faults/halo it is that program's own, whose calls can be made to fail.
+local own = os.getenv "HALO_CORE" == "own"
+local core = { lib = own and ffi.C or ffi.load(build_dir .. "/libhalo-core.so") }
 local lib = core.lib
 
 for name, value in header:gmatch("#define%s+(HALO_[%u_]+)%s+([^\n]+)") do

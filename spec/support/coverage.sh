@@ -1,10 +1,12 @@
 #!/bin/sh
-# Runs the specs with a halo that counts which branches are taken, then tells which were not.
+# Runs the specs with a halo that counts which branches are taken, and random programs in the
+# simulator, which has the core's own engines in half of the runs; then tells which were not.
 # `make coverage` calls it:
 #
 #     coverage.sh BUILD_DIR      the directory of objects built with --coverage, absolute
 #
-# ENGINES and SPEC are as for test.sh, KEEP=1 adds to what was counted before. What a process has
+# ENGINES and SPEC are as for test.sh, KEEP=1 adds to what was counted before, and SEEDS is how many
+# programs there are, which with SPEC are none unless it is given. What a process has
 # counted is written when it ends, and lost where a signal ends it: so each file of specs has a
 # process of its own.
 set -u
@@ -13,7 +15,9 @@ cd "$(dirname "$0")/../.." || exit 1
 export BUILD_DIR=$1 SANITIZE= HALO_LUAJIT=luajit
 export HALO_BIN="$BUILD_DIR/halo"
 export HOST_LIBS=-lgcov # which the library counts by
-: "${ENGINES:=ring pool auto}" "${SPEC:=$(echo spec/*_spec.lua)}" "${KEEP:=}"
+export COUNTING=1       # what ends by _exit() ends by exit(), which writes what was counted
+: "${ENGINES:=ring pool auto}" "${KEEP:=}"
+[ -n "${SPEC:-}" ] || : "${SEEDS:=600}" "${SPEC:=$(echo spec/*_spec.lua)}"
 
 # Specs also run as nobody, who may write to files but not make them; so they are there before.
 if [ -z "$KEEP" ]; then
@@ -24,7 +28,7 @@ fi
 
 busted=$(command -v busted)
 logs=$BUILD_DIR/test
-rm -rf "$logs" && mkdir -p "$logs"
+mkdir -p "$logs"
 
 run() {
     for spec in $SPEC; do
@@ -37,6 +41,9 @@ run() {
 for engine in $ENGINES; do
     run "$engine" &
 done
+if [ -n "${SEEDS:-}" ]; then
+    "$BUILD_DIR/simulator/halo" spec/simulator/fuzz.lua 1 "$SEEDS"
+fi
 wait
 
 luajit spec/support/coverage.lua "$BUILD_DIR" >"$BUILD_DIR/coverage.txt"

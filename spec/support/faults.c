@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <linux/openat2.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,6 +24,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -156,6 +161,8 @@ FAULTY(ssize_t, copy_file_range, from, NULL,
 FAULTY(ssize_t, pwritev2, fd, NULL, (int fd, const struct iovec *v, int n, off_t at, int flags),
        (fd, v, n, at, flags))
 FAULTY(ssize_t, getdents64, fd, NULL, (int fd, void *entries, size_t size), (fd, entries, size))
+FAULTY(int, eventfd, -1, NULL, (unsigned count, int flags), (count, flags))
+FAULTY(int, epoll_create1, -1, NULL, (int flags), (flags))
 FAULTY(ssize_t, getrandom, -1, NULL, (void *data, size_t size, unsigned flags), (data, size, flags))
 
 static mode_t mode_of(int flags, va_list rest)
@@ -230,10 +237,6 @@ __attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
 
 /* Functions of liburing, which say -errno. They enter the kernel, and all go by the name "enter".
  */
-struct io_uring;
-struct io_uring_cqe;
-struct __kernel_timespec;
-
 #define FAULTY_ENTER(name, declared, passed)                                                       \
     extern int name declared;                                                                      \
     __attribute__((visibility("default"))) int name declared                                       \
@@ -252,3 +255,65 @@ FAULTY_ENTER(io_uring_submit_and_wait_timeout,
              (struct io_uring * ring, struct io_uring_cqe **cqe, unsigned n,
               struct __kernel_timespec *timeout, sigset_t *mask),
              (ring, cqe, n, timeout, mask))
+
+/* ---- what older kernels answer ------------------------------------------------------------- */
+
+/* "setup" fails, and "features" leaves the ring without any. */
+__attribute__((visibility("default"))) int
+io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *params)
+{
+    int error;
+    if (decide("setup", -1, NULL, &error))
+        return -error;
+    int result = REAL(io_uring_queue_init_params)(entries, ring, params);
+    if (decide("features", -1, NULL, &error))
+        ring->features = params->features = 0;
+    return result;
+}
+
+__attribute__((visibility("default"))) struct io_uring_probe *
+io_uring_get_probe_ring(struct io_uring *ring)
+{
+    int error;
+    return decide("probe", -1, NULL, &error) ? NULL : REAL(io_uring_get_probe_ring)(ring);
+}
+
+#define MNT_ID_UNIQUE 0x4000u
+
+/* "mount_id": a kernel that knows no number of a mount at all, or (errno 0) no unique one. */
+__attribute__((visibility("default"))) int statx(int base, const char *path, int flags,
+                                                 unsigned mask, struct statx *status)
+{
+    int error;
+    bool old = (mask & MNT_ID_UNIQUE) && decide("mount_id", -1, NULL, &error);
+    if (old)
+        mask &= ~MNT_ID_UNIQUE;
+    int result = REAL(statx)(base, path, flags, mask, status);
+    if (old && error)
+        status->stx_mask &= ~STATX_MNT_ID;
+    return result;
+}
+
+/* The table of mounts is that of HALO_FAULTS_MOUNTS, if there is one. */
+__attribute__((visibility("default"))) FILE *fopen(const char *path, const char *mode)
+{
+    const char *table = getenv("HALO_FAULTS_MOUNTS");
+    int error;
+    if (decide("fopen", -1, path, &error)) {
+        errno = error;
+        return NULL;
+    }
+    return REAL(fopen)(table && strstr(path, "mountinfo") ? table : path, mode);
+}
+
+/* Of the page that tells of a fork. */
+__attribute__((visibility("default"))) void *mmap(void *at, size_t size, int protection, int flags,
+                                                  int fd, off_t offset)
+{
+    int error;
+    if (size == 1 && decide("mmap", -1, NULL, &error)) {
+        errno = error;
+        return MAP_FAILED;
+    }
+    return REAL(mmap)(at, size, protection, flags, fd, offset);
+}

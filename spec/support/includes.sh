@@ -82,9 +82,9 @@ sources() {
 products() {
     nm -D --undefined-only "$1/libhalo-core.so" | grep -E ' U lua' |
         breaks "libhalo-core.so needs Lua"
-    nm -D --defined-only "$1/libhalo-core.so" | grep -vE ' halo_' |
+    nm -D --defined-only "$1/libhalo-core.so" | grep -vE ' (halo_|A HALO_)' |
         breaks "libhalo-core.so exports a name that is not halo's"
-    nm -D --defined-only "$1/halo.so" | grep -vE ' (halo_|luaopen_halo)' |
+    nm -D --defined-only "$1/halo.so" | grep -vE ' (halo_|luaopen_halo|A HALO_)' |
         breaks "halo.so exports a name that is not halo's"
     readelf -d "$1/halo.so" | grep -E 'NEEDED.*lua' | breaks "halo.so brings a Lua of its own"
 }

@@ -236,7 +236,7 @@ local function remove_tree(holder, name, options)
   local self = {
     workers = workers.new(),
     dirs = options.dirs,
-    top = { name = options.prefix or "", users = 1, pending = 2, file = holder },
+    top = { name = options.prefix or "", users = 1, pending = 2, tries = 0, file = holder },
     unlock = options.unlock,
   }
   self.dirs:reset()
