@@ -11,7 +11,8 @@ local temp = require "spec.support.temp"
 local lib, fs = core.lib, halo.fs
 
 local O_RDWR = 2
-local PROMPT_S = 0.05 -- in which an input that has come is heard of
+local is_slow = (os.getenv "HALO_SLOW" or "") ~= "" -- a machine that is translated (spec/machines)
+local PROMPT_S = is_slow and 0.5 or 0.05 -- in which an input that has come is heard of
 local BUSY_S = 1 -- how long the others run on where it is not
 local ATTEMPTS = 3
 

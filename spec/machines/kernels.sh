@@ -96,7 +96,7 @@ initial() {
 tools='bash coreutils dash findutils grep sed gawk mawk mount util-linux procps psmisc luajit
     lua-busted gcc make pkg-config liburing-dev libluajit-5.1-dev libxxhash-dev libmd-dev
     libedit-dev libfuse3-dev fuse3 strace attr acl e2fsprogs xfsprogs btrfs-progs diffutils file tar
-    gzip binutils libc-bin passwd login tmux git python3-minimal'
+    gzip binutils hostname libc-bin passwd login tmux git python3-minimal'
 
 installed() {
     dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' 2>/dev/null | sed -n 's/^ii *//p'
@@ -166,9 +166,11 @@ boot() {
 }
 
 mkdir -p "$work"
-echo "kernels: reads what Debian has"
-apt_lists bullseye bookworm trixie sid
-list_kernels
+if [ -z "$(find "$work/available" -mtime -1 -size +0 2>/dev/null)" ]; then
+    echo "kernels: reads what Debian has"
+    apt_lists bullseye bookworm trixie sid
+    list_kernels
+fi
 versions=
 for kernel in $KERNELS; do
     version=$(newest "$kernel")
@@ -187,7 +189,7 @@ slow= accel=$kvm
 accelerated "$(echo $versions | cut -d' ' -f1)" || { slow=1 && accel="-accel tcg -cpu max"; }
 printf 'ENGINES="%s"\nSPEC="%s"\nHALO_SLOW=%s\nTEST_TIMEOUT=%d\nBUSTED_FLAGS="%s"\n' \
     "$ENGINES" "$(specs)" "$slow" $((KERNEL_TIMEOUT - 300)) \
-    "$([ -n "$FULL" ] || echo --exclude-tags=slow)" >"$work/orders"
+    "-o spec/support/at_once.lua$([ -n "$FULL" ] || echo ' --exclude-tags=slow')" >"$work/orders"
 
 # All at the same time: specs mostly wait.
 for version in $versions; do
