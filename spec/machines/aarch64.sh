@@ -82,7 +82,7 @@ fi
 # The translator keeps descriptors and a thread of its own, and times mean little under it.
 status=0
 HALO_SLOW=1 HALO_LUAJIT="$root/usr/bin/luajit" ENGINES=pool SPEC=$SPEC \
-    BUSTED_FLAGS="$([ -n "$FULL" ] || echo --exclude-tags=slow)" \
+    BUSTED_FLAGS="-o spec/support/at_once.lua$([ -n "$FULL" ] || echo ' --exclude-tags=slow')" \
     sh spec/support/test.sh || status=1
 
 read -r passed _ failed _ <"$BUILD_DIR/test/totals"
