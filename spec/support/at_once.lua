@@ -1,6 +1,6 @@
 -- An output handler for busted (`-o spec/support/at_once.lua`), for runs that take long or may not
--- come to their end: each failure is told when it happens, and each file with its time. The sum at
--- the end is that of the plain handler.
+-- come to their end: each failure is told when it happens, and after each file its time and the sum
+-- so far, in the words that test.sh looks for. The sum at the end is that of the plain handler.
 
 local busted = require "busted"
 local plain = require "busted.outputHandlers.plainTerminal"
@@ -41,7 +41,9 @@ return function(options)
     return nil, true
   end)
   busted.subscribe({ "file", "end" }, function(file)
-    say(" %s %d s\n", file.name:match "[^/]*$", os.time() - started)
+    say("\n%s: %d s, and so far\n", file.name:match "[^/]*$", os.time() - started)
+    say("%d successes / %d failures / %d errors / %d pending : %d seconds\n", handler.successesCount,
+      handler.failuresCount, handler.errorsCount, handler.pendingsCount, handler.getDuration())
     return nil, true
   end)
   return handler
