@@ -20,7 +20,7 @@ work=$BUILD_DIR/kernels
 apt_dir=$work/apt apt_arch=amd64
 . "$here/packages.sh"
 
-# What says most about a kernel for its time: each call on each engine, streams, cancels, processes.
+# What says most about a kernel for its time: each call, streams, cancels, processes.
 # Those that make large trees or thousands of processes, or measure time, are not here.
 essentials='core core_files core_interrupt core_offset core_polls core_loop file file_calls file_data
     file_stream streams poll process fs fs_at fs_beneath fs_dir fs_meta fs_readfile fs_temp

@@ -42,8 +42,9 @@ return function(options)
   end)
   busted.subscribe({ "file", "end" }, function(file)
     say("\n%s: %d s, and so far\n", file.name:match "[^/]*$", os.time() - started)
-    say("%d successes / %d failures / %d errors / %d pending : %d seconds\n", handler.successesCount,
-      handler.failuresCount, handler.errorsCount, handler.pendingsCount, handler.getDuration())
+    say("%d successes / %d failures / %d errors / %d pending : %d seconds\n",
+      handler.successesCount, handler.failuresCount, handler.errorsCount, handler.pendingsCount,
+      handler.getDuration())
     return nil, true
   end)
   return handler
