@@ -153,6 +153,18 @@ describe("halo doctor", function()
     assert.equal(2, (select(3, run(command.halo("doctor", "x")))))
   end)
 
+  it("calls a kernel too old only where io_uring is not used", function()
+    local old = "env -u HALO_ENGINE setarch --uname-2.6 " .. command.halo("doctor")
+    local stdout = run(old)
+    if not stdout:find "kernel +Linux 2%.6" then
+      pending "the kernel's version cannot be disguised here"
+      return
+    end
+    assert.equal(stdout:find "ok engine +ring" == nil, stdout:find "!! kernel" ~= nil)
+    stdout = run((old:gsub(" setarch", " HALO_ENGINE=pool%0")))
+    assert.matches("!! kernel .-5%.11", stdout)
+  end)
+
   it("tells an ill with its cure", function()
     local stdout, _, status = run("ulimit -n 100; " .. command.halo("doctor"))
     assert.matches("!! limits +100 open files .-=> ulimit %-n 1024", stdout)

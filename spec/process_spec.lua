@@ -278,25 +278,30 @@ describe("a process in a scope", function()
     assert.same({ 143, "TERM" }, { self:wait() })
   end)
 
-  it("is killed after the grace where it ignores TERM", function()
+  ---Starts a process in a scope that is cancelled while it waits for it, once act has returned.
+  local function cancelled(options, act)
     local self
-    halo.timeout(0.3, function()
-      self = process.spawn { "sh", "-c", DEAF, stdin = "null", grace = 0.1 }
-      self.stdout:read(100)
-      self:wait()
+    pcall(halo.scope, function()
+      self = process.spawn(options)
+      act(self)
+      halo.spawn(function() self:wait() end)
+      halo.yield()
+      error("enough", 0)
     end)
+    return self
+  end
+
+  it("is killed after the grace where it ignores TERM", function()
+    local options = { "sh", "-c", DEAF, stdin = "null", grace = 0.1 }
+    local self = cancelled(options, function(self) self.stdout:read(100) end)
     assert.is_true(is_gone(self.pid))
     assert.same({ 137, "KILL" }, { self:wait() })
     self.stdout:close()
   end)
 
   it("is ended even if it is stopped", function()
-    local self
-    halo.timeout(0.1, function()
-      self = process.spawn { "sleep", "100", stdin = "null", stdout = "null" }
-      self:kill "STOP"
-      self:wait()
-    end)
+    local options = { "sleep", "100", stdin = "null", stdout = "null" }
+    local self = cancelled(options, function(self) self:kill "STOP" end)
     assert.is_true(is_gone(self.pid))
   end)
 

@@ -23,9 +23,16 @@ export HALO_SLOW TEST_TIMEOUT
 cd /halo || exit 1
 uname -a
 build/halo --version -v
+# The console shows what the engines print while they run, should the end not come.
+mkdir -p build/test
+for engine in $ENGINES; do
+    : >build/test/$engine.log
+done
+tail -q -f build/test/*.log &
 # As a session of its own, since specs of terminals and signals want one.
 BUILD_DIR=/halo/build ENGINES=$ENGINES SPEC=$SPEC BUSTED_FLAGS=$BUSTED_FLAGS \
-    setsid -w sh spec/support/test.sh </dev/null
+    setsid -w sh spec/support/test.sh </dev/null >/dev/null
+cat build/test/totals
 tar -c -C build/test . >/dev/vdb
 sync
 echo o >/proc/sysrq-trigger

@@ -410,7 +410,8 @@ rows.others = {
 ---Everything public: where its rows stand, and the table whose functions they are.
 ---@return table<string, table>
 function rows.modules()
-  local dir = assert(fs.at "/")
+  local dir, watch = assert(fs.at "/"), assert(fs.watch "/proc/self")
+  local _, walk = fs.walk "/"
   local modules = {
     ["halo."] = halo,
     ["path."] = halo.path,
@@ -420,8 +421,8 @@ function rows.modules()
     ["Dir:"] = getmetatable(dir),
     ["Channel:"] = getmetatable(halo.channel()),
     ["Semaphore:"] = getmetatable(halo.semaphore(1)),
-    ["Walk:"] = getmetatable((select(2, fs.walk "/"))),
-    ["Watch:"] = getmetatable(fs.watch "/proc/self"),
+    ["Walk:"] = getmetatable(walk),
+    ["Watch:"] = getmetatable(watch),
   }
   halo.scope(function(scope)
     modules["Scope:"] = getmetatable(scope)
@@ -434,6 +435,8 @@ function rows.modules()
   end
   modules["fs."] = fs
   dir:close()
+  watch:close() -- not left to the collector, which may see it in a register for long
+  walk:close()
   return modules
 end
 
