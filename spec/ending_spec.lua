@@ -74,7 +74,7 @@ local workload = [[
   end
 ]]
 
-describe("an end with 1,000 operations pending", function()
+describe("an end with 1,000 operations pending #slow", function()
   local dir = temp.dir()
   local tried = 0
   local other -- a directory on another file system, if there is one
