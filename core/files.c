@@ -407,12 +407,6 @@ static void leave(struct halo_file *file, struct halo_list *ready)
     }
 }
 
-/* What takes back a file that was made needs its directory, which may be about to be closed. */
-static bool keeps_base(const struct halo_op *op)
-{
-    return op->abandoned && op->row->undo && op->result >= 0;
-}
-
 void halo_files_leave_base(struct halo_op *op, struct halo_list *ready)
 {
     if (op->base_slot)
@@ -431,7 +425,8 @@ void halo_files_leave(struct halo_op *op, struct halo_list *ready)
         end_behind(op, ready);
         leave(file, ready);
     }
-    if (!keeps_base(op))
+    /* What takes back a file that was made needs its directory, which may be being closed. */
+    if (!op->abandoned || !op->row->undo || op->result < 0)
         halo_files_leave_base(op, ready);
     if (base2)
         leave(base2, ready);

@@ -191,8 +191,9 @@ describe("the command line", function()
   end
 
   teardown(function()
-    survived.tell { name = "bad_input", kind = "scripts, variables and limits that make no sense",
-      tried = tried, unit = "inputs", lost = 0,
+    survived.tell_of_file { name = "bad_input",
+      kind = "scripts, variables and limits that make no sense",
+      tried = tried, unit = "inputs",
       command = "make test SPEC=spec/bad_input_spec.lua" }
   end)
 end)

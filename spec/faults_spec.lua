@@ -91,12 +91,11 @@ describe_faults("a fault within an engine #slow", function()
 
   it("was tried on each operation", function()
     assert.equal("", missing(outputs))
-    survived.tell {
+    survived.tell_of_file {
       name = "faults",
       kind = "an operation or a system call fails: each call, each place, 11 faults",
       tried = cells,
       unit = "faults",
-      lost = 0,
       command = "make test SPEC=spec/faults_spec.lua",
     }
   end)
@@ -119,12 +118,11 @@ describe_faults("an allocation that fails #slow", function()
 
   it("was tried in every call", function()
     assert(failed > 1000, failed .. " allocations have failed")
-    survived.tell {
+    survived.tell_of_file {
       name = "allocations",
       kind = "memory is out at an allocation, of C's or of Lua's: every call",
       tried = failed,
       unit = "allocations",
-      lost = 0,
       command = "make test SPEC=spec/faults_spec.lua",
     }
   end)

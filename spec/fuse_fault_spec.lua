@@ -328,8 +328,8 @@ describe("a file system that fails #slow", function()
   end
 
   teardown(function()
-    survived.tell { name = "fuse_eio", kind = "EIO by the Nth call of a file system (FUSE)",
-      tried = tried, unit = "calls", lost = 0,
+    survived.tell_of_file { name = "fuse_eio", kind = "EIO by the Nth call of a file system (FUSE)",
+      tried = tried, unit = "calls",
       command = "make test SPEC=spec/fuse_fault_spec.lua FAULTS_EVERY=1" }
   end)
 end)

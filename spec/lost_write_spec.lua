@@ -99,8 +99,8 @@ describe("a device that loses writes", function()
   end)
 
   teardown(function()
-    survived.tell { name = "lost_write", kind = "a device that loses what was written",
-      tried = tried, unit = "writes", lost = 0,
+    survived.tell_of_file { name = "lost_write", kind = "a device that loses what was written",
+      tried = tried, unit = "writes",
       command = "make test SPEC=spec/lost_write_spec.lua" }
   end)
 end)
