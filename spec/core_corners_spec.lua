@@ -9,7 +9,7 @@ local temp = require "spec.support.temp"
 local lib = core.lib
 local dir = temp.dir()
 
-local ECANCELED, EBADF = 125, 9
+local ECANCELED, EBADF, EMFILE = 125, 9, 24
 local O_PATH_DIRECTORY = 2097152 + 65536
 
 core.describe("A loop", function(engine, new_loop, close_loop)
@@ -90,6 +90,36 @@ core.describe("A loop", function(engine, new_loop, close_loop)
     assert.equal(-EBADF, lib.halo_file_confine(loop, file, 1))
     local handle = ffi.new "uint64_t[1]"
     assert.equal(-EBADF, lib.halo_file_adopt(loop, -1, false, handle))
+  end)
+
+  it("starts no process where a stream is not open, or there is no room for its handle", function()
+    local path = "/bin/true"
+    local argv = ffi.new("char *[2]", { ffi.cast("char *", path) })
+    for _, fds in ipairs { { 9999, 0, 1 }, { 0, 9999, -1 }, { 0, -1, -1 } } do
+      local loop = new_loop { max_files = 1 }
+      core.open(loop, "/dev/null")
+      local spawn = ffi.new("struct halo_spawn", { argv = argv, cwd_fd = -1 })
+      spawn.fds = fds
+      local before = posix.count_descriptors()
+      local op = lib.halo_op_new(loop, lib.HALO_OP_SPAWN)
+      op.spawn = spawn
+      local result = core.result(loop, op)
+      assert(result == (fds[2] == -1 and -EMFILE or -EBADF), result)
+      assert.equal(before, posix.count_descriptors())
+      close_loop(loop)
+    end
+  end)
+
+  it("forgets names below a directory that is closed", function()
+    local loop = new_loop()
+    local directory = core.open(loop, dir.root, O_PATH_DIRECTORY)
+    local held = lib.halo_leftover_hold(loop, directory, "none")
+    assert.is_true(held ~= nil)
+    assert.is_true(lib.halo_leftover_hold(loop, directory, "none either") ~= nil)
+    assert.equal(0, core.result(loop, core.file_op(loop, lib.HALO_OP_CLOSE, directory)))
+    assert.is_true(lib.halo_leftover_hold(loop, directory, "late") == nil)
+    lib.halo_leftover_release(loop, held)
+    assert.equal(0, close_loop(loop))
   end)
 
   it("says which operations it carries", function()
