@@ -78,7 +78,8 @@ run() {
     {
         status=0
         HALO_ENGINE=$1 sh spec/support/watched.sh "${TEST_TIMEOUT:-1200}" \
-            $WRAPPER "$HALO_BIN" "$busted" -e "$unbuffer" $BUSTED_FLAGS $SPEC 2>&1 || status=$?
+            $WRAPPER "$HALO_BIN" "$busted" -e "$unbuffer" -o spec/support/at_once.lua \
+            $BUSTED_FLAGS $SPEC 2>&1 || status=$?
         echo "$status" >"$log.status"
     } | tee "$log"
     status=$(cat "$log.status")
