@@ -23,8 +23,9 @@ apt_dir=$work/apt apt_arch=amd64
 # What says most about a kernel for its time: each call, streams, cancels, processes.
 # Those that make large trees or thousands of processes, or measure time, are not here.
 essentials='core core_files core_interrupt core_offset core_polls core_loop file file_calls
-    file_data file_stream streams poll process fs fs_at fs_beneath fs_dir fs_meta fs_readfile fs_temp
-    fs_writefile fs_poll fs_watch_root scope task_cancel cancel_keep cancel_write'
+    file_data file_stream streams poll process fs fs_at fs_beneath fs_dir fs_meta
+    fs_readfile fs_temp fs_writefile fs_poll fs_watch_root scope task_cancel
+    cancel_keep cancel_write'
 
 kvm='-accel kvm -cpu max,-arch-capabilities'
 
