@@ -9,7 +9,7 @@ local temp = require "spec.support.temp"
 local lib = core.lib
 local dir = temp.dir()
 
-local ECANCELED, EBADF, EMFILE = 125, 9, 24
+local ECANCELED, EBADF, EMFILE, EAGAIN, SIGKILL = 125, 9, 24, 11, 9
 local O_PATH_DIRECTORY = 2097152 + 65536
 
 core.describe("A loop", function(engine, new_loop, close_loop)
@@ -108,6 +108,51 @@ core.describe("A loop", function(engine, new_loop, close_loop)
       assert.equal(before, posix.count_descriptors())
       close_loop(loop)
     end
+  end)
+
+  it("signals and reaps a process that leads no group", function()
+    local loop = new_loop()
+    local argv = ffi.new("char *[3]")
+    argv[0], argv[1] = ffi.cast("char *", "sleep"), ffi.cast("char *", "1000")
+    local spawn = ffi.new("struct halo_spawn", { argv = argv, cwd_fd = -1 })
+    spawn.fds = { -1, -1, -1 }
+    local op = lib.halo_op_new(loop, lib.HALO_OP_SPAWN)
+    op.spawn = spawn
+    assert(core.perform(loop, op) > 0)
+    local process = op.file
+    lib.halo_op_release(loop, op)
+    assert.equal(-EAGAIN, lib.halo_file_reap(loop, process))
+    assert.equal(0, lib.halo_file_signal(loop, process, SIGKILL))
+    assert.equal(0, core.result(loop, core.file_op(loop, lib.HALO_OP_WAIT, process)))
+    assert(lib.halo_file_reap(loop, process) > SIGKILL)
+    assert.equal(-EBADF, lib.halo_file_reap(loop, process))
+  end)
+
+  it("waits no longer than it is asked to, and not where something is there already", function()
+    local loop = new_loop()
+    local timer = ffi.new "struct halo_timer"
+    assert.equal(0, lib.halo_timer_start(loop, timer, lib.halo_now_ns() + 1e15))
+    assert.equal(0, lib.halo_loop_turn(loop, 0))
+    assert.equal(0, lib.halo_loop_turn(loop, 1e6))
+    assert.equal(0, lib.halo_timer_start(loop, timer, lib.halo_now_ns() + 1e6))
+    assert.equal(0, lib.halo_loop_turn(loop, 1e15))
+    assert.equal(0, lib.halo_timer_start(loop, timer, lib.halo_now_ns() + 1e6))
+    assert.equal(0, lib.halo_loop_turn(loop, -1))
+    lib.halo_timer_stop(loop, timer)
+    lib.halo_loop_interrupt(loop)
+    lib.halo_loop_wait(loop)
+    lib.halo_loop_turn(loop, 0)
+    local reader, writer = posix.pipe()
+    local op = core.poll(loop, reader, posix.POLLIN)
+    posix.write(writer, "x")
+    while not lib.halo_op_has_ended(op) do
+      lib.halo_loop_turn(loop, 1e9)
+    end
+    lib.halo_loop_wait(loop)
+    assert.is_true(lib.halo_loop_next(loop) == op)
+    lib.halo_op_release(loop, op)
+    posix.close(reader)
+    posix.close(writer)
   end)
 
   it("forgets names below a directory that is closed", function()

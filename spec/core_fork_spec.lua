@@ -72,6 +72,7 @@ for _, engine in ipairs(engines) do
               lib.halo_op_release(loop, op)
             end
             assert(not lib.halo_loop_busy(loop))
+            assert(lib.halo_loop_close(loop, 1000) == 0)
           end))
           -- The parent's goes on.
           op = core.op(loop, lib.HALO_OP_STAT, root)

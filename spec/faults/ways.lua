@@ -170,6 +170,18 @@ local below = {
   ["a stat"] = function(base) return base:stat("full/../link", "size") end,
   ["a removal"] = function(base) return base:remove("full/x") end,
   ["an mkdir"] = function(base) return base:mkdir("full/../free") end,
+  ["a walk with links"] = function(base)
+    posix.symlink("../dir", root .. "/full/to_dir")
+    local count = 0
+    for _ in base:walk("full", { follow = true, stat = true }) do
+      count = count + 1
+    end
+    return count
+  end,
+  ["an mkdir of what is above"] = function(base) return base:mkdir "full/.." end,
+  ["a removal of itself"] = function(base) return base:remove "full/." end,
+  ["an mkdir of nothing"] = function(base) return base:mkdir "" end,
+  ["an mkdir with slashes"] = function(base) return base:mkdir "..free//" end,
   ["a tree"] = function(base)
     posix.mkfifo(root .. "/full/pipe")
     return base:copytree("full", "dir/free")
@@ -179,7 +191,7 @@ local below = {
 for _, denied in ipairs { false, true } do
   for name, call in pairs(below) do
     add(("%s below a directory, %s openat2"):format(name, denied and "without" or "with"),
-      call, { denied = denied, loose = true, prepare = open_base,
+      call, { denied = denied, loose = true, raises = true, prepare = open_base,
         swaps = swaps_of("file", "full", "link", "full/x") })
   end
 end

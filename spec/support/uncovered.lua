@@ -19,210 +19,45 @@ local function add(file, why, places)
   end
 end
 
-add("core/ops/dir.c", "a file system that does not tell types of entries", {
-  { "halo_op_entry", "entry->mode = stored->type == DT_UNKNOWN ? 0 : DTTOIF(stored->type);" },
+add("core/dispatch.c", "what has ended, a pause and a timer all at once in a turn", {
+  { "halo_dispatch_pause", "if (!loop->pause_timer.index &&" },
 })
 
 add("core/engines/ring.c",
-  "a full queue of the kernel's at the very moment, or one that answers what it never answers", {
-  { "arm", "if (!sqe)" },
-  { "cancel_in_ring", "if (!sqe) {" },
-  { "cancel_owed", "for (size_t i = 0; i <= slab->mask && !ring->cancels_owed; i++) {", 4 },
+  "a full queue of the kernel's, a completion or a refusal at the very moment", {
   { "cancel_owed",
-    "if (op && op->cancelled && op->state == HALO_OP_RUNNING && !op->in_pool &&"
-      .. " !op->in_poller)", 10 },
+    "if (op && op->cancelled && op->state == HALO_OP_RUNNING &&"
+      .. " !op->in_pool && !op->in_poller)", 2 },
+  { "check_submitted",
+    "if (result < 0 && !busy && !interrupted && result != -ETIME && !ring->refused)" },
   { "check_submitted", "if (ring->held == held)" },
-  { "collect_workers", "if (op->refused && op->result >= 0)" },
-  { "complete", "if (!op) {" },
+  { "complete", "if (!op || op->in_pool) {" },
+  { "emit", "bool long_enough = tries == SUBMIT_TRIES || halo_loop_is_interrupted(ring->loop);" },
+  { "give_up", "if (!op || op->state != HALO_OP_RUNNING || op->in_pool || op->in_poller)" },
+  { "ring_pending", "bool unseen = ring->stranded > 0 || ring->poller.watched > 0;" },
+  { "take_away", "if (op->cancelled)" },
+  { "take_sqe", "bool room = !ring->refused && ring->held < ring->uring.cq.ring_entries;" },
+  { "try_nop", "if (!error)" },
+  { "wait_without_ring",
+    "if (ring->stranded > 0 && (timeout_ns < 0 || timeout_ns > PAUSE_NS))", 5 },
+})
+
+add("core/engines/ring.c",
+  "a terminal whose settings change while a poll of it is being cancelled", {
   { "complete", "if (polls && result == -EINVAL && !op->cancelled) {" },
   { "complete", "if (polls && result == -EINVAL)" },
-  { "emit",
-    "if (tries > 1 && (tries == SUBMIT_TRIES || halo_loop_is_interrupted(ring->loop)))", 3 },
-  { "ring_wait", "if (ring->cancels_owed)" },
-  { "take_sqe", "return room ? io_uring_get_sqe(&ring->uring) : NULL;" },
-  { "to_poller", "if (error)" },
-})
-
-add("core/slab.h",
-  "a full queue of the kernel's at the very moment, or one that answers what it never answers", {
-  { "halo_slab_find", "return op && op->seq == seq ? op : NULL;", 2 },
-})
-
-add("core/ops/beneath.c", "a lease that another process holds", {
-  { "halo_open_at", "if (fd == -EAGAIN && !at_once && !(flags & O_NONBLOCK))" },
-})
-
-add("core/ops/open.c", "a lease that another process holds", {
-  { "asks_plain_call", "bool leased = result == -EAGAIN && !(op->flags & O_NONBLOCK);" },
-})
-
-add("core/files.c", "a slot lives for 2^44 files, and a loop has 2^20", {
-  { "halo_files_reserve", "if ((files->chunk_count + 1) * CHUNK_FILES > HALO_FILES_LIMIT)" },
-  { "halo_files_vacate", "if (file->generation < GENERATION_MAX)" },
 })
 
 add("core/engines/ring.c",
-  "answers of older kernels, and of sandboxes that let half of io_uring through", {
-  { "emit_op",
-    "if (!ring->has_opcode[op->now->code] || ((op->pool_only || op->below) && !polls))" },
+  "a host's descriptor, or a kernel before 5.19, in a turn that does not wait", {
   { "has_work", "if (!ring->tells_work)" },
-  { "set_up", "for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {" },
-  { "set_up", "if ((ring->uring.features & needed) == needed)" },
-  { "set_up", "if (error != -EINVAL)" },
-  { "try_nop", "for (int tries = 0; tries < SUBMIT_TRIES && submitted == -EINTR; tries++)" },
-  { "try_nop", "if (!error)" },
-})
-
-add("core/op.c", "answers that only the model of a kernel gives", {
-  { "ask_again", "bool again = op->slot->stream || op->retries++ < EAGAIN_MAX;" },
-  { "ask_again", "if (op->row->lengthy || op->interruptions++ > INTERRUPTIONS_MAX)" },
-  { "halo_op_complete", "if (step == HALO_STEP_AGAIN && op->cancelled) {" },
-  { "is_interruption", "return result == -EINTR || (result <= -512 && result >= -516);" },
-})
-
-add("core/engines/ring.c", "descriptors that run out at the very moment", {
+  { "ring_fd", "if (!ring->refused && io_uring_register_eventfd(&ring->uring, fd) < 0) {" },
   { "ring_fd", "if (fd < 0)" },
+  { "ring_fd", "if (ring->refused) {" },
 })
 
-add("core/loop.c", "descriptors that run out at the very moment", {
-  { "halo_loop_create", "if (error)" },
-  { "halo_loop_create", "if (loop->wake_fd < 0) {" },
-})
-
-add("core/ops/copy.c",
-  "file systems that cannot share or copy within the kernel, each in a way of its own", {
-  { "cannot_share", "error == ENOSYS || error == EPERM || error == ETXTBSY;", 5 },
-  { "cannot_share",
-    "return error == EXDEV || error == EOPNOTSUPP || error == EINVAL || error == ENOTTY ||", 8 },
-  { "may_share", "(status.f_type != EXT4_SUPER_MAGIC && status.f_type != TMPFS_MAGIC);" },
-  { "may_share", "if (copy->op->flags & HALO_COPY_NO_LINK)" },
-  { "needs_buffer", "error == EBADF || error == EPERM;" },
-  { "needs_buffer",
-    "return error == EXDEV || error == EINVAL || error == ENOSYS || error == EOPNOTSUPP ||", 4 },
-})
-
-add("core/ops/attributes.c", "file systems without ACLs, or that refuse one attribute alone", {
-  { "halo_attributes_keep", "if (!error && (flags & HALO_COPY_MODE))" },
-  { "keep_listed",
-    "for (const char *at = names; !error && at < names + size; at += strlen(at) + 1)" },
-  { "keep_listed", "if (size < 0)" },
-  { "keep_times", "return done < 0 ? -errno : 0;" },
-  { "keep_xattr", "if (size >= 0 && set(to, name, value, (size_t)size) == 0)" },
-  { "keep_xattr", "if (size >= 0 && strcmp(name, ACL_ACCESS) == 0)", 4 },
-  { "may_be_left_out",
-    "return error == EOPNOTSUPP || error == EPERM || error == EACCES || error == ENODATA;", 4 },
-  { "mode_without_acl",
-    "for (size_t at = ACL_HEADER_BYTES; at + ACL_ENTRY_BYTES <= size; at += ACL_ENTRY_BYTES)", 2 },
-  { "mode_without_acl", "if (acl[at] == ACL_GROUP && acl[at + 1] == 0)", 4 },
-})
-
-add("core/files.c", "memory that is out", {
-  { "halo_file_extend", "if (!storage)" },
-})
-
-add("core/loop.c", "memory that is out", {
-  { "close_dropped", "if (!op)" },
-  { "mark_process", "if (page == MAP_FAILED)" },
-})
-
-add("core/ops/attributes.c", "memory that is out", {
-  { "keep_xattrs", "if (!names)" },
-})
-
-add("core/ops/copy.c", "memory that is out", {
-  { "copy_through_buffer", "if (!buffer)" },
-})
-
-add("core/ops/dir.c", "memory that is out", {
-  { "getdents_begin", "if (!storage)" },
-})
-
-add("core/slab.c", "memory that is out", {
-  { "grow_table", "if (!table)" },
-  { "halo_slab_release", "if (op->path || op->base || op->base2)" },
-})
-
-add("core/files.c", "more than 2 GB from one stream", {
-  { "gather_kept", "if (error) {" },
-  { "halo_file_extend", "if (length > ALL_BYTES_MAX || op->length >= ALL_BYTES_MAX)", 2 },
-  { "halo_file_extend",
-    "size_t doubled = op->length < ALL_BYTES_MAX / 2 ? op->length * 2 : ALL_BYTES_MAX;" },
-  { "halo_file_put_back", "if (op->headed && op->done > 0) {", 3 },
-})
-
-add("core/ops/data.c", "more than 2 GB from one stream", {
-  { "own_stream_data", "else if (op->length > STREAM_BYTES_MAX)" },
-  { "read_on", "if (error)" },
-})
-
-add("core/ops/beneath.c", "somebody else changes the file between two calls", {
-  { "halo_op_remove_made", "if (dir_fd < 0)" },
-  { "remove_in", "made->st_dev == named.st_dev && made->st_ino == named.st_ino)" },
-})
-
-add("core/ops/copy.c", "somebody else changes the file between two calls", {
-  { "copy_data", "if (hole < 0 || hole > size)" },
-  { "copy_extent", "if (copied == 0)" },
-  { "copy_file",
-    "while (result == -ESTALE && (op->flags & HALO_COPY_ANY) && ++tries < TRIES_MAX);", 5 },
-  { "copy_special", "if (!result)" },
-  { "copy_special", "if (copy->from >= 0)" },
-  { "copy_special", "if (result < 0 && copy->created)" },
-  { "copy_special", "result = result == -ESTALE ? -EEXIST : result; /* not to be tried again */" },
-  { "give_up_special", "copy->created = found == 0 && is_special_made(copy);", 2 },
-  { "is_special_made",
-    "return !((copy->target.st_mode ^ copy->source.st_mode) & S_IFMT) &&"
-      .. " copy->target.st_nlink == 1;", 2 },
-  { "keep_special", "if (copy->to < 0)" },
-  { "keep_special", "if (error)" },
-  { "make_in", "if (length < 0)" },
-  { "open_place", "if (copy->from < 0)" },
-  { "open_place", "if (error)" },
-  { "open_place",
-    "return S_ISREG(copy->source.st_mode) || S_ISDIR(copy->source.st_mode) ? -ESTALE : 0;", 2 },
-  { "open_source", "bool changed = error == -ELOOP || error == -ENXIO || error == -EINVAL;", 3 },
-  { "open_source", "if (error && !S_ISLNK(copy->source.st_mode))" },
-  { "open_source", "return changed && (op->flags & HALO_COPY_ANY) ? -ESTALE : error;", 3 },
-})
-
-add("core/ops/dir.c", "somebody else changes the file between two calls", {
-  { "add_batch", "if (error)" },
-  { "add_batch", "if (listing->batches_left-- == 0)" },
-  { "add_entry", "if (listing->looks_left-- == 0)" },
-  { "add_entry", "} else if (kept && errno == ENOENT) {" },
-})
-
-add("core/ops/hash.c", "somebody else changes the file between two calls", {
-  { "check_file", "if (error)" },
-})
-
-add("core/ops/readfile.c", "somebody else changes the file between two calls", {
-  { "read_all", "if (op->length && used > op->length)" },
-  { "read_all", "if (used == room)" },
-})
-
-add("core/resolve.c", "somebody else changes the file between two calls", {
-  { "follow", "if (error)" },
-  { "follow", "int error = length < 0 ? errno : 0;" },
-  { "open_by_names", "if (result < 0)" },
-  { "open_here", "if (!error && S_ISLNK(found.stx_mode) && !(flags & O_NOFOLLOW))" },
-  { "open_here", "if (!error && is_elsewhere(walk, &found))" },
-  { "open_name", "if (error)" },
-})
-
-add("core/mounts.c", "tables of mounts as other machines have them, and kernels before 6.8", {
-  { "halo_mounts_inspect", "else if (statx_now->stx_mask & STATX_MNT_ID)", 2 },
-  { "halo_mounts_inspect", "if (statx_now->stx_mask & MNT_ID_UNIQUE)" },
-  { "halo_mounts_locate", "if (mounts->all_local)" },
-  { "is_local_by_table",
-    "if (mounts->all_local) /* below chroot(2) the table lacks what is mounted around it */" },
-  { "look_up", "return found && local;" },
-  { "parse_line", "*local = harmless || type_is_local(type);" },
-  { "parse_line",
-    'bool harmless = strcmp(type, "autofs") == 0 && strncmp(point, "/proc/", 6) == 0;', 3 },
-  { "parse_line",
-    'if (!separator || sscanf(line, "%llu %*s %*s %*s " POINT_FORMAT, &id, point) != 2 ||', 2 },
-  { "parse_line", 'sscanf(separator, " - %63s", type) != 1)' },
+add("core/engines/ring.c", "a loop with more operations in flight than the ring has entries", {
+  { "set_up", "if (entries > SQ_ENTRIES_MAX)" },
 })
 
 add("core/engines/workers.c", "the order in which threads meet", {
@@ -230,8 +65,263 @@ add("core/engines/workers.c", "the order in which threads meet", {
   { "answer", "if (first && !workers->closing)" },
 })
 
-add("core/fd.h", "the order in which threads meet", {
+add("core/engines/workers.c", "a worker that hangs beyond the deadline of the close", {
+  { "halo_workers_close", "if (hung)" },
+})
+
+add("core/fast.c",
+  "a file system that cannot say whether a read would wait, or a file that changes its length", {
+  { "halo_fast_read",
+    "if (!file || (file->blind && !alone) || !length || length > HALO_TRY_BYTES_MAX ||" },
+})
+
+add("core/fd.h", "an eventfd that cannot be written to a hundred times over", {
   { "halo_event_set", "for (int tries = 0; tries < HALO_EVENT_TRIES; tries++)" },
+})
+
+add("core/files.c", "more than 2 GB from one stream, or memory that is out in the middle of it", {
+  { "gather_kept", "if (error) {" },
+  { "halo_file_extend", "if (!storage)" },
+  { "halo_file_extend", "if (length > ALL_BYTES_MAX || op->length >= ALL_BYTES_MAX)", 2 },
+  { "halo_file_extend",
+    "size_t doubled = op->length < ALL_BYTES_MAX / 2 ? op->length * 2 : ALL_BYTES_MAX;" },
+})
+
+add("core/files.c",
+  "a file that is closed, or moved by another, between a read's answer and what is kept of it", {
+  { "halo_file_keep", "if (op->result <= 0 || !op->slot || !is_open_still(op))" },
+  { "halo_files_leave", "if (file && op->row->on_file) {" },
+  { "move_back",
+    "if (op->advanced && !op->slot->sought && op->slot->position == op->offset + op->done)", 2 },
+  { "settle_offset", "if (op->row->turn != HALO_TURN_POSITION || op->offset != HALO_POSITION)" },
+})
+
+add("core/files.c", "a slot lives for 2^44 files, and a loop has 2^20", {
+  { "halo_files_reserve", "if ((files->chunk_count + 1) * CHUNK_FILES > HALO_FILES_LIMIT)" },
+  { "halo_files_vacate", "if (file->generation < GENERATION_MAX)" },
+})
+
+add("core/handles.c", "a file that is dropped twice while it holds names", {
+  { "halo_file_drop",
+    "if (!file || file->dropped || file->leftovers > 0) /* it is needed at the end */" },
+})
+
+add("core/leftovers.c", "names held at the end of a loop whose operations do not end", {
+  { "halo_leftovers_remove", "if (directory && (!busy || directory->local))", 3 },
+  { "remove_tree", "if (fd < 0)" },
+})
+
+add("core/loop.c", "memory that is out just there: most of it is kept from use to use", {
+  { "close_dropped", "if (!op)" },
+})
+
+add("core/loop.c", "a child of fork(), and files in flight when the loop's deadline passes", {
+  { "close_file",
+    "if (file->fd >= 0 && file->in_flight == 0 && !file->borrowed &&"
+      .. " file->state == HALO_FILE_OPEN)", 3 },
+  { "halo_loop_close", "if (left > 0 || forked)" },
+})
+
+add("core/loop.c", "what has ended, a pause and a timer all at once in a turn", {
+  { "collect", "if (pause_ns >= 0 && (timeout_ns < 0 || timeout_ns > pause_ns))" },
+  { "drain", "if (left == 0 || now_ns >= deadline_ns)" },
+  { "halo_loop_timeout_ns",
+    "if (loop->completed.first || loop->answered.first || loop->files.dropped ||", 2 },
+  { "halo_op_wait", "if (op->state != HALO_OP_DONE)" },
+})
+
+add("core/loop.h", "what has ended, a pause and a timer all at once in a turn", {
+  { "halo_loop_is_alone", "!loop->completed.first && loop->timers.count == 0;" },
+})
+
+add("core/mounts.c", "a descriptor that statx(2) refuses", {
+  { "halo_mounts_inspect", "if (result < 0)" },
+})
+
+add("core/mounts.c",
+  "a machine all of whose mounts are local, or a mount pushed out of those remembered", {
+  { "halo_mounts_locate", "if (mounts->all_local)" },
+  { "is_local_by_table",
+    "if (mounts->all_local) /* below chroot(2) the table lacks what is mounted around it */" },
+  { "look_up", "return found && local;" },
+})
+
+add("core/op.c",
+  "an interrupt, a cancel or a pause at the very moment of an answer, on the loop's own thread", {
+  { "ask_again", "bool again = op->slot->stream || op->retries++ < EAGAIN_MAX;" },
+  { "ask_again", "if (op->row->lengthy || op->interruptions++ > INTERRUPTIONS_MAX)" },
+  { "attempt", "if (step == HALO_STEP_LATER)" },
+  { "halo_op_complete", "if (step == HALO_STEP_AGAIN && op->cancelled) {" },
+  { "may_try",
+    "if (op->row->on_file && ((op->slot->flags & O_DIRECT) || op->length > HALO_TRY_BYTES_MAX))" },
+  { "polls_again", "return (op->headed && op->slot->kept) || op->retries++ < EAGAIN_MAX;" },
+  { "run_directly",
+    "bool stopped = result == -ECANCELED && !op->cancelled && halo_loop_is_interrupted(loop);" },
+  { "try_read",
+    "halo_policy_took(&loop->policy, kind_of(op), took_ns > copy_ns ? took_ns - copy_ns : 0);" },
+})
+
+add("core/op.c", "the kernel's own codes of restarts: it gives one of five away", {
+  { "is_interruption", "return result == -EINTR || (result <= -512 && result >= -516);" },
+})
+
+add("core/op.h",
+  "an interrupt, a cancel or a pause at the very moment of an answer, on the loop's own thread", {
+  { "halo_op_is_under_way",
+    "return op && op->state != HALO_OP_FREE && op->state != HALO_OP_FILLING &&" },
+})
+
+add("core/ops/attributes.c",
+  "a copy of another's file by somebody without privileges, who owns the copy and not its group", {
+  { "keep_once", "if (!error && (flags & HALO_COPY_XATTRS) && ends.from >= 0)" },
+  { "keep_owner", "if (known && status.st_uid == wanted->uid && status.st_gid == wanted->gid)" },
+  { "keep_owner", "if (known && status.st_uid == wanted->uid)", 2 },
+})
+
+add("core/ops/attributes.c", "memory that is out just there: most of it is kept from use to use", {
+  { "keep_xattrs", "if (!names)" },
+})
+
+add("core/ops/attributes.c", "the kernel's ACLs always have an entry for the group", {
+  { "mode_without_acl",
+    "for (size_t at = ACL_HEADER_BYTES; at + ACL_ENTRY_BYTES <= size; at += ACL_ENTRY_BYTES)" },
+  { "mode_without_acl", "if (acl[at] == ACL_GROUP && acl[at + 1] == 0)" },
+})
+
+add("core/ops/beneath.c",
+  "paths below a directory that confines, at the limits of their length, or of dots and slashes", {
+  { "halo_op_look_into", "if (!op->resolve)" },
+  { "halo_op_look_into", "if (fd < 0)", 2 },
+  { "halo_op_look_into", "if (length >= (int)sizeof(path))", 2 },
+  { "is_word",
+    "return strncmp(name, word, length) == 0 && (name[length] == '\\0' || name[length] == '/');" },
+  { "open_parent", "if (fd < 0)", 2 },
+  { "open_parent", "if (up) {" },
+})
+
+add("core/ops/beneath.c", "a copy that fails after somebody else has taken its name", {
+  { "halo_op_remove_made", "if (dir_fd < 0)" },
+  { "remove_in", "made->st_dev == named.st_dev && made->st_ino == named.st_ino)", 2 },
+})
+
+add("core/ops/beneath.c", "a lease that another process holds", {
+  { "halo_open_at", "if (fd == -EAGAIN && !at_once && !(flags & O_NONBLOCK))" },
+})
+
+add("core/ops/copy.c", "a hole beyond the size that the file had", {
+  { "copy_data", "if (hole < 0 || hole > size)" },
+})
+
+add("core/ops/copy.c", "a name that others give to another kind of file again and again", {
+  { "copy_file",
+    "while (result == -ESTALE && (op->flags & HALO_COPY_ANY) && ++tries < TRIES_MAX);", 2 },
+  { "copy_regular", "if (result < 0 && copy->created && copy->target.st_ino == 0)" },
+  { "open_source", "if (error && !S_ISLNK(copy->source.st_mode))" },
+})
+
+add("core/ops/copy.c",
+  "another file system than ext4 and tmpfs below the copy, or a copy that must not share", {
+  { "may_share", "(status.f_type != EXT4_SUPER_MAGIC && status.f_type != TMPFS_MAGIC);", 3 },
+  { "may_share", "if (copy->op->flags & HALO_COPY_NO_LINK)" },
+})
+
+add("core/ops/data.c",
+  "locks of one opening file that change from shared to exclusive and back while they wait", {
+  { "gives_back", "return !(op->flags & LOCK_UN) && held != LOCK_EX;", 2 },
+  { "lock_before", "return held ? held : LOCK_UN;" },
+  { "lock_finish", "if (result == -EWOULDBLOCK && !op->cancelled && !(op->flags & LOCK_NB))" },
+  { "lock_undo", "if (!file->local)" },
+})
+
+add("core/ops/data.c",
+  "more than 2 GB from one stream, or memory that is out in the middle of it", {
+  { "own_stream_data", "else if (op->length > STREAM_BYTES_MAX)" },
+  { "read_on", "if (error)" },
+})
+
+add("core/ops/data.c", "memory that is out just there: most of it is kept from use to use", {
+  { "read_grow", "if (data)" },
+})
+
+add("core/ops/data.c", "a sync that is refused as such", {
+  { "tells_of_loss", "result != -ESPIPE && result != -EBADF;" },
+  { "tells_of_loss",
+    "return result < 0 && result != -ECANCELED && result != -EINTR && result != -EINVAL &&", 2 },
+})
+
+add("core/ops/dir.c", "more batches than a try reads", {
+  { "add_batch", "if (listing->batches_left-- == 0)" },
+})
+
+add("core/ops/dir.c", "a file system that does not tell types of entries, or entries that vanish", {
+  { "add_entry", "if (listing->looks_left-- == 0)" },
+  { "halo_op_entry", "entry->mode = stored->type == DT_UNKNOWN ? 0 : DTTOIF(stored->type);" },
+})
+
+add("core/ops/dir.c", "memory that is out just there: most of it is kept from use to use", {
+  { "getdents_begin", "if (!storage)" },
+})
+
+add("core/ops/dir.c",
+  "a path longer than PATH_MAX, without a slash, or on another file system, without openat2", {
+  { "is_own",
+    "return name[0] == '.' && (name[1] == '\\0' || (name[1] == '.' && name[2] == '\\0'));" },
+  { "open_directory", "if (try && (refused || fd == -EXDEV))" },
+  { "piece_length", "return slash > 0 ? slash : length;" },
+  { "piece_length", "while (slash > 0 && path[slash] != '/')" },
+  { "readdir_begin", "op->no_try = looks && !loop->files.mounts.all_local;" },
+})
+
+add("core/ops/hash.c",
+  "a file system that cannot say whether a read would wait, and interruptions for ever", {
+  { "check_file", "if (error)" },
+  { "read_piece", "if (got < 0 && at_once && errno == EOPNOTSUPP)", 3 },
+  { "read_piece", "} while (got < 0 && errno == EINTR && halo_op_retries(op, &tries));" },
+})
+
+add("core/ops/open.c", "a lease that another process holds", {
+  { "asks_plain_call", "bool leased = result == -EAGAIN && !(op->flags & O_NONBLOCK);" },
+})
+
+add("core/ops/readfile.c", "a file that grows while it is read", {
+  { "read_all", "if (op->length && used > op->length)" },
+  { "read_all", "if (used == room)" },
+})
+
+add("core/ops/shared.h",
+  "a call that is interrupted for longer than it is made again, and is cancelled meanwhile", {
+  { "halo_op_retries", "if (*tries > HALO_RETRIES_AT_ONCE)" },
+  { "halo_op_retries", "if (++*tries > HALO_RETRIES_MAX || halo_op_is_cancelled(op))" },
+})
+
+add("core/resolve.c", "links and names that together are longer than PATH_MAX", {
+  { "follow", "if (size > sizeof(left))" },
+  { "follow", "return length == 0 ? -ENOENT : text[0] == '/' ? -EXDEV : 0;" },
+  { "go_down", "if (length + strlen(name) + 2 > sizeof(walk->names))" },
+})
+
+add("core/resolve.c",
+  "other mounts below a directory that only leaves those out, resolved name by name", {
+  { "go_up", "if (above >= 0)" },
+  { "go_up", "if (fd < 0)" },
+  { "go_up", "return above < 0 ? -errno : 0;" },
+  { "is_elsewhere",
+    "found->stx_dev_minor != base->stx_dev_minor || found->stx_mnt_id != base->stx_mnt_id;", 2 },
+  { "open_by_names", "if (root < 0)" },
+})
+
+add("core/resolve.c", "a name that others give to links again and again, or a lease", {
+  { "halo_resolve_open", "bool unsaid = fd == -ENOSYS || fd == -EPERM || fd == -EAGAIN;" },
+  { "open_at_once", "while (fd < 0 && errno == EAGAIN && ++tries < EAGAIN_MAX);" },
+  { "open_last", "return fd == -ELOOP && ++walk->links <= LINKS_MAX ? GO_ON : fd;" },
+})
+
+add("core/resolve.c", "a stranger's link in a directory of strangers", {
+  { "is_strangers", "link->stx_uid != directory.st_uid);" },
+})
+
+add("core/slab.c", "an operation that has a second directory, and no first", {
+  { "halo_slab_release", "if (op->path || op->base || op->base2)" },
 })
 
 return uncovered
