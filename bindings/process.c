@@ -177,7 +177,7 @@ static int process_wait(lua_State *L)
 
 /*
  * reap_process(process): closes its File and frees its number. Gives its exit code, or nil and the
- * number of the signal that has killed it; nil alone where it goes on, or nobody can know.
+ * number of the signal that has killed it; nil alone where nobody can know, false where it goes on.
  */
 static int process_reap(lua_State *L)
 {
@@ -185,6 +185,10 @@ static int process_reap(lua_State *L)
     const struct halo_lua_file *file = halo_check_file(L, 1, "wait");
     int how = halo_file_reap(halo_lua_loop(L, lua), file->handle);
 
+    if (how == -EAGAIN) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
     if (how >= 0 && how < HALO_SIGNALED) {
         lua_pushinteger(L, how);
         return 1;

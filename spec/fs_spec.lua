@@ -46,8 +46,11 @@ describe("halo.fs", function()
       local says = stat_says(path, "%s %u %g %h %i %d %r %b %o %f %.X %.Y %.Z %.W")
       for i, field in ipairs(fields) do
         local seconds, fraction = says[i]:match("^(%d+)%.(%d+)$")
-        local expected = seconds or says[i]
-        assert.equal(tonumber(expected, field == "mode" and 16 or 10), stat[field], field)
+        local expected = tonumber(seconds or says[i], field == "mode" and 16 or 10)
+        if field == "btime" and tonumber(says[i]) == 0 then
+          expected, fraction = nil, nil -- not known, as in /dev on older kernels
+        end
+        assert.equal(expected, stat[field], field)
         local nsec = stat:table()[field .. "_nsec"] -- a stat raises where it has no such field
         assert.equal(fraction and tonumber(fraction), nsec, field .. "_nsec")
       end

@@ -1,7 +1,6 @@
 local halo = require "halo"
 local fs = halo.fs
 local command = require "spec.support.command"
-local eventually = require "spec.support.eventually"
 local posix = require "spec.support.posix"
 local tasks = require "spec.support.tasks"
 local temp = require "spec.support.temp"
@@ -329,9 +328,7 @@ describe("fs.writefile with atomic", function()
         task = halo.spawn(fs.writefile, path, "new", atomic)
         assert.is_true(tasks.ends_cancelled(task))
       end)
-      eventually("nothing is left", function()
-        return #tree.list(dir.root) == 1
-      end)
+      assert.same({ "file" }, tree.list(dir.root))
       assert.is_truthy(({ old = true, new = true })[dir:read("file")])
     end)
   end
@@ -346,9 +343,7 @@ describe("fs.writefile with atomic", function()
       task:cancel()
       pcall(task.join, task)
     end
-    eventually("nothing is left", function()
-      return #tree.list(dir.root) == 1
-    end)
+    assert.same({ "file" }, tree.list(dir.root))
   end)
 
   describe("with atomic and xattrs", function()

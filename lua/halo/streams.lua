@@ -101,6 +101,17 @@ local function send_lines(file, source, lines, left)
   end
 end
 
+---Begins to read all of the streams.
+---@return halo.Channel
+local function read_all(files, sources)
+  local lines = channel.channel(LINES_AHEAD)
+  local left = { count = #files }
+  for i, file in ipairs(files) do
+    core.spawn_helper(send_lines, file, sources[i], lines, left)
+  end
+  return lines
+end
+
 ---The lines of several streams as they come, each with what it is from:
 ---
 ---    for line, from in halo.lines(one.stdout, two.stdout) do
@@ -118,12 +129,9 @@ function streams.lines(...)
   for i, source in ipairs(sources) do
     files[i] = stream_of(source, "stdout", i, "lines")
   end
-  local lines = channel.channel(LINES_AHEAD)
-  local left = { count = #files }
-  for i, file in ipairs(files) do
-    core.spawn_helper(send_lines, file, sources[i], lines, left)
-  end
+  local lines
   return function()
+    lines = lines or read_all(files, sources)
     local message = lines:recv()
     local err = message and message[3]
     if type(err) == "string" then

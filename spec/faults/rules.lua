@@ -59,6 +59,9 @@ local not_needed = {
   { "", READS },
   { "watch", LOOKS },
   { "a walk", { statx = true } }, -- an entry without its stat
+  -- A process that cannot be waited for is looked at again and again.
+  { "process.", { poll = true, wait = true } },
+  { "Process:", { poll = true, wait = true } },
   { "rmtree(missing", { rmdir = true, unlinkat = true } },
   -- Whether one directory is in the other is looked at twice.
   { "copytree", { open = true, fstat = true, openat = true, statx = true } },

@@ -264,18 +264,34 @@ local function full_channel()
   return channel
 end
 
-local function started(command)
-  command = command or { "true" }
+---What fn returns of a process; it is over then, and so is the task that has looked after it.
+local function with_process(command, fn)
   command.stdin, command.stdout = "null", "null"
-  return assert(halo.process.spawn(command))
+  local process, message, code = halo.process.spawn(command)
+  if not process then
+    return nil, message, code
+  end
+  local results = { fn(process) }
+  process:wait()
+  halo.sleep(0.02)
+  return unpack(results)
 end
 
 local function with_files(fn)
-  local from, to = assert(fs.open "/dev/null"), assert(fs.open("/dev/null", "w"))
-  local result = fn(from, to)
+  local from, message, code = fs.open "/dev/null"
+  if not from then
+    return nil, message, code
+  end
+  local to
+  to, message, code = fs.open("/dev/null", "w")
+  if not to then
+    from:close()
+    return nil, message, code
+  end
+  local results = { fn(from, to) }
   from:close()
   to:close()
-  return result
+  return unpack(results)
 end
 
 ---name, call; count, refused by
@@ -366,25 +382,24 @@ rows.others = {
   { "process.pipeline", function() return halo.process.pipeline { { "true" }, { "cat" } } end,
     count = 2, no = function() return halo.process.pipeline { { "true" }, { "/no/such" } } end },
   { "process.spawn", function()
-    local process = started()
-    process:wait()
-    return process
+    return with_process({ "true" }, function(process) return process end)
   end, no = function() return halo.process.spawn { "halo-no-such-command" } end },
-  { "Process:wait", function() return started():wait() end, never = raises },
   { "Process:wait", function()
-    local process = started { "sleep", "9" }
-    process:kill()
-    return process:wait()
+    return with_process({ "true" }, function(process) return process:wait() end)
+  end, never = raises },
+  { "Process:wait", function()
+    return with_process({ "sleep", "9" }, function(process)
+      process:kill()
+      return process:wait()
+    end)
   end, count = 2, never = raises },
   { "Process:kill", function()
-    local process = started { "sleep", "9" }
-    local killed = process:kill()
-    process:wait()
-    return killed
+    return with_process({ "sleep", "9" }, function(process) return process:kill() end)
   end, no = function()
-    local process = started()
-    process:wait()
-    return process:kill()
+    return with_process({ "true" }, function(process)
+      process:wait()
+      return process:kill()
+    end)
   end },
   { "halo.copy", function() return with_files(halo.copy) end, no = function()
     local file = assert(fs.open "/dev/null")
@@ -426,7 +441,10 @@ function rows.modules()
   }
   halo.scope(function(scope)
     modules["Scope:"] = getmetatable(scope)
-    modules["Process:"] = getmetatable(started())
+    with_process({ "true" }, function(process)
+      modules["Process:"] = getmetatable(process)
+      return true
+    end)
   end)
   modules["process."] = halo.process
   assert(halo.copy and halo.lines and halo.poll)

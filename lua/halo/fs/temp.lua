@@ -63,7 +63,7 @@ local function make_dir(base, path)
 end
 
 function by_path.mkstemp(base, template)
-  return make_new(make_file, base, expand(base, template, "mkstemp"))
+  return scope.shield(make_new, make_file, base, expand(base, template, "mkstemp"))
 end
 
 function by_path.mkdtemp(base, template)
@@ -76,7 +76,8 @@ function by_path.mkdtemp(base, template)
 end
 
 ---Creates a file that only this user may read and write, open for both. It stays until it is
----removed. Where a cancellation is raised by this call, there is none.
+---removed. A cancellation is raised by the next call and not by this one, so that the path of
+---what was created gets known.
 ---
 ---A template that ends in XXXXXX, or more of them, is a path whose X become random letters. Any
 ---other is what the path begins with, in $TMPDIR or /tmp where it names no directory; as a method
@@ -114,7 +115,7 @@ local function make_unnamed(base, dir)
     return nil, without_name(path), code
   end
   local removed, message
-  removed, message, code = checked(core.remove_leftover(base, path))
+  removed, message, code = by_path.remove(base, path)
   if not removed then
     calls.close(file)
     return nil, without_name(message), code
@@ -129,7 +130,7 @@ function by_path.tempfile(base, dir)
   check.path(dir, 1, "tempfile")
   local file, message, code = by_path.open(base, dir, flags.RDWR + flags.TMPFILE, PRIVATE_FILE)
   if not file and without_tmpfile[code] then
-    return make_unnamed(base, dir)
+    return scope.shield(make_unnamed, base, dir)
   end
   return checked(file, message, code)
 end

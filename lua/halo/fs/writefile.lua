@@ -34,8 +34,7 @@ local fs = {}
 ---@field hold lightuserdata? on that name, which the end of halo removes as well
 ---@field file halo.File? as long as it has to be closed
 
----Creates the file that will take the name. One that is made when nobody waits for it any more is
----removed by the core, since it is made exclusively.
+---Creates the file that will take the name. Not to be cancelled half-way: it would be left over.
 local function create_temporary(job, bits)
   local name = ".halo-" .. assert_ok(job.path, core.random_name(RANDOM_LETTERS))
   local how = flags.WRONLY + flags.CREAT + flags.EXCL
@@ -119,7 +118,7 @@ local function replace(job, data, options, bits)
   local path = job.path
   target.find(job, options.exclusive)
   local replaced = job.replaced
-  create_temporary(job, replaced and PRIVATE or bits)
+  scope.shield(create_temporary, job, replaced and PRIVATE or bits)
   assert_ok(path, calls.write(job.file, data))
   if replaced then
     copy_attributes(job, replaced, options.xattrs)
@@ -129,7 +128,7 @@ local function replace(job, data, options, bits)
   end
   local file = job.file
   job.file = nil
-  assert_ok(path, calls.close(file))
+  assert_ok(path, scope.shield(calls.close, file))
   rename_into_place(job, options.exclusive)
   if job.syncs then
     sync_directory(job)
@@ -137,14 +136,13 @@ local function replace(job, data, options, bits)
   return true
 end
 
----Leaves nothing behind, whatever happened. After a cancellation nothing here is waited for, which
----would hang with a file system that does not answer.
+---Leaves nothing behind, whatever happened.
 local function clean_up(job)
   if job.file then
-    core.close(job.file)
+    calls.close(job.file)
   end
   if job.temporary then
-    core.remove_leftover(job.directory, job.temporary)
+    core.remove(job.directory, job.temporary)
   end
   release_temporary(job)
   target.release(job)
@@ -153,7 +151,7 @@ end
 local function write_atomic(base, path, data, options, bits)
   local job = { base = base, path = path, wants_sync = options.sync ~= false }
   local ok, result = guard(replace, job, data, options, bits)
-  clean_up(job)
+  scope.shield(clean_up, job)
   return settle(ok, result)
 end
 
@@ -251,7 +249,7 @@ end
 ---What is no plain file with a name, such as a pipe or a removed file in /proc/self/fd, is not
 ---replaced (EINVAL). A directory that may be written and not read cannot be synced: there, a crash
 ---may undo the write. Where a link leads to nothing, an empty file that nobody may open stands
----there for a moment. Links cannot be followed without /proc (EOPNOTSUPP).
+---there until the content comes. Links cannot be followed without /proc (EOPNOTSUPP).
 ---@async
 ---@param path string
 ---@param data halo.Data|halo.Data[]

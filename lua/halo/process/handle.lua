@@ -8,6 +8,7 @@ local wait = require "halo.wait"
 
 local SIGNALED = 128 -- added to a signal's number, as shells do
 local SIGNAL_MAX = 64
+local PAUSE_S = 0.01
 
 local signals, signal_names = core.signals, {}
 for name, number in pairs(signals) do
@@ -44,24 +45,30 @@ end
 
 -- Its end ---------------------------------------------------------------------------------------
 
----Waits until it has ended; somebody else may have reaped it by then.
----@async
-local function await(self)
-  local ok, message = wait.checked(core.wait_process(self.file))
-  if not ok and not self.ended then
-    core.raise(message)
-  end
-end
-
----Keeps how it ended. Its number is free from here on.
+---Keeps how it ended, once it has. Its number is free from there on.
 local function reap(self)
   if self.ended then
     return
   end
   local status, number = core.reap_process(self.file)
+  if status == false then
+    return -- it goes on
+  end
   self.ended = true
   self.status = number and SIGNALED + number or status
   self.signal = number and (signal_names[number] or tostring(number))
+end
+
+---Waits until it has ended, and does not reap it unless it has to: where it cannot be waited for,
+---as memory is out, it is looked at again and again.
+---@async
+local function await(self)
+  while not self.ended and not wait.checked(core.wait_process(self.file)) do
+    reap(self)
+    if not self.ended then
+      wait.settle(core.sleep(PAUSE_S))
+    end
+  end
 end
 
 ---Asks it to end, and lets it no choice after the grace; as long as it is not reaped, what else is

@@ -12,19 +12,23 @@ local run = {}
 
 ---A process need not read all that it is given.
 ---@async
+---@return true?
+---@return string? message
+---@return string? code
 local function feed(file, input)
   local ok, message, code = file:write(input)
   if not ok and code ~= "EPIPE" then
-    core.raise(message)
+    return nil, message, code
   end
   file:close()
+  return true
 end
 
 ---@async
 local function drain(file)
-  local data, message = file:read "a"
+  local data, message, code = file:read "a"
   if not data then
-    core.raise(message)
+    return nil, message, code
   end
   file:close()
   return data
@@ -114,17 +118,27 @@ local function talk(tasks, stages, input)
     return nil, message, code
   end
   local first, last, errors = running[1], running[#running], {}
-  if first.stdin then
-    tasks:spawn(feed, first.stdin, input)
-  end
+  local feeding = first.stdin and tasks:spawn(feed, first.stdin, input)
   for _, process in ipairs(running) do
     errors[#errors + 1] = process.stderr and tasks:spawn(drain, process.stderr)
   end
-  local output = last.stdout and drain(last.stdout) or ""
-  for i, task in ipairs(errors) do
-    errors[i] = task:join()
+  local output
+  if last.stdout then
+    output, message, code = drain(last.stdout)
   end
-  return output, wait_for_all(running), errors[1] and table.concat(errors)
+  for i, task in ipairs(errors) do
+    if not message then
+      errors[i], message, code = task:join()
+    end
+  end
+  if feeding and not message then
+    message, code = select(2, feeding:join())
+  end
+  if message then
+    tasks:cancel()
+    return nil, message, code
+  end
+  return output or "", wait_for_all(running), errors[1] and table.concat(errors)
 end
 
 local function temporary(data)
