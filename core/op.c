@@ -92,7 +92,11 @@ static enum halo_step ask_again(struct halo_op *op, int64_t result)
             return HALO_STEP_DONE;
         return op->interruptions > INTERRUPTIONS_AT_ONCE ? HALO_STEP_LATER : HALO_STEP_AGAIN;
     }
-    if (result != -EAGAIN || !op->row->on_file || halo_op_is(op, HALO_OP_LOCK))
+    if (result != -EAGAIN || halo_op_is(op, HALO_OP_LOCK))
+        return HALO_STEP_DONE;
+    if (halo_op_is(op, HALO_OP_POLL))
+        return op->retries++ < EAGAIN_MAX ? HALO_STEP_AGAIN : HALO_STEP_DONE;
+    if (!op->row->on_file)
         return HALO_STEP_DONE;
     /* Files such as /proc/kmsg wait only without O_NONBLOCK, which issue() takes off. */
     op->pool_only |= op->slot->clear_nonblock;
