@@ -238,6 +238,9 @@ describe("a file system that fails #slow", function()
   end
 
   it("gives and takes little at a time, and all of it arrives", function()
+    if os.getenv "HALO_ENGINE" == "ring" then
+      return pending "FUSE does not allow a daemon to take less than it is given: EIO on the ring"
+    end
     for _, bytes in ipairs { 1000, 4095, 7 } do
       prepare()
       control(("short %d"):format(bytes))
