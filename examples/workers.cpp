@@ -142,13 +142,13 @@ int main(int argc, char **argv)
         std::fprintf(stderr, "usage: workers script.lua [argument...]\n");
         return 2;
     }
-    pool threads(std::thread::hardware_concurrency());
-    workers = &threads;
+    workers = new pool(std::thread::hardware_concurrency());
     lua_State *L = luaL_newstate();
     int failed = lua_cpcall(L, run, argv);
     if (failed)
         std::fprintf(stderr, "workers: %s\n", lua_tostring(L, -1));
     halo_lua_close(L); /* before lua_close(); what the threads answer later is refused */
     lua_close(L);
+    delete workers;
     return failed ? 1 : 0;
 }

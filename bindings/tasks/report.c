@@ -84,6 +84,7 @@ static void print_lines(FILE *to, const char *from, const char *message)
     const char *held = NULL; /* frames of C, until their caller is known */
     int held_length = 0, title_length = (int)strcspn(from, "\n");
     const char *title = from;
+    bool titled = false;
 
     from += title_length;
     from += *from == '\n';
@@ -95,12 +96,13 @@ static void print_lines(FILE *to, const char *from, const char *message)
         } else if (is_own_frame(from, (size_t)length)) {
             held = NULL;
         } else {
-            if (title)
+            if (!titled)
                 print_line(to, title, title_length);
             if (held)
                 print_line(to, held, held_length);
             print_frame(to, from, length, message);
-            title = held = NULL;
+            titled = true;
+            held = NULL;
         }
         from += length;
         from += *from == '\n';

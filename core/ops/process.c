@@ -90,7 +90,7 @@ static int add_actions(posix_spawn_file_actions_t *actions, const struct halo_sp
  */
 static int set_attributes(posix_spawnattr_t *attributes, const struct halo_spawn *spawn)
 {
-    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
     sigset_t signals;
 
     sigemptyset(&signals);
@@ -99,8 +99,9 @@ static int set_attributes(posix_spawnattr_t *attributes, const struct halo_spawn
     sigaddset(&signals, SIGXFSZ);
     posix_spawnattr_setsigdefault(attributes, &signals);
     posix_spawnattr_setpgroup(attributes, 0);
-    return posix_spawnattr_setflags(attributes,
-                                    spawn->group ? flags | POSIX_SPAWN_SETPGROUP : flags);
+    if (spawn->group)
+        flags |= POSIX_SPAWN_SETPGROUP;
+    return posix_spawnattr_setflags(attributes, (short)flags);
 }
 
 /* Returns the process's number or -errno. */

@@ -109,7 +109,8 @@ static void append_sum(const char *path)
             sum = (sum ^ piece[i]) * 1099511628211u;
         size += got;
     }
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     snprintf(words, sizeof(words), "%lld bytes, %016llx", (long long)size, (unsigned long long)sum);
     append(words);
 }

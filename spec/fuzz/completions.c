@@ -79,7 +79,7 @@ static void check_stream(const struct work *work, const struct halo_op *op)
     for (int64_t i = 0; i < op->result; i++)
         if (op->data[i] != kernel_stream_byte(file->read + (uint64_t)i))
             fuzz_fail("byte %llu of a stream was lost, or came twice",
-                      (unsigned long long)(file->read + (uint64_t)i));
+                      (unsigned long long)file->read + (unsigned long long)i);
     if (!(work->flags & HALO_READ_PEEK))
         file->read += (uint64_t)op->result;
 }

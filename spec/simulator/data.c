@@ -57,8 +57,8 @@ static int new_handle(struct model_node *node, int flags)
     if (index < 0)
         return -EMFILE;
     struct model_handle *handle = calloc(1, sizeof(*handle));
-    if (!handle)
-        fail("out of memory");
+    if (!handle || !node)
+        fail(handle ? "a handle of nothing" : "out of memory");
     *handle = (struct model_handle){.node = node, .flags = flags, .fds = 1};
     node->open++;
     open_count++;

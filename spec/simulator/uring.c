@@ -222,7 +222,7 @@ static short ready_events(const struct job *job)
 void uring_look_at_polls(void)
 {
     for (size_t i = 0; i < count; i++) {
-        short ready = jobs[i].state == POLLING ? ready_events(&jobs[i]) : 0;
+        int ready = jobs[i].state == POLLING ? ready_events(&jobs[i]) : 0;
         if (ready & POLLNVAL)
             fail("a poll of descriptor %d, which has been closed", jobs[i].sqe.fd);
         if (!ready)
