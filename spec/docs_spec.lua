@@ -37,6 +37,7 @@ local function comment_above(text, pattern)
 end
 
 -- What is loaded only when it is asked for counts as well.
+assert(halo.copy and halo.lines and halo.poll)
 for name in pairs(getmetatable(fs).modules) do
   assert(fs[name], name)
 end
@@ -52,14 +53,15 @@ local function parameters_of(definition)
   return names
 end
 
+local owners = { run = "halo", poll = "halo", copy = "streams", lines = "streams" }
+
 describe("the documentation", function()
   for module_name, module in pairs { fs = fs, halo = halo } do
     for name, value in pairs(module) do
       if type(value) == "function" then
         it(("tells what %s.%s does and takes"):format(module_name, name), function()
           -- Others have functions of these names, too: by_path, and the prompt of a program.
-          local halo_own = name == "run" or name == "poll"
-          local owner = module_name == "fs" and "fs" or halo_own and "halo" or "[%w_]+"
+          local owner = module_name == "fs" and "fs" or owners[name] or "[%w_]+"
           local head = "\nfunction " .. owner .. "%." .. name .. "%("
           local comment = comment_above(text, head)
           if not comment then -- one that is defined in another module
