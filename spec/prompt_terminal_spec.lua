@@ -4,6 +4,9 @@ local command = require "spec.support.command"
 local temp = require "spec.support.temp"
 local terminal = require "spec.support.terminal"
 
+local holds_signals_back = (os.getenv "SANITIZE" or ""):find "thread"
+  and "TSAN holds signals back while a program computes"
+
 local CTRL_C, CTRL_D, TAB, UP, LEFT = "\3", "\4", "\t", "\27[A", "\27[D"
 
 describe("the prompt on a terminal", function()
@@ -130,6 +133,9 @@ describe("the prompt on a terminal", function()
     ["a join"] = "halo.spawn(halo.sleep, 100):join()",
   } do
     it("ends " .. what .. " at Ctrl-C, and nothing else", function()
+      if holds_signals_back and line:find "while" then
+        return pending(holds_signals_back)
+      end
       dir:fifo "fifo"
       start()
       process:type "x = 7\r"
@@ -294,6 +300,9 @@ describe("the prompt on a terminal", function()
       ["while a line computes"] = "while true do end\r",
     } do
       it(("leaves the terminal in order at SIG%s %s"):format(signal, what), function()
+        if holds_signals_back and what:find "computes" then
+          return pending(holds_signals_back)
+        end
         start()
         process:type "fs.readlink '/proc/self'\r"
         process:await '"\r\n> '
