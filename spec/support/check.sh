@@ -67,8 +67,8 @@ gate_soak() { $make soak HOURS=0.008; }
 
 # Specs with the tag #slow take their time on one engine only.
 gate_sanitize() {
-    TEST_TIMEOUT=1200 $make test SANITIZE=address,undefined ENGINES=auto &&
-        TEST_TIMEOUT=1200 BUSTED_FLAGS=--exclude-tags=slow \
+    TEST_TIMEOUT=1800 $make test SANITIZE=address,undefined ENGINES=auto &&
+        TEST_TIMEOUT=1800 BUSTED_FLAGS=--exclude-tags=slow \
             $make test SANITIZE=address,undefined ENGINES='ring pool'
 }
 

@@ -9,7 +9,7 @@
 #     SANITIZE       the sanitizers that the products were built with, if any
 #     BUSTED_FLAGS   more options for busted
 #     WRAPPER        a command to run halo under, such as valgrind with its options
-#     TEST_TIMEOUT   seconds that one engine may take; the default is 1200
+#     TEST_TIMEOUT   seconds that one engine may take; the default is 1800
 #
 # and the specs find there, beside BUILD_DIR and SANITIZE:
 #
@@ -77,7 +77,7 @@ run() {
 
     {
         status=0
-        HALO_ENGINE=$1 sh spec/support/watched.sh "${TEST_TIMEOUT:-1200}" \
+        HALO_ENGINE=$1 sh spec/support/watched.sh "${TEST_TIMEOUT:-1800}" \
             $WRAPPER "$HALO_BIN" "$busted" -e "$unbuffer" -o spec/support/at_once.lua \
             $BUSTED_FLAGS $SPEC 2>&1 || status=$?
         echo "$status" >"$log.status"
