@@ -146,8 +146,10 @@ done
 wait
 
 for gate in $(cat build/check/FAILED); do
-    printf '\n==== how %s ended ====\n' "$gate"
-    tail -n 60 "build/check/$gate.log"
+    printf '\n==== what failed in %s ====\n' "$gate"
+    grep -A 6 -E '^(Failure|Error) ->|^WARNING: ThreadSanitizer|^SUMMARY: ' "build/check/$gate.log" |
+        head -n 40
+    tail -n 5 "build/check/$gate.log"
 done
 
 printf '\ngates passed: %s\n' "$(xargs <build/check/passed)"
