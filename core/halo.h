@@ -109,7 +109,7 @@ enum halo_op_code {
     HALO_OP_FSTATFS,  /* file -> data: a struct statfs */
     /* Names. */
     HALO_OP_RENAME,   /* path, path2, flags (RENAME_*) */
-    HALO_OP_REMOVE,   /* path */
+    HALO_OP_REMOVE,   /* path, flags (HALO_REMOVE_LEFTOVER or 0) */
     HALO_OP_MKDIR,    /* path, mode */
     HALO_OP_RMDIR,    /* path */
     HALO_OP_LINK,     /* path, path2: the new name */
@@ -163,6 +163,9 @@ enum halo_op_code {
  * have.
  */
 #define HALO_WRITE_BEHIND 1024u
+
+/* flags of HALO_OP_REMOVE: it takes away what is left over, and is never cancelled. */
+#define HALO_REMOVE_LEFTOVER 1u
 
 #define HALO_COPY_EXCLUSIVE 1u /* the new name must not exist */
 #define HALO_COPY_REFLINK   2u /* share the data on disk, or fail */

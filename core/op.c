@@ -362,11 +362,17 @@ bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
     return false;
 }
 
+/* A close that was cancelled would leave its descriptor open, with nobody to close it. */
+static bool is_never_cancelled(const struct halo_op *op)
+{
+    return halo_op_is(op, HALO_OP_CLOSE) ||
+           (halo_op_is(op, HALO_OP_REMOVE) && op->flags & HALO_REMOVE_LEFTOVER) ||
+           (halo_op_is(op, HALO_OP_WRITE) && op->flags & HALO_WRITE_BEHIND);
+}
+
 void halo_op_cancel(struct halo_loop *loop, struct halo_op *op)
 {
-    /* A close is never cancelled: its descriptor would stay open with nobody to close it. */
-    if (op->cancelled || halo_op_is(op, HALO_OP_CLOSE) ||
-        (halo_op_is(op, HALO_OP_WRITE) && op->flags & HALO_WRITE_BEHIND))
+    if (op->cancelled || is_never_cancelled(op))
         return;
     __atomic_store_n(&op->cancelled, true, __ATOMIC_RELAXED); /* a worker may look */
     switch (op->state) {

@@ -284,10 +284,11 @@ describe("a file system that fails #slow", function()
         late[#late + 1] = ("%s: %s after %.0f ms"):format(what, result or code, took * 1e3)
       end
     end
-    -- What makes a name that has to be removed again waits for that, and is none of these.
+    -- A tempfile has a name for a moment on such a file system, and waits until that is removed.
     local all = {}
     for _, name in ipairs { "fs.readfile", "fs.lines", "fs.hash", "fs.readdir", "fs.walk",
-      "fs.glob", "fs.writefile", "fs.copy", "fs.mkdir with parents", "a lock" } do
+      "fs.glob", "fs.writefile", "an atomic fs.writefile", "fs.mkstemp", "fs.copy",
+      "fs.mkdir with parents", "a lock" } do
       all[#all + 1] = function() check(name, cases[name][1]) end
     end
     all[#all + 1] = function() check("fsync", function() return file:fsync() end) end

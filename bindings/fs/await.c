@@ -79,6 +79,7 @@ static bool is_clean_up(const struct halo_op *op)
 {
     enum halo_op_code kind = halo_op_kind(op);
     return kind == HALO_OP_CLOSE || (kind == HALO_OP_LOCK && op->flags == LOCK_UN) ||
+           (kind == HALO_OP_REMOVE && op->flags & HALO_REMOVE_LEFTOVER) ||
            (kind == HALO_OP_WRITE && op->flags & HALO_WRITE_BEHIND);
 }
 

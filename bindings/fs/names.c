@@ -27,6 +27,15 @@ static int fs_remove(lua_State *L)
     return halo_await_path(L, HALO_OP_REMOVE, "remove");
 }
 
+/* remove_leftover(name): as remove(), and it comes to be in a task that was cancelled as well. */
+static int fs_remove_leftover(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_REMOVE, "remove");
+    op->flags = HALO_REMOVE_LEFTOVER;
+    return halo_await(L, lua, op);
+}
+
 static int fs_mkdir(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -218,6 +227,7 @@ static int fs_chdir(lua_State *L)
 static const luaL_Reg functions[] = {
     {"rename", fs_rename},
     {"remove", fs_remove},
+    {"remove_leftover", fs_remove_leftover},
     {"mkdir", fs_mkdir},
     {"rmdir", fs_rmdir},
     {"link", fs_link},

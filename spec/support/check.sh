@@ -147,7 +147,7 @@ wait
 
 for gate in $(cat build/check/FAILED); do
     printf '\n==== what failed in %s ====\n' "$gate"
-    grep -A 6 -E '^(Failure|Error) ->|^WARNING: ThreadSanitizer|^SUMMARY: ' "build/check/$gate.log" |
+    grep -A 6 -E '^(Failure|Error) ->|^WARNING: ThreadS|^SUMMARY: ' "build/check/$gate.log" |
         head -n 40
     tail -n 5 "build/check/$gate.log"
 done

@@ -8,7 +8,7 @@
 # ENGINES and SPEC are as for test.sh, KEEP=1 adds to what was counted before, and SEEDS is how many
 # programs there are, which with SPEC are none unless it is given. What a process has
 # counted is written when it ends, and lost where a signal ends it: so each file of specs has a
-# process of its own.
+# process of its own. What only fails is tried in whole on one engine.
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
@@ -31,9 +31,10 @@ logs=$BUILD_DIR/test
 mkdir -p "$logs"
 
 run() {
+    [ "$1" != auto ] || export FAULTS=all
     for spec in $SPEC; do
         log=$logs/$(basename "$spec" .lua).$1.log
-        HALO_ENGINE=$1 sh spec/support/watched.sh 600 "$HALO_BIN" "$busted" "$spec" \
+        HALO_ENGINE=$1 sh spec/support/watched.sh 2400 "$HALO_BIN" "$busted" "$spec" \
             >"$log" 2>&1 || echo "$spec failed on $1: $log tells how"
     done
 }

@@ -51,7 +51,7 @@ local function close(self, field)
   local file = self[field]
   self[field] = nil
   if file then
-    calls.close(file)
+    core.close(file)
   end
 end
 
@@ -184,6 +184,19 @@ local function find_name(self, id)
   return (core.confines(self.base) and locate_below or locate)(self, id)
 end
 
+---@async
+local function remove_placeholder(self)
+  local id = self.placeholder
+  if not self.name and not find_name(self, id) then
+    return
+  end
+  local status = lstat(self.directory, self.name)
+  if status and status.id == id and is_placeholder(status) then
+    core.remove(self.directory, self.name)
+  end
+  self.placeholder = nil
+end
+
 ---Finds the name of what the path leads to. A file that the path leads to again, though it has been
 ---removed, has none; one that is renamed meanwhile is looked for again.
 ---@async
@@ -193,6 +206,9 @@ local function follow(self)
     local status = open_end(self)
     if find_name(self, status.id) then
       self.replaced = not is_placeholder(status) and status or nil
+      if self.placeholder then -- a process that is killed later does not leave it over
+        scope.shield(remove_placeholder, self)
+      end
       return
     elseif status.id == last and status.nlink == 0 then
       break
@@ -247,23 +263,12 @@ function target.open_replaced(self, replaced)
   return self.opened
 end
 
----@async
-local function remove_placeholder(self)
-  if not self.name and not find_name(self, self.placeholder) then
-    return
-  end
-  local status = lstat(self.directory, self.name)
-  if status and status.id == self.placeholder and is_placeholder(status) then
-    core.remove(self.directory, self.name)
-  end
-end
-
 ---Closes all, and takes away what was made for a content that never came.
 ---@async
 ---@param self halo.Target
 function target.release(self)
   if self.placeholder then
-    pcall(remove_placeholder, self)
+    scope.shield(pcall, remove_placeholder, self)
   end
   close(self, "before")
   close(self, "opened")

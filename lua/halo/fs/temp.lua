@@ -63,7 +63,7 @@ local function make_dir(base, path)
 end
 
 function by_path.mkstemp(base, template)
-  return scope.shield(make_new, make_file, base, expand(base, template, "mkstemp"))
+  return make_new(make_file, base, expand(base, template, "mkstemp"))
 end
 
 function by_path.mkdtemp(base, template)
@@ -76,8 +76,7 @@ function by_path.mkdtemp(base, template)
 end
 
 ---Creates a file that only this user may read and write, open for both. It stays until it is
----removed. A cancellation is raised by the next call and not by this one, so that the path of
----what was created gets known.
+---removed. Where a cancellation is raised by this call, there is none.
 ---
 ---A template that ends in XXXXXX, or more of them, is a path whose X become random letters. Any
 ---other is what the path begins with, in $TMPDIR or /tmp where it names no directory; as a method
@@ -130,7 +129,7 @@ function by_path.tempfile(base, dir)
   check.path(dir, 1, "tempfile")
   local file, message, code = by_path.open(base, dir, flags.RDWR + flags.TMPFILE, PRIVATE_FILE)
   if not file and without_tmpfile[code] then
-    return scope.shield(make_unnamed, base, dir)
+    return scope.shield(make_unnamed, base, dir) -- nothing else knows the name
   end
   return checked(file, message, code)
 end

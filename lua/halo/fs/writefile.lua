@@ -34,13 +34,21 @@ local fs = {}
 ---@field hold lightuserdata? on that name, which the end of halo removes as well
 ---@field file halo.File? as long as it has to be closed
 
----Creates the file that will take the name. Not to be cancelled half-way: it would be left over.
+---Creates the file that will take the name. One that is made when nobody waits for it any more is
+---removed by the core, since it is made exclusively. An interruption may come anywhere, so that the
+---name is known before there is the file; that it is somebody else's, who would then lose it, would
+---take the same 16 letters.
 local function create_temporary(job, bits)
   local name = ".halo-" .. assert_ok(job.path, core.random_name(RANDOM_LETTERS))
   local how = flags.WRONLY + flags.CREAT + flags.EXCL
-  job.hold = core.hold(job.directory, name) -- before: this task may not come to run once more
-  job.file = assert_ok(job.path, checked(core.open(job.directory, name, how, bits)))
+  job.hold = core.hold(job.directory, name) -- this task may not come to run once more
   job.temporary = name
+  local file, message, code = checked(core.open(job.directory, name, how, bits))
+  job.file = file
+  if not file then
+    job.temporary = nil
+    assert_ok(job.path, nil, message, code)
+  end
 end
 
 ---Nobody has to remove the new file any more.
@@ -118,7 +126,7 @@ local function replace(job, data, options, bits)
   local path = job.path
   target.find(job, options.exclusive)
   local replaced = job.replaced
-  scope.shield(create_temporary, job, replaced and PRIVATE or bits)
+  create_temporary(job, replaced and PRIVATE or bits)
   assert_ok(path, calls.write(job.file, data))
   if replaced then
     copy_attributes(job, replaced, options.xattrs)
@@ -128,7 +136,7 @@ local function replace(job, data, options, bits)
   end
   local file = job.file
   job.file = nil
-  assert_ok(path, scope.shield(calls.close, file))
+  assert_ok(path, calls.close(file))
   rename_into_place(job, options.exclusive)
   if job.syncs then
     sync_directory(job)
@@ -136,13 +144,14 @@ local function replace(job, data, options, bits)
   return true
 end
 
----Leaves nothing behind, whatever happened.
+---Leaves nothing behind, whatever happened. After a cancellation nothing here is waited for, which
+---would hang with a file system that does not answer.
 local function clean_up(job)
   if job.file then
-    calls.close(job.file)
+    core.close(job.file)
   end
   if job.temporary then
-    core.remove(job.directory, job.temporary)
+    core.remove_leftover(job.directory, job.temporary)
   end
   release_temporary(job)
   target.release(job)
@@ -151,7 +160,7 @@ end
 local function write_atomic(base, path, data, options, bits)
   local job = { base = base, path = path, wants_sync = options.sync ~= false }
   local ok, result = guard(replace, job, data, options, bits)
-  scope.shield(clean_up, job)
+  clean_up(job)
   return settle(ok, result)
 end
 
@@ -249,7 +258,7 @@ end
 ---What is no plain file with a name, such as a pipe or a removed file in /proc/self/fd, is not
 ---replaced (EINVAL). A directory that may be written and not read cannot be synced: there, a crash
 ---may undo the write. Where a link leads to nothing, an empty file that nobody may open stands
----there until the content comes. Links cannot be followed without /proc (EOPNOTSUPP).
+---there for a moment. Links cannot be followed without /proc (EOPNOTSUPP).
 ---@async
 ---@param path string
 ---@param data halo.Data|halo.Data[]
