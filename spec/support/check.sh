@@ -65,11 +65,21 @@ gate_tidy() { tidy && look_with_cppcheck; }
 # Half a minute of what `make soak` does for an hour: it sees what is wrong, and coarse growth.
 gate_soak() { $make soak HOURS=0.008; }
 
+# Specs of commands start what no checker follows, and those that are about Lua over calls which have
+# specs of their own tell the same on each engine: left are the others.
+specs_of_calls() {
+    others='cli|closed_stdio|docs|.*examples|readme|prompt.*|host.*|luajit|.*_stock|path'
+    others="$others|bad_(input|self)|command_.*|fs_resolve|install|refused_ring|security|survived"
+    others="$others|fs_(pattern|perm|glob|rmtree|trees.*|walk.*|copy)|wrong_guess|results"
+    printf '%s\n' spec/*_spec.lua | grep -vE "/($others)_spec" | grep -vE "/(${1:-none})_spec"
+}
+
 # Specs with the tag #slow take their time on one engine only.
 gate_sanitize() {
     TEST_TIMEOUT=1800 $make test SANITIZE=address,undefined ENGINES=auto &&
         TEST_TIMEOUT=1800 BUSTED_FLAGS=--exclude-tags=slow \
-            $make test SANITIZE=address,undefined ENGINES='ring pool'
+            $make test SANITIZE=address,undefined ENGINES='ring pool' \
+            SPEC="$(specs_of_calls | xargs)"
 }
 
 # A full collection whenever a task goes on, over what tasks and handles are held by. All specs take
@@ -103,17 +113,11 @@ gate_threads() {
         BUSTED_FLAGS=--exclude-tags=slow WRAPPER=$fixed sh spec/support/test.sh
 }
 
-# Specs with the tag #slow would take valgrind too long, and it does not follow what is started: of
-# specs of commands it would see nothing, and little of those that are about Lua over calls which
-# have specs of their own.
+# Specs with the tag #slow would take valgrind too long, and it does not know pidfd_open().
 gate_valgrind() {
     $make all || return 1
-    unseen='cli|closed_stdio|docs|.*examples|readme|prompt.*|host.*|luajit|.*_stock|path'
-    unseen="$unseen|bad_(input|self)|command_.*|fs_resolve|install|refused_ring|security|survived"
-    unseen="$unseen|process|streams|core_corners" # it does not know pidfd_open()
-    unseen="$unseen|fs_(pattern|perm|glob|rmtree|trees.*|walk.*|copy)|wrong_guess|results"
     BUILD_DIR=$PWD/build ENGINES=pool BUSTED_FLAGS=--exclude-tags=slow TEST_TIMEOUT=2400 \
-        SPEC=$(printf '%s\n' spec/*_spec.lua | grep -vE "/($unseen)_spec") \
+        SPEC=$(specs_of_calls 'process|streams|core_corners') \
         WRAPPER="valgrind -q --leak-check=full --errors-for-leak-kinds=definite
             --show-leak-kinds=definite --error-exitcode=99 --num-callers=30" \
         sh spec/support/test.sh
