@@ -116,10 +116,12 @@ end
 
 local says_nothing = { EINTR = true, ECANCELED = true, EBADF = true }
 
----The first failure of a handle's syncs is what all are told.
-function Crowd:note_sync(file, ok, message, code)
+---The first failure of a handle's syncs is what all are told. One that has succeeded may be told of
+---later, where its task had to wait until one on the spot was over: so what counts is what had failed
+---before it began.
+function Crowd:note_sync(file, before, ok, message, code)
   local first = self.synced[file]
-  if first and (ok or not says_nothing[code] and code ~= first) then
+  if before and ok or first and code and not says_nothing[code] and code ~= first then
     simulator.fail(("%s: a sync gave %s after one that gave %s"):format(self.path, code or "true",
       first))
   elseif code and not says_nothing[code] then
@@ -131,7 +133,7 @@ end
 function Crowd:sync(step)
   local file = self.file
   local function sync()
-    return self:note_sync(file, fs.fsync(file))
+    return self:note_sync(file, self.synced[file], fs.fsync(file))
   end
   local outcome = attempt.make(step, function()
     if step.way == "sort" then
