@@ -65,8 +65,8 @@ gate_tidy() { tidy && look_with_cppcheck; }
 # Half a minute of what `make soak` does for an hour: it sees what is wrong, and coarse growth.
 gate_soak() { $make soak HOURS=0.008; }
 
-# Specs of commands start what no checker follows, and those that are about Lua over calls which have
-# specs of their own tell the same on each engine: left are the others.
+# Specs of commands start what no checker follows, and those that are about Lua over calls which
+# have specs of their own tell the same on each engine: left are the others.
 specs_of_calls() {
     others='cli|closed_stdio|docs|.*examples|readme|prompt.*|host.*|luajit|.*_stock|path'
     others="$others|bad_(input|self)|command_.*|fs_resolve|install|refused_ring|security|survived"

@@ -116,9 +116,9 @@ end
 
 local says_nothing = { EINTR = true, ECANCELED = true, EBADF = true }
 
----The first failure of a handle's syncs is what all are told. One that has succeeded may be told of
----later, where its task had to wait until one on the spot was over: so what counts is what had failed
----before it began.
+---The first failure of a handle's syncs is what all are told. One that has succeeded may be told
+---of later, where its task had to wait until one on the spot was over: so what counts is what had
+---failed before it began.
 function Crowd:note_sync(file, before, ok, message, code)
   local first = self.synced[file]
   if before and ok or first and code and not says_nothing[code] and code ~= first then
