@@ -50,11 +50,12 @@ end
 
 local says_nothing = { EBADF = true, ECANCELED = true, EINTR = true }
 
----A failure to write what has been gathered stays with the handle.
-function Gather:stick(write, count, message, code)
+---A failure to write what has been gathered stays with the handle: nothing that begins later
+---succeeds.
+function Gather:stick(write, before, count, message, code)
   local target = write.target
-  if count and self.failed[target] then
-    simulator.fail(("%s: a write after one that failed (%s)"):format(target, self.failed[target]))
+  if count and before then
+    simulator.fail(("%s: a write after one that failed (%s)"):format(target, before))
   elseif write.fits and code and not says_nothing[code] then
     self.failed[target] = self.failed[target] or code
   end
@@ -74,9 +75,9 @@ function Gather:write(step, make)
     self.begun = self.begun + 1
     write.begun = self.begun
     if make then
-      return self:stick(write, fs.write(file, make(text)))
+      return self:stick(write, self.failed[write.target], fs.write(file, make(text)))
     end
-    return self:stick(write, fs.write(file, text))
+    return self:stick(write, self.failed[write.target], fs.write(file, text))
   end), "write")
   write.done = outcome.done
   attempt.settle(outcome)
@@ -107,7 +108,7 @@ end
 function Gather:flush(step)
   local file, all = self.file, { target = self.target, fits = true }
   attempt.settle(self:expect(attempt.make(step, function()
-    return self:stick(all, fs.flush(file))
+    return self:stick(all, self.failed[all.target], fs.flush(file))
   end), "flush"))
 end
 
