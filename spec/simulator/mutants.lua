@@ -42,9 +42,8 @@ return {
     "    op->row = &halo_close_row;\n    op->path = op->seq % 2 ? op->path : NULL;\n"
       .. "    return true;" },
   { "turns out of order", "core/files.c",
-    "struct halo_op *next = halo_list_take(&file->waiting[side]);",
-    "struct halo_op *next = file->waiting[side].last;\n    if (next)\n"
-      .. "        halo_list_remove(next);" },
+    "struct halo_op *next = file->waiting[side].first;\n\n    while (next &&",
+    "struct halo_op *next = file->waiting[side].last;\n\n    while (next &&" },
   { "a short write not continued", "core/ops/data.c",
     "    if (result >= 0 && op->done < op->length)\n",
     "    if (result == 0 && op->done < op->length)\n" },
@@ -124,9 +123,9 @@ return {
     "    collect_workers(ring);\n    arm_all(ring);",
     "    if (timeout_ns != 0)\n        collect_workers(ring);\n    arm_all(ring);" },
   { "a submission that the kernel did not take, lost", "core/engines/ring.c",
-    "    if (!refused && ring->interruptions < INTERRUPTIONS_AT_ONCE)\n        return;",
-    "    if (refused)\n        ring->uring.sq.sqe_tail = *ring->uring.sq.khead;\n"
-      .. "    if (!refused && ring->interruptions < INTERRUPTIONS_AT_ONCE)\n        return;" },
+    "    if (!busy && ring->interruptions < INTERRUPTIONS_AT_ONCE)\n        return;",
+    "    if (busy)\n        ring->uring.sq.sqe_tail = *ring->uring.sq.khead;\n"
+      .. "    if (!busy && ring->interruptions < INTERRUPTIONS_AT_ONCE)\n        return;" },
   { "a poll in the pool not cancelled", "core/engines/pool.c",
     "    if (op->in_poller)\n", "    if (op->in_poller && op->seq % 3 > 0)\n" },
   { "an event of the pool taken away unseen", "core/engines/pool.c",
@@ -254,6 +253,6 @@ return {
       .. "    ok, err = run_defers(self, ok, err)\n  end",
     "  local ok, err = true, nil\n  if self.defers then\n"
       .. "    ok, err = run_defers(self, ok, err)\n  end\n  ok, err = pcall(supervise, group)" },
-  { "a temporary name left by a shield", "lua/halo/fs/writefile.lua",
-    "  scope.shield(clean_up, job)", "  clean_up(job)" },
+  { "a temporary name left by a cancel", "bindings/fs/await.c",
+    "           (kind == HALO_OP_REMOVE && op->flags & HALO_REMOVE_LEFTOVER) ||\n", "" },
 }

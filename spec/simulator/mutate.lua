@@ -32,12 +32,18 @@ local function copy(directory)
       build/flags build/sources %s/build]]):gsub("%%s", directory)))
 end
 
-local function put_in(mutant, directory)
-  local path = directory .. "/" .. mutant[2]
-  local text = read(path)
+---Where the text to be replaced stands in the sources, which change.
+local function find(mutant)
+  local text = read(mutant[2])
   local from, to = text:find(mutant[3], 1, true)
   assert(from, mutant[1] .. ": the text is not there")
   assert(not text:find(mutant[3], to + 1, true), mutant[1] .. ": the text is there twice")
+  return text, from, to
+end
+
+local function put_in(mutant, directory)
+  local path = directory .. "/" .. mutant[2]
+  local text, from, to = find(mutant)
   local file = assert(io.open(path, "wb"))
   file:write(text:sub(1, from - 1), mutant[4], text:sub(to + 1))
   file:close()
@@ -56,6 +62,9 @@ local function look(directory)
   return ("%3d s, %s"):format(os.time() - start, why:sub(1, 150))
 end
 
+for _, mutant in ipairs(mutants) do
+  find(mutant)
+end
 assert(run(make .. " simulator >/dev/null"))
 assert(run("build/simulator/halo spec/simulator/fuzz.lua 1 " .. SOUND), "it fails as it is")
 local found, total = 0, 0
