@@ -22,6 +22,17 @@ if (os.getenv "SANITIZE" or "") ~= "" then
     end)
   end)
 elseif ENGINE == "auto" then
+  it("the texts that `make mutants` replaces stand in the sources, once", function()
+    for _, mutant in ipairs(require "spec.simulator.mutants") do
+      local file = assert(io.open(mutant[2]))
+      local text = file:read "*a"
+      file:close()
+      local _, stop = text:find(mutant[3], 1, true)
+      assert.is_truthy(stop, mutant[1])
+      assert.is_nil(text:find(mutant[3], stop + 1, true), mutant[1])
+    end
+  end)
+
   describe("in the simulator #slow", function()
     for part = 1, 4 do
       it("random programs keep every promise, and do the same again, " .. part, function()
