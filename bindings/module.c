@@ -9,6 +9,7 @@
 #include "fs/buffer.h"
 #include "fs/fs.h"
 #include "process.h"
+#include "stdio/stdio.h"
 #include "tasks/coroutine.h"
 #include "tasks/describe.h"
 #include "tasks/group.h"
@@ -113,6 +114,7 @@ static void make_core(lua_State *L)
     halo_open_fs_meta(L);
     halo_open_stat(L);
     halo_open_process(L);
+    halo_open_stdio(L);
     halo_open_fs_names(L);
     halo_open_fs_watch(L);
     halo_open_random(L);

@@ -349,6 +349,7 @@ struct halo_file_info {
     uint32_t flags; /* the O_* flags it was opened with */
     bool stream;    /* a pipe, terminal or socket: no offsets, short reads are normal */
     bool confines;  /* see halo_file_confine() */
+    bool local;     /* its close waits for no network and no daemon */
     uint64_t position;
     uint64_t behind; /* bytes that are being written behind */
     uint32_t in_flight;
@@ -369,6 +370,13 @@ HALO_API int halo_file_seek(struct halo_loop *loop, uint64_t file, uint64_t posi
  * With borrow the close of the handle leaves the descriptor open. Returns 0, -EMFILE, -EBADF.
  */
 HALO_API int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *file);
+
+/*
+ * Makes the caller the owner of a file's descriptor, which a close of the handle leaves open then,
+ * or the handle once more. What is lent has no O_NONBLOCK that was not asked for, and its offset is
+ * kept right for others. Returns the descriptor, or -EBADF.
+ */
+HALO_API int halo_file_lend(struct halo_loop *loop, uint64_t file, bool lent);
 
 #define HALO_CONFINE_BENEATH   1u /* nothing outside of it: EXDEV, or ELOOP for /proc's links */
 #define HALO_CONFINE_NO_MOUNTS 2u /* nothing that is mounted below it: EXDEV */

@@ -19,6 +19,7 @@ int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_inf
         .flags = file->flags,
         .stream = file->stream,
         .confines = (file->resolve & RESOLVE_BENEATH) != 0,
+        .local = file->local,
         .position = file->position,
         .behind = file->behind_bytes,
         .in_flight = file->in_flight,
@@ -58,6 +59,29 @@ int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handl
     file->shares_offset = position >= 0 && !file->stream;
     *handle = halo_file_handle(file);
     return 0;
+}
+
+/* Streams are opened with O_NONBLOCK, which is nothing that others expect. */
+static void make_shareable(struct halo_file *file)
+{
+    halo_file_clear_nonblock(file);
+    if (file->stream && !(file->flags & O_NONBLOCK))
+        fcntl(file->fd, F_SETFL, (int)file->flags & ~O_NONBLOCK);
+    file->shares_offset =
+        !file->stream && lseek(file->fd, (off_t)file->position, SEEK_SET) >= 0;
+}
+
+int halo_file_lend(struct halo_loop *loop, uint64_t handle, bool lent)
+{
+    struct halo_file *file = halo_files_find_open(&loop->files, handle);
+    if (!file)
+        return -EBADF;
+    if (lent && !file->shares_offset)
+        make_shareable(file);
+    if (lent != file->borrowed)
+        loop->files.borrowed += lent ? 1 : UINT32_MAX;
+    file->borrowed = lent;
+    return file->fd;
 }
 
 int halo_file_confine(struct halo_loop *loop, uint64_t handle, unsigned how)

@@ -2,6 +2,7 @@
 -- exits with the status that it returns.
 
 local core = require "halo.core"
+local halo_io = require "halo.io"
 local loader = require "halo.loader"
 
 local command = {}
@@ -17,6 +18,7 @@ usage: halo [options] [script [args]]
   -v, --version    say the versions, and the engine and why it was chosen
   --engine=NAME    auto (default), ring or pool; or HALO_ENGINE in the environment
   -h, --help       say this
+  --stock-io       leave io, os and print to LuaJIT, where a call that waits holds up every task
   -                run standard input
 ]==]
 
@@ -45,6 +47,8 @@ local function parse(argv)
       table.insert(options.chunks, argv[i])
     elseif word == "-i" then
       options.interactive = true
+    elseif word == "--stock-io" then
+      options.stock_io = true
     elseif word == "-v" or word == "--version" then
       options.version = true
     elseif word == "-h" or word == "--help" then
@@ -112,6 +116,7 @@ end
 ---Writes what files have in their buffers. A reader that has gone away knows why.
 ---@return boolean
 local function finish_writing()
+  halo_io.finish()
   io.stdout:flush()
   local ok, message, code = core.finish_writing()
   if not ok and code ~= "EPIPE" then
@@ -144,7 +149,6 @@ local function keep_output_in_order()
       return fn(...)
     end
   end
-  core.is_command = true
   _G.print, io.write = settled_first(print), settled_first(io.write) -- luacheck: ignore 122
   os.execute, io.popen = settled_first(os.execute), settled_first(io.popen) -- luacheck: ignore 122
   files.__index.write = function(file, ...)
@@ -219,8 +223,11 @@ function command.main(argv, means)
   end
   core.engine()
   replace_exit()
-  keep_output_in_order()
-  loader.install()
+  core.is_command = true
+  if options.stock_io or not halo_io.install() then
+    keep_output_in_order()
+    loader.install()
+  end
   if options.version then
     verbose = true
     print_version()

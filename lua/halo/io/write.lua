@@ -1,0 +1,251 @@
+-- Writing to Lua's files. LuaJIT's own functions put bytes into C's buffer as long as there is
+-- room; where some would have to go to the descriptor, an operation takes them there.
+
+local core = require "halo.core"
+local files = require "halo.io.files"
+
+local stdio, states, state_of = core.stdio, files.states, files.state
+local stock, methods, default = files.stock, files.methods, files.default
+local refused = files.refused
+local stock_write, stock_io_write, stock_flush = methods.write, stock.write, methods.flush
+local stock_print = print
+local select, type, tostring = select, type, tostring
+
+local NUMBER_BYTES = 32 -- no number's text is longer
+
+local stdout = io.stdout
+local stdout_state = files.stdout_room
+
+local write = {}
+
+---How many bytes the values take; nil where one is no string and no number.
+local function size_of(...)
+  local size = 0
+  for i = 1, select("#", ...) do
+    local value = select(i, ...)
+    if type(value) == "string" then
+      size = size + #value
+    elseif type(value) == "number" then
+      size = size + NUMBER_BYTES
+    else
+      return nil
+    end
+  end
+  return size
+end
+
+---What halo.stdout has gathered comes first.
+---@async
+local function settle(state, lua_file)
+  if lua_file ~= stdout or not core.gathers(state.file) then
+    return true
+  end
+  local count, message, code = core.flush(state.file)
+  if not count then
+    return refused(message, code)
+  end
+  return true
+end
+
+---@async
+local function send(call, state, lua_file, ...)
+  state.writing = state.writing + 1
+  local count, message, code = call(state.file, lua_file, ...)
+  if count == nil and code == core.mark then
+    error(message, 0) -- it goes on, and counts as under way from now on
+  end
+  state.writing = state.writing - 1
+  return count, message, code
+end
+
+---Writes what does not fit into the buffer. False where LuaJIT's own is to be called: all of it
+---fits, or something is wrong.
+---@async
+---@return boolean handled
+---@return true? ok
+---@return string? text
+---@return integer? number
+local function write_out(lua_file, ...)
+  local state = state_of(lua_file)
+  local size = state and size_of(...)
+  if not size then
+    return false
+  end
+  local ok, text, number = settle(state, lua_file)
+  if not ok then
+    return true, nil, text, number
+  end
+  local count, message, code = send(stdio.write, state, lua_file, ...)
+  local room = stdio.room(lua_file)
+  if count then
+    state.room = room
+    return true, true
+  elseif message then
+    return true, refused(message, code)
+  end
+  state.room = room > size and room - size or 0
+  return false
+end
+
+---The bytes of all values, where the buffer has room for them for sure.
+local function fits(state, ...)
+  local value = ...
+  local size
+  if select("#", ...) == 1 and type(value) == "string" then
+    size = #value
+  else
+    size = size_of(...)
+  end
+  local room = size and state.room - size
+  if room and room >= 0 then
+    state.room = room
+    return true
+  end
+end
+
+local returns_file = stock_write(stdout) ~= true -- as Lua 5.2 does, and LuaJIT when built so
+
+local function result(lua_file, ok, text, number)
+  if ok then
+    return returns_file and lua_file or true
+  end
+  return nil, text, number
+end
+
+---As LuaJIT's own.
+---@async
+function write.write(lua_file, ...)
+  local state = states[lua_file]
+  if state and fits(state, ...) then
+    return stock_write(lua_file, ...)
+  end
+  local handled, ok, text, number = write_out(lua_file, ...)
+  if not handled then
+    return stock_write(lua_file, ...)
+  end
+  return result(lua_file, ok, text, number)
+end
+
+---As LuaJIT's own.
+---@async
+function write.io_write(...)
+  local lua_file = default.output
+  local state = states[lua_file]
+  if state and fits(state, ...) then
+    return stock_io_write(...)
+  end
+  local handled, ok, text, number = write_out(lua_file, ...)
+  if not handled then
+    return stock_io_write(...)
+  end
+  return result(lua_file, ok, text, number)
+end
+
+-- print -----------------------------------------------------------------------------------------
+
+---The text of all values, as print has it: what `tostring` gives that is global now.
+local function text_of(...)
+  local texts, count = { ... }, select("#", ...)
+  local convert = _G.tostring
+  for i = 1, count do
+    local value = texts[i]
+    if type(value) ~= "string" or convert ~= tostring then
+      local text = convert(value)
+      if type(text) ~= "string" and type(text) ~= "number" then
+        error("'tostring' must return a string to 'print'", 3)
+      end
+      texts[i] = text
+    end
+  end
+  return table.concat(texts, "\t", 1, count) .. "\n"
+end
+
+---@async
+local function print_text(text)
+  local room = stdout_state.room - #text
+  if room >= 0 then
+    stdout_state.room = room
+  elseif write_out(stdout, text) then
+    return
+  end
+  stock_write(stdout, text)
+end
+
+---As LuaJIT's own, which writes to standard output whatever io.output is.
+---@async
+function write.print(...)
+  local value = ...
+  if type(value) == "string" and select("#", ...) == 1 and _G.tostring == tostring then
+    local room = stdout_state.room - #value - 1
+    if room >= 0 then
+      stdout_state.room = room
+      stock_write(stdout, value, "\n")
+      return
+    end
+  end
+  print_text(text_of(...))
+end
+
+-- flush -----------------------------------------------------------------------------------------
+
+---Writes what the buffer has, and waits for what is under way. True, or nil, the text and number.
+---@async
+function write.drain(lua_file)
+  local state = states[lua_file]
+  local pending = stdio.pending(lua_file)
+  if not pending and not (state and state.file and state.writing > 0) then
+    return true
+  end
+  state = state_of(lua_file)
+  if not state then
+    return true
+  end
+  local ok, text, number = settle(state, lua_file)
+  local count, message, code = send(stdio.drain, state, lua_file)
+  if not count and not message and state.writing > 0 then
+    count, message, code = core.flush(state.file)
+  end
+  if message then
+    return refused(message, code)
+  end
+  return ok, text, number
+end
+
+---As LuaJIT's own.
+---@async
+function write.flush(...)
+  local lua_file = ...
+  local ok, text, number = write.drain(lua_file)
+  if not ok then
+    return nil, text, number
+  end
+  return stock_flush(...)
+end
+
+---As LuaJIT's own.
+---@async
+function write.io_flush(...)
+  local ok, text, number = write.drain(default.output)
+  if not ok then
+    return nil, text, number
+  end
+  return stock.flush(...)
+end
+
+---As LuaJIT's own; what the buffer has goes out before.
+---@async
+function write.setvbuf(...)
+  local lua_file = ...
+  local ok, text, number = write.drain(lua_file)
+  if not ok then
+    return nil, text, number
+  end
+  if states[lua_file] then
+    states[lua_file].room = 0
+  end
+  return methods.setvbuf(...)
+end
+
+write.stock_print = stock_print
+
+return write
