@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +26,8 @@ struct luajit_file {
     FILE *stream; /* NULL once it is closed */
     uint32_t type;
 };
+
+#define FILL_BYTES 16384
 
 #define TYPE_MASK 3u
 #define TYPE_FILE 0u
@@ -60,6 +64,20 @@ static FILE *to_writable(lua_State *L, const struct halo_lua *lua, int index)
 {
     FILE *stream = to_stream(L, lua, index);
     return stream && halo_stream_can_write(stream) ? stream : NULL;
+}
+
+static bool is_alone(const struct halo_lua *lua)
+{
+    return lua->loop && halo_submit_flags(lua) == HALO_ALONE && !halo_loop_busy(lua->loop);
+}
+
+/* Whether nothing else could run while LuaJIT's own reads or writes a file of this machine. */
+static bool is_alone_with(const struct halo_lua *lua, const struct halo_lua_file *file)
+{
+    struct halo_file_info info;
+
+    return is_alone(lua) && !(file->out && file->out->used > 0) &&
+           halo_file_info(lua->loop, file->handle, &info) == 0 && info.local;
 }
 
 /* ---- taking what has been read ------------------------------------------------------------- */
@@ -210,6 +228,46 @@ static int stdio_begin_reading(lua_State *L)
     return 1;
 }
 
+/* alone(File): whether LuaJIT's own may read by itself, since that holds up nobody. */
+static int stdio_alone(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "read");
+
+    lua_pushboolean(L, is_alone_with(lua, file) && !halo_is_cancelled(L, lua));
+    return 1;
+}
+
+/*
+ * fill(File, file): reads into the buffer where that does not wait. true where there is more, false
+ * at the end; nothing where an operation has to do it.
+ */
+static int stdio_fill(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *own = halo_check_file(L, 1, "read");
+    FILE *stream = to_readable(L, lua, 2);
+    char bytes[FILL_BYTES];
+    size_t unread;
+
+    if (!stream || !lua->loop || !is_usable(lua) || halo_stream_pending(stream) > 0 ||
+        halo_is_cancelled(L, lua) || halo_should_yield(lua))
+        return LEFT_TO_LUAJIT;
+    size_t size = halo_stream_begin_reading(stream);
+    halo_stream_unread(stream, &unread);
+    off_t offset = lseek(fileno(stream), 0, SEEK_CUR);
+    if (size < 2 || offset < 0)
+        return LEFT_TO_LUAJIT;
+    int64_t got =
+        halo_fast_read(lua->loop, own->handle, bytes, size < sizeof(bytes) ? size : sizeof(bytes),
+                       (uint64_t)offset, halo_submit_flags(lua));
+    if (got < 0 || !halo_stream_add(stream, bytes, (size_t)got))
+        return LEFT_TO_LUAJIT;
+    lseek(fileno(stream), offset + got, SEEK_SET);
+    lua_pushboolean(L, got > 0);
+    return 1;
+}
+
 /* add(file, data): puts what was read from the descriptor behind what is unread. */
 static int stdio_add(lua_State *L)
 {
@@ -330,6 +388,23 @@ static bool join_arguments(lua_State *L)
 }
 
 /*
+ * Whether LuaJIT's own may write by itself: nothing else could run meanwhile. A stream has to have
+ * room for that many bytes, or an interrupt would not end the wait.
+ */
+static bool may_write_alone(const struct halo_lua *lua, const struct halo_lua_file *file,
+                            size_t due)
+{
+    struct pollfd ready = {.events = POLLOUT};
+
+    if (is_alone_with(lua, file))
+        return true;
+    if (due > PIPE_BUF || !is_alone(lua) || (file->out && file->out->used > 0))
+        return false;
+    ready.fd = halo_file_fd(lua->loop, file->handle);
+    return ready.fd >= 0 && poll(&ready, 1, 0) == 1 && ready.revents == POLLOUT;
+}
+
+/*
  * write(File, file, ...): the count of bytes that went out, or nil, message, code. Nothing where
  * LuaJIT's own only has to put them into the buffer.
  */
@@ -347,7 +422,10 @@ static int stdio_write(lua_State *L)
         return LEFT_TO_LUAJIT;
     if (halo_is_cancelled(L, lua))
         return halo_give_cancelled(L, lua);
-    return await_write(L, lua, file, stream, data, length, halo_stream_due(stream, data, length));
+    size_t due = halo_stream_due(stream, data, length);
+    if (may_write_alone(lua, file, due))
+        return LEFT_TO_LUAJIT;
+    return await_write(L, lua, file, stream, data, length, due);
 }
 
 /* drain(File, file): writes what is pending: a count, or nil, message, code. Nothing if nothing is. */
@@ -574,6 +652,8 @@ static const luaL_Reg functions[] = {
     {"take_up_to", stdio_take_up_to},
     {"take_segment", stdio_take_segment},
     {"begin_reading", stdio_begin_reading},
+    {"alone", stdio_alone},
+    {"fill", stdio_fill},
     {"add", stdio_add},
     {"put_back", stdio_put_back},
     {"set_end", stdio_set_end},

@@ -64,8 +64,18 @@ function files.new(lua_file, halo_file)
   return state
 end
 
+---Keeps the state of the default output at hand.
+function files.set_output(lua_file)
+  local state = states[lua_file]
+  if not state then
+    state = files.new(lua_file, false)
+  end
+  files.default.output, files.default.output_state = lua_file, state
+end
+
 -- It is there from the start, since its room is what the turn at standard output goes by.
 files.stdout_room = files.new(stdout, false)
+files.set_output(files.default.output)
 
 ---A File of the same descriptor; the standard ones are those that scripts have.
 local function adopt(lua_file, fd)

@@ -145,7 +145,7 @@ local function close_file(state, lua_file)
     stdio.collect(state.file, lua_file)
     error(ok, 0)
   end
-  states[lua_file] = nil
+  states[lua_file], state.room = nil, 0
   local handled = stdio.detach(state.file, lua_file)
   local closed, message, code = core.close(state.file)
   if handled and ok and not closed then
@@ -181,9 +181,9 @@ local function close(stock_close, lua_file, ...)
       return nil, text, number
     end
     state = states[lua_file]
-    if not state then
-      return stock_close(...)
-    end
+  end
+  if not state or not state.file then
+    return stock_close(...)
   end
   local handled, ok, text, number = close_file(state, lua_file)
   if not handled then
@@ -214,14 +214,18 @@ local stock_collect = files.metatable.__gc
 ---A finalizer: it does not wait. What the buffer has is written at the next turn.
 function open.collect(lua_file)
   local state = states[lua_file]
-  if not (state and stdio.collect(state.file, lua_file)) then
+  if not (state and state.file and stdio.collect(state.file, lua_file)) then
     return stock_collect(lua_file)
   end
 end
 
 -- Default files ---------------------------------------------------------------------------------
 
-local function default_setter(name, mode, stock_set)
+local function set_input(lua_file)
+  default.input = lua_file
+end
+
+local function default_setter(set, mode, stock_set)
   return function(...)
     local given = ...
     if is_text(given) then
@@ -229,20 +233,20 @@ local function default_setter(name, mode, stock_set)
       if not lua_file then
         return stock_set(...)
       end
-      default[name] = stock_set(lua_file)
-      return lua_file
+      set(lua_file)
+      return stock_set(lua_file)
     end
     local _, is_open = stdio.is_file(given)
     if is_open then
-      default[name] = given
+      set(given)
     end
     return stock_set(...)
   end
 end
 
 ---As LuaJIT's own.
-open.input = default_setter("input", "r", stock.input)
-open.output = default_setter("output", "w", stock.output)
+open.input = default_setter(set_input, "r", stock.input)
+open.output = default_setter(files.set_output, "w", stock.output)
 
 -- Lines -----------------------------------------------------------------------------------------
 

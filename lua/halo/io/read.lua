@@ -62,6 +62,10 @@ local function fill(request)
   if state.prompts then
     write.drain(io.stdout)
   end
+  local filled = stdio.fill(state.file, lua_file)
+  if filled ~= nil then
+    return filled or got(request, nil) ~= nil
+  end
   local data = got(request, core.read(state.file, size))
   return data and stdio.add(lua_file, data) or false
 end
@@ -234,7 +238,9 @@ end
 ---@return integer? number
 local function read_slowly(lua_file, ...)
   local state = are_formats(...) and state_of(lua_file)
-  if not state or not stdio.begin_reading(lua_file) then
+  if not state or not state.filling and stdio.alone(state.file) then
+    return false
+  elseif not stdio.begin_reading(lua_file) then
     return false
   end
   files.lock(state)

@@ -9,9 +9,9 @@ local stock, methods, default = files.stock, files.methods, files.default
 local refused = files.refused
 local stock_write, stock_io_write, stock_flush = methods.write, stock.write, methods.flush
 local stock_print = print
-local select, type, tostring = select, type, tostring
+local select, type, tostring, getmetatable = select, type, tostring, getmetatable
 
-local NUMBER_BYTES = 32 -- no number's text is longer
+local NUMBER_BYTES = 21 -- no number's text is longer
 
 local stdout = io.stdout
 local stdout_state = files.stdout_room
@@ -87,17 +87,24 @@ local function write_out(lua_file, ...)
   return false
 end
 
----The bytes of all values, where the buffer has room for them for sure.
+---The same of one value, which may be none.
+local function size_of_one(value)
+  local kind = type(value)
+  return kind == "string" and #value or kind == "number" and NUMBER_BYTES or 0
+end
+
+---Whether the buffer has room for all values for sure. What is wrong with them LuaJIT's own says.
 local function fits(state, ...)
-  local value = ...
-  local size
-  if select("#", ...) == 1 and type(value) == "string" then
-    size = #value
-  else
-    size = size_of(...)
+  local count = select("#", ...)
+  local a, b, c, d, e = ...
+  local room = state.room - size_of_one(a)
+  if count > 1 then
+    room = room - size_of_one(b) - size_of_one(c) - size_of_one(d) - size_of_one(e)
+    if count > 5 then
+      room = room - (size_of(select(6, ...)) or 0)
+    end
   end
-  local room = size and state.room - size
-  if room and room >= 0 then
+  if room >= 0 then
     state.room = room
     return true
   end
@@ -129,11 +136,10 @@ end
 ---As LuaJIT's own.
 ---@async
 function write.io_write(...)
-  local lua_file = default.output
-  local state = states[lua_file]
-  if state and fits(state, ...) then
+  if fits(default.output_state, ...) then
     return stock_io_write(...)
   end
+  local lua_file = default.output
   local handled, ok, text, number = write_out(lua_file, ...)
   if not handled then
     return stock_io_write(...)
@@ -171,16 +177,32 @@ local function print_text(text)
   stock_write(stdout, text)
 end
 
+---What stands before and behind the values, and the values themselves, may be told by the way.
+local function is_plain(value)
+  return type(value) == "string" or type(value) == "number"
+end
+
 ---As LuaJIT's own, which writes to standard output whatever io.output is.
 ---@async
 function write.print(...)
-  local value = ...
-  if type(value) == "string" and select("#", ...) == 1 and _G.tostring == tostring then
-    local room = stdout_state.room - #value - 1
+  local count = select("#", ...)
+  local a, b, c, d = ...
+  if count == 1 and type(a) == "string" and _G.tostring == tostring then
+    local room = stdout_state.room - #a - 1
     if room >= 0 then
       stdout_state.room = room
-      stock_write(stdout, value, "\n")
+      stock_write(stdout, a, "\n") -- which LuaJIT compiles
       return
+    end
+  elseif count <= 4 and is_plain(a) then
+    local room = stdout_state.room - size_of_one(a) - count
+    if count > 1 then
+      room = room - size_of_one(b) - size_of_one(c) - size_of_one(d)
+    end
+    local plain = count == 1 or is_plain(b) and (count == 2 or is_plain(c) and (count == 3 or is_plain(d)))
+    if room >= 0 and plain then
+      stdout_state.room = room
+      return stock_print(...) -- which makes no strings of numbers
     end
   end
   print_text(text_of(...))
