@@ -415,15 +415,20 @@ static int stdio_write(lua_State *L)
     FILE *stream = to_writable(L, lua, 2);
     size_t length;
 
-    if (!stream || !is_usable(lua) || !join_arguments(L) || !halo_stream_begin_writing(stream))
+    if (!stream || !is_usable(lua) || !join_arguments(L))
+        return LEFT_TO_LUAJIT;
+    bool first = !halo_stream_is_writing(stream);
+    if (!halo_stream_begin_writing(stream))
         return LEFT_TO_LUAJIT;
     const char *data = lua_tolstring(L, 3, &length);
-    if (halo_stream_holds(stream, data, length))
+    /* C's first write does not use a buffer that it would fill. */
+    bool goes_past = first && length >= halo_stream_size(stream);
+    if (!goes_past && halo_stream_holds(stream, data, length))
         return LEFT_TO_LUAJIT;
     if (halo_is_cancelled(L, lua))
         return halo_give_cancelled(L, lua);
     size_t due = halo_stream_due(stream, data, length);
-    if (may_write_alone(lua, file, due))
+    if (!goes_past && may_write_alone(lua, file, due))
         return LEFT_TO_LUAJIT;
     return await_write(L, lua, file, stream, data, length, due);
 }
@@ -527,6 +532,8 @@ static int stdio_become(lua_State *L)
     }
     fclose(file->stream);
     file->stream = stream;
+    if (mode[0] == 'a' && !strchr(mode, '+'))
+        lseek(fd, 0, SEEK_END); /* as fopen() does */
     lua_settop(L, 1);
     return 1;
 }

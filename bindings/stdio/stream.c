@@ -47,7 +47,7 @@ bool halo_stream_can_write(const FILE *stream)
     return is_plain(stream) && !(stream->_flags & NO_WRITES);
 }
 
-static size_t buffer_size(const FILE *stream)
+size_t halo_stream_size(const FILE *stream)
 {
     return (size_t)(stream->_IO_buf_end - stream->_IO_buf_base);
 }
@@ -93,7 +93,7 @@ size_t halo_stream_begin_reading(FILE *stream)
         turn_to_reading(stream);
     if (!stream->_IO_buf_base)
         _IO_doallocbuf(stream);
-    size_t size = buffer_size(stream);
+    size_t size = halo_stream_size(stream);
     return size < CHUNK_BYTES_MAX ? size : CHUNK_BYTES_MAX;
 }
 
@@ -135,7 +135,7 @@ static bool make_room(FILE *stream, size_t before, size_t behind)
         memmove(base, stream->_IO_read_ptr, unread);
     stream->_IO_read_ptr = base;
     stream->_IO_read_end = base + unread;
-    if (needed > buffer_size(stream) && !grow(stream, needed + needed / 2 + LONG_BYTES))
+    if (needed > halo_stream_size(stream) && !grow(stream, needed + needed / 2 + LONG_BYTES))
         return false;
     base = stream->_IO_buf_base;
     memmove(base + before, base, unread);
@@ -184,9 +184,14 @@ size_t halo_stream_pending(const FILE *stream)
     return putting ? (size_t)(stream->_IO_write_ptr - stream->_IO_write_base) : 0;
 }
 
+bool halo_stream_is_writing(const FILE *stream)
+{
+    return stream->_flags & PUTTING && stream->_IO_write_base;
+}
+
 bool halo_stream_begin_writing(FILE *stream)
 {
-    if (stream->_flags & PUTTING && stream->_IO_write_base)
+    if (halo_stream_is_writing(stream))
         return true;
     return __overflow(stream, EOF) != EOF;
 }
@@ -214,7 +219,7 @@ bool halo_stream_holds(const FILE *stream, const char *data, size_t length)
 size_t halo_stream_due(const FILE *stream, const char *data, size_t length)
 {
     size_t pending = halo_stream_pending(stream), all = pending + length;
-    size_t size = buffer_size(stream);
+    size_t size = halo_stream_size(stream);
     const char *newline = memrchr(data, '\n', length);
 
     if (size < 2 || stream->_flags & UNBUFFERED)

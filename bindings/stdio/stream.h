@@ -43,6 +43,10 @@ void halo_stream_forget_unread(FILE *stream);
 
 /* The bytes that have been written to it, and not to the descriptor. */
 size_t halo_stream_pending(const FILE *stream);
+/* Of its buffer. */
+size_t halo_stream_size(const FILE *stream);
+/* Whether a write was the latest that was done with it. */
+bool halo_stream_is_writing(const FILE *stream);
 /* Makes it ready to be written to. False where that is not possible, as C's own call will say. */
 bool halo_stream_begin_writing(FILE *stream);
 /* How many bytes can be written before the next one goes to the descriptor. */

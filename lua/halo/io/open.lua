@@ -93,7 +93,7 @@ end
 
 ---As LuaJIT's own.
 ---@async
-function open.tmpfile(...)
+function open.tmpfile()
   local file, message, code = fs.tempfile "/tmp"
   if not file then
     return refused(message, code)
@@ -102,7 +102,7 @@ function open.tmpfile(...)
   if not lua_file then
     return nil, text, number
   end
-  return lua_file, ...
+  return lua_file
 end
 
 -- Closing ---------------------------------------------------------------------------------------
@@ -251,50 +251,76 @@ open.output = default_setter(files.set_output, "w", stock.output)
 -- Lines -----------------------------------------------------------------------------------------
 
 ---@class halo.PathLines where io.lines(path) is
----@field file halo.File?
+---@field file halo.File? nil once it is closed
 ---@field chunk string
 ---@field at integer of the next line
+---@field careful boolean there may be NUL bytes
+---@field ended boolean
 
----The line that begins in a chunk and goes on behind it.
+---Reads the next piece; nil at the end.
 ---@async
-local function line_across(reader)
-  local file = reader.file
-  if not file then
-    error("attempt to use a closed file", 3)
+local function next_chunk(reader)
+  local chunk, message, code = nil, nil, nil
+  if not reader.ended then
+    chunk, message, code = core.read(reader.file, CHUNK_BYTES)
   end
-  local pieces = { reader.chunk:sub(reader.at) }
-  local stop
+  reader.chunk, reader.at, reader.ended = chunk or "", 1, not chunk
+  if message then
+    local _, text = refused(message, code)
+    error(text, 4)
+  end
+  reader.careful = reader.careful or chunk and chunk:find("\0", 1, true) ~= nil
+  return chunk
+end
+
+---All up to a newline, which comes along, or to the end.
+---@async
+local function raw_line(reader)
+  local pieces = {}
   repeat
-    local chunk, message, code = core.read(file, CHUNK_BYTES)
-    if not chunk then
-      core.close(file)
-      reader.file, reader.chunk, reader.at = nil, "", 1
-      if message then
-        local _, text = refused(message, code)
-        error(text, 3)
-      end
-      local line = table.concat(pieces)
-      return line ~= "" and line or nil
-    end
-    stop = chunk:find("\n", 1, true)
-    pieces[#pieces + 1] = stop and chunk:sub(1, stop - 1) or chunk
-    reader.chunk, reader.at = chunk, (stop or #chunk) + 1
-  until stop
+    local chunk, at = reader.chunk, reader.at
+    local stop = chunk:find("\n", at, true)
+    pieces[#pieces + 1] = chunk:sub(at, stop)
+    reader.at = (stop or #chunk) + 1
+  until stop or not next_chunk(reader)
   return table.concat(pieces)
+end
+
+---The next line, however it lies. As LuaJIT's own reads them, one ends at a NUL byte, and the next
+---one goes on with it.
+---@async
+local function any_line(reader)
+  if not reader.file then
+    error("attempt to use a closed file", 2)
+  end
+  local line, found = "", false
+  repeat
+    local raw = raw_line(reader)
+    local text = raw:match "^[^%z]*"
+    line, found = line .. text, found or text ~= ""
+    if text:byte(-1) == 10 then
+      return line:sub(1, -2)
+    end
+  until reader.ended
+  if found then
+    return line
+  end
+  core.close(reader.file)
+  reader.file = nil
 end
 
 ---As io.lines(path), whose file nobody else has: so its lines are made from long pieces of it.
 local function path_lines(file)
-  local reader = { file = file, chunk = "", at = 1 }
+  local reader = { file = file, chunk = "", at = 1, careful = false, ended = false }
   local find, sub = string.find, string.sub
   return function()
     local chunk, at = reader.chunk, reader.at
-    local stop = find(chunk, "\n", at, true)
+    local stop = not reader.careful and find(chunk, "\n", at, true)
     if stop then
       reader.at = stop + 1
       return sub(chunk, at, stop - 1)
     end
-    return line_across(reader)
+    return any_line(reader)
   end
 end
 

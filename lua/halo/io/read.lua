@@ -81,8 +81,10 @@ end
 local function kept(request)
   local first, count = request.first, request.count
   request.first = count + 1
-  if first >= count then
-    return request.taken[first] or ""
+  if first > count then
+    return ""
+  elseif first == count then
+    return request.taken[first]
   end
   local text = concat(request.taken, "", first, count)
   request.taken[first], request.count, request.first = text, first, first + 1
@@ -122,7 +124,8 @@ local function read_count(request, count)
     local text = stdio.take_up_to(lua_file, left)
     left = left - #text
     keep(request, text)
-    if left >= GUESS_BYTES and stdio.begin_reading(lua_file) ~= 0 and not request.ended then
+    local size = left > 0 and not request.ended and stdio.begin_reading(lua_file) or 0
+    if size > 0 and left >= size then -- as C does, which has no use for its buffer then
       text = got(request, core.read(request.state.file, left)) or ""
       left = left - #text
       keep(request, text)
@@ -267,21 +270,25 @@ local function read_slowly(lua_file, ...)
   return true, files.refused(request.message, request.code)
 end
 
+---As LuaJIT's own, which gives a line where no format is given.
+---@async
+local function read_slowly_or_line(lua_file, ...)
+  if select("#", ...) == 0 then
+    return read_slowly(lua_file, "l")
+  end
+  return read_slowly(lua_file, ...)
+end
+
 ---As LuaJIT's own.
 ---@async
-function read.read(lua_file, ...)
-  local value, done = take(lua_file, ...)
+function read.read(...)
+  local value, done = take(...)
   if value ~= nil or done then
     return value
   end
-  local handled, count, results, number
-  if select("#", ...) == 0 then
-    handled, count, results, number = read_slowly(lua_file, "l")
-  else
-    handled, count, results, number = read_slowly(lua_file, ...)
-  end
+  local handled, count, results, number = read_slowly_or_line(...)
   if not handled then
-    return stock_read(lua_file, ...)
+    return stock_read(...)
   elseif not count then
     return nil, results, number
   end
@@ -296,12 +303,7 @@ function read.io_read(...)
   if value ~= nil or done then
     return value
   end
-  local handled, count, results, number
-  if select("#", ...) == 0 then
-    handled, count, results, number = read_slowly(lua_file, "l")
-  else
-    handled, count, results, number = read_slowly(lua_file, ...)
-  end
+  local handled, count, results, number = read_slowly_or_line(lua_file, ...)
   if not handled then
     return stock.read(...)
   elseif not count then
@@ -325,12 +327,7 @@ end
 ---The next values of an iteration; where there are none, and it is to be closed then, it is.
 ---@async
 local function next_values(lua_file, stock_next, close, ...)
-  local handled, count, results
-  if select("#", ...) == 0 then
-    handled, count, results = read_slowly(lua_file, "l")
-  else
-    handled, count, results = read_slowly(lua_file, ...)
-  end
+  local handled, count, results = read_slowly_or_line(lua_file, ...)
   if not handled then
     return stock_next()
   elseif not count then

@@ -121,14 +121,15 @@ end
 
 ---As LuaJIT's own.
 ---@async
-function write.write(lua_file, ...)
+function write.write(...)
+  local lua_file = ...
   local state = states[lua_file]
-  if state and fits(state, ...) then
-    return stock_write(lua_file, ...)
+  if state and fits(state, select(2, ...)) then
+    return stock_write(...)
   end
-  local handled, ok, text, number = write_out(lua_file, ...)
+  local handled, ok, text, number = write_out(...)
   if not handled then
-    return stock_write(lua_file, ...)
+    return stock_write(...)
   end
   return result(lua_file, ok, text, number)
 end
