@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -418,7 +419,7 @@ static int stdio_write(lua_State *L)
     if (!stream || !is_usable(lua) || !join_arguments(L))
         return LEFT_TO_LUAJIT;
     bool first = !halo_stream_is_writing(stream);
-    if (!halo_stream_begin_writing(stream))
+    if ((first && may_write_alone(lua, file, 0)) || !halo_stream_begin_writing(stream))
         return LEFT_TO_LUAJIT;
     const char *data = lua_tolstring(L, 3, &length);
     /* C's first write does not use a buffer that it would fill. */
@@ -468,6 +469,15 @@ static int stdio_room(lua_State *L)
     if (stream == stdout)
         lua->stdio_turn = true;
     return 1;
+}
+
+/* give_up(file): what is pending is not to be written. */
+static int stdio_give_up(lua_State *L)
+{
+    FILE *stream = to_writable(L, halo_lua_self(L), 1);
+    if (stream)
+        __fpurge(stream);
+    return 0;
 }
 
 /* flush_all(): as fflush(NULL), for those that halo does not know. */
@@ -574,7 +584,10 @@ static int stdio_detach(lua_State *L)
     return 1;
 }
 
-/* A finalizer: what is pending is written at the next turn, and the descriptor closed behind it. */
+/*
+ * A finalizer: what is pending is written at the next turn, and the descriptor closed behind it. Of
+ * a file of this machine LuaJIT's own does it at once.
+ */
 static int stdio_collect(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -585,7 +598,7 @@ static int stdio_collect(lua_State *L)
         !is_usable(lua) || !lua->loop)
         return LEFT_TO_LUAJIT;
     size_t pending = halo_stream_pending(file->stream);
-    if ((pending == 0 && closes_at_once(lua, own)) || !halo_out_make(lua, own, pending + 1))
+    if (closes_at_once(lua, own) || !halo_out_make(lua, own, pending + 1))
         return LEFT_TO_LUAJIT;
     halo_stream_take_pending(file->stream, own->out->data);
     own->out->used = pending;
@@ -669,6 +682,7 @@ static const luaL_Reg functions[] = {
     {"drain", stdio_drain},
     {"pending", stdio_pending},
     {"room", stdio_room},
+    {"give_up", stdio_give_up},
     {"flush_all", stdio_flush_all},
     {"mode", stdio_mode},
     {"become", stdio_become},

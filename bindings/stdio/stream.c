@@ -93,6 +93,8 @@ size_t halo_stream_begin_reading(FILE *stream)
         turn_to_reading(stream);
     if (!stream->_IO_buf_base)
         _IO_doallocbuf(stream);
+    if (stream->_flags & UNBUFFERED)
+        return 1;
     size_t size = halo_stream_size(stream);
     return size < CHUNK_BYTES_MAX ? size : CHUNK_BYTES_MAX;
 }
@@ -110,11 +112,15 @@ static bool grow(FILE *stream, size_t size)
 {
     size_t unread = (size_t)(stream->_IO_read_end - stream->_IO_read_ptr);
 
-    if (stream->_flags & OTHERS_BUFFER)
+    bool has_none = stream->_IO_buf_base == stream->_shortbuf;
+    if (stream->_flags & OTHERS_BUFFER && !has_none)
         return false;
-    char *base = realloc(stream->_IO_buf_base, size);
+    char *base = realloc(has_none ? NULL : stream->_IO_buf_base, size);
     if (!base)
         return false;
+    if (has_none)
+        base[0] = stream->_shortbuf[0];
+    stream->_flags &= ~OTHERS_BUFFER;
     stream->_IO_buf_base = base;
     stream->_IO_buf_end = base + size;
     reset_reading(stream);
@@ -123,6 +129,18 @@ static bool grow(FILE *stream, size_t size)
 }
 
 /* Moves the unread bytes so that so many are free before them, and behind. */
+/* An unbuffered one has had to keep more than its byte for a while. */
+static void shrink(FILE *stream)
+{
+    if (!(stream->_flags & UNBUFFERED) || stream->_flags & OTHERS_BUFFER)
+        return;
+    free(stream->_IO_buf_base);
+    stream->_flags |= OTHERS_BUFFER;
+    stream->_IO_buf_base = stream->_shortbuf;
+    stream->_IO_buf_end = stream->_shortbuf + 1;
+    reset_reading(stream);
+}
+
 static bool make_room(FILE *stream, size_t before, size_t behind)
 {
     size_t unread = (size_t)(stream->_IO_read_end - stream->_IO_read_ptr);
@@ -130,6 +148,8 @@ static bool make_room(FILE *stream, size_t before, size_t behind)
 
     if (!stream->_IO_buf_base)
         _IO_doallocbuf(stream);
+    if (unread == 0)
+        shrink(stream);
     char *base = stream->_IO_buf_base;
     if (unread > 0)
         memmove(base, stream->_IO_read_ptr, unread);

@@ -331,7 +331,7 @@ function open.lines(...)
   local count = select("#", ...)
   if path == nil then
     local iterate = stock.lines(...)
-    return read.iterate(default.input, iterate, nil, select(2, ...))
+    return read.iterate(default.input, iterate, select(2, ...))
   elseif not is_text(path) or count > 50 then
     return stock.lines(...)
   end
@@ -345,8 +345,9 @@ function open.lines(...)
   if not lua_file then
     return stock.lines(...)
   end
+  -- LuaJIT does not close it at the end either, where there are formats.
   local iterate = methods.lines(lua_file, select(2, ...))
-  return read.iterate(lua_file, iterate, open.close, select(2, ...))
+  return read.iterate(lua_file, iterate, select(2, ...))
 end
 
 -- Programs --------------------------------------------------------------------------------------

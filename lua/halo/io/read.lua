@@ -314,33 +314,20 @@ end
 
 -- Lines -----------------------------------------------------------------------------------------
 
----The end of an iteration.
+---The next values of an iteration.
 ---@async
-local function finish(lua_file, close, ...)
-  if close then
-    close(lua_file)
-    return
-  end
-  return nil, ...
-end
-
----The next values of an iteration; where there are none, and it is to be closed then, it is.
----@async
-local function next_values(lua_file, stock_next, close, ...)
+local function next_values(lua_file, stock_next, ...)
   local handled, count, results = read_slowly_or_line(lua_file, ...)
   if not handled then
     return stock_next()
   elseif not count then
     error(results, 2)
-  elseif results[1] == nil then
-    return finish(lua_file, close, unpack(results, 2, count))
   end
   return unpack(results, 1, count)
 end
 
 ---An iterator, of which stock_next is LuaJIT's own.
----@param close (fun(file: userdata))? what to do at the end
-function read.iterate(lua_file, stock_next, close, ...)
+function read.iterate(lua_file, stock_next, ...)
   local count = select("#", ...)
   if count == 0 then
     return function()
@@ -348,7 +335,7 @@ function read.iterate(lua_file, stock_next, close, ...)
       if line then
         return line
       end
-      return next_values(lua_file, stock_next, close)
+      return next_values(lua_file, stock_next)
     end
   end
   local formats = { ... }
@@ -359,10 +346,10 @@ function read.iterate(lua_file, stock_next, close, ...)
       if value ~= nil then
         return value
       elseif done then
-        return finish(lua_file, close)
+        return nil
       end
     end
-    return next_values(lua_file, stock_next, close, unpack(formats, 1, count))
+    return next_values(lua_file, stock_next, unpack(formats, 1, count))
   end
 end
 
@@ -373,7 +360,7 @@ function read.lines(...)
   if not (is_file and is_open) or select("#", ...) > VALUES_MAX then
     return stock_lines(...)
   end
-  return read.iterate(lua_file, stock_lines(...), nil, select(2, ...))
+  return read.iterate(lua_file, stock_lines(...), select(2, ...))
 end
 
 return read

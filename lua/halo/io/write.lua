@@ -81,6 +81,7 @@ local function write_out(lua_file, ...)
     state.room = room
     return true, true
   elseif message then
+    stdio.give_up(lua_file) -- as C does with what comes behind a failure
     return true, refused(message, code)
   end
   state.room = room > size and room - size or 0
