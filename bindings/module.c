@@ -147,15 +147,25 @@ int luaopen_halo(lua_State *L)
     return halo_lua_open(L);
 }
 
-int luaopen_halo_fs(lua_State *L)
+static int open_part(lua_State *L, const char *name)
 {
     /* The module halo requires this one itself, which would look like a loop. */
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "loaded");
     lua_pushnil(L);
-    lua_setfield(L, -2, "halo.fs");
+    lua_setfield(L, -2, name);
     lua_pop(L, 2);
     halo_lua_open(L);
-    push_module(L, "halo.fs");
+    push_module(L, name);
     return 1;
+}
+
+int luaopen_halo_fs(lua_State *L)
+{
+    return open_part(L, "halo.fs");
+}
+
+int luaopen_halo_io(lua_State *L)
+{
+    return open_part(L, "halo.io");
 }

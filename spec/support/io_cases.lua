@@ -1,8 +1,12 @@
 -- What scripts do with io and os, told line by line: `luajit io_cases.lua DIR` and
 -- `halo io_cases.lua DIR` have to print the same. With "crowd" behind the directory other tasks run
--- meanwhile where there are tasks, so that nothing is done on the spot.
+-- meanwhile where there are tasks, so that nothing is done on the spot. A number behind that leaves
+-- out all but every so many cases, and "install" behind it puts halo's functions in before.
 
-local dir, crowd = arg[1], arg[2] == "crowd"
+local dir, crowd, step = arg[1], arg[2] == "crowd", tonumber(arg[3] or 1)
+if arg[4] == "install" then
+  assert(require("halo.io").install())
+end
 local out = {}
 
 if crowd and pcall(require, "halo") then
@@ -77,7 +81,8 @@ local formats = {
   { "all", "number" }, { "l", "x" }, { "x" }, { "" }, { "*" }, { "**l" }, { " l" }, { "A" }, { "N" },
   { true }, { {} }, { "l", {} }, { "3" }, { 3, nil }, { 1, 2, 3, 4, 5, 6 },
 }
-for t, text in ipairs(texts) do
+for t = 1, #texts, step do
+  local text = texts[t]
   local name = path(text)
   for f, format in ipairs(formats) do
     local file = assert(io.open(name, "rb"))
@@ -193,7 +198,8 @@ local writes = {
 }
 for _, mode in ipairs { "w", "a", "r+", "w+", "a+", "wb", "rb+", "r" } do
   for _, buffering in ipairs { "none given", "no", "line", "full" } do
-    for w, values in ipairs(writes) do
+    for w = 1, #writes, step do
+      local values = writes[w]
       local target = path "0123456789\n0123456789\n"
       local file = io.open(target, mode)
       local label = ("write %s %s %d"):format(mode, buffering, w)
@@ -510,7 +516,7 @@ local steps = {
   function(f) return f:flush() end,
   function(f) return f:setvbuf(pick { "no", "line", "full" }) end,
 }
-for program = 1, 300 do
+for program = 1, 300, step do
   seed = program * 7919
   local target = path(("0123 5\n"):rep(random(900)))
   local file = io.open(target, pick { "r+", "w+", "r+", "a+", "r", "w" })

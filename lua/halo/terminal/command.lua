@@ -151,11 +151,11 @@ local function keep_output_in_order()
   end
   _G.print, io.write = settled_first(print), settled_first(io.write) -- luacheck: ignore 122
   os.execute, io.popen = settled_first(os.execute), settled_first(io.popen) -- luacheck: ignore 122
-  files.__index.write = function(file, ...)
-    if file == stdout then
+  files.__index.write = function(...)
+    if ... == stdout then
       core.settle_stdout()
     end
-    return write_file(file, ...)
+    return write_file(...)
   end
 end
 
