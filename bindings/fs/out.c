@@ -153,6 +153,9 @@ int halo_out_settle_stdio(lua_State *L, struct halo_lua *lua, const struct halo_
         end_turn(L, lua);
     if (__fpending(stdout) == 0)
         return 0;
+    /* Where both have something, C has got its own later, from other than Lua. */
+    if (file->out && file->out->used > 0 && halo_out_send(lua, file->out) < 0)
+        return -ENOMEM;
     if (lua->has_stdio && lua->loop && halo_stream_can_write(stdout))
         return send_stdio(lua, file);
     fflush(stdout);

@@ -135,9 +135,13 @@ static int take_number(lua_State *L, FILE *stream, bool at_end)
         digits++;
     if (blanks + digits == length && digits < NUMBER_LENGTH && !at_end)
         return LEFT_TO_LUAJIT;
+    /* What is no part of any number stands at the end, or C would ask the descriptor for more. */
+    if (at_end && !halo_stream_add(stream, "!", 1))
+        return luaL_error(L, "not enough memory");
+    int scanned = fscanf(stream, "%lf", &number);
     if (at_end)
-        halo_stream_set_end(stream);
-    if (fscanf(stream, "%lf", &number) == 1)
+        halo_stream_take_last(stream);
+    if (scanned == 1)
         lua_pushnumber(L, number);
     else
         lua_pushnil(L);
@@ -177,12 +181,12 @@ static int stdio_take_number(lua_State *L)
 
     if (!stream)
         return LEFT_TO_LUAJIT;
-    const char *bytes = halo_stream_unread(stream, &before);
+    halo_stream_unread(stream, &before);
     int count = take_number(L, stream, lua_toboolean(L, 2));
-    halo_stream_unread(stream, &after);
+    const char *bytes = halo_stream_unread(stream, &after);
     if (count == LEFT_TO_LUAJIT || after > before)
         return count;
-    lua_pushlstring(L, bytes, before - after);
+    lua_pushlstring(L, bytes - (before - after), before - after);
     return 3;
 }
 

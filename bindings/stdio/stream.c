@@ -174,6 +174,11 @@ bool halo_stream_add(FILE *stream, const char *data, size_t length)
     return true;
 }
 
+void halo_stream_take_last(FILE *stream)
+{
+    stream->_IO_read_end--;
+}
+
 bool halo_stream_put_back(FILE *stream, const char *data, size_t length)
 {
     if (make_room(stream, length, 0)) {

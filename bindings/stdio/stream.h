@@ -34,6 +34,8 @@ void halo_stream_set_end(FILE *stream);
 size_t halo_stream_begin_reading(FILE *stream);
 /* Puts bytes from the descriptor behind the unread ones. False where memory is out. */
 bool halo_stream_add(FILE *stream, const char *data, size_t length);
+/* Takes the last one of the unread bytes away. */
+void halo_stream_take_last(FILE *stream);
 /* Puts bytes that were taken back before the unread ones. False where memory is out. */
 bool halo_stream_put_back(FILE *stream, const char *data, size_t length);
 /* Gives up what is unread: the descriptor's offset goes back to where C's reader is. */
