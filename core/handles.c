@@ -67,8 +67,7 @@ static void make_shareable(struct halo_file *file)
     halo_file_clear_nonblock(file);
     if (file->stream && !(file->flags & O_NONBLOCK))
         fcntl(file->fd, F_SETFL, (int)file->flags & ~O_NONBLOCK);
-    file->shares_offset =
-        !file->stream && lseek(file->fd, (off_t)file->position, SEEK_SET) >= 0;
+    file->shares_offset = !file->stream && lseek(file->fd, (off_t)file->position, SEEK_SET) >= 0;
 }
 
 int halo_file_lend(struct halo_loop *loop, uint64_t handle, bool lent)

@@ -41,7 +41,8 @@ int halo_out_flush(struct halo_lua *lua, struct halo_out *out);
 
 /*
  * C's own buffer of standard output goes out before what is written to the same by halo. Where
- * halo.io is in use that waits for nobody, and takes the turn from print and io.write. 0, or -ENOMEM.
+ * halo.io is in use that waits for nobody, and takes the turn from print and io.write. 0, or
+ * -ENOMEM.
  */
 int halo_out_settle_stdio(lua_State *L, struct halo_lua *lua, const struct halo_lua_file *file);
 /* Whether there is anything to do for that. */

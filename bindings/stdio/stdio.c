@@ -332,8 +332,7 @@ static int stdio_seek(lua_State *L)
     if (!stream || halo_stream_pending(stream) > 0 || !is_usable(lua))
         return LEFT_TO_LUAJIT;
     halo_stream_begin_reading(stream);
-    off_t position =
-        seek_from(stream, (off_t)luaL_checknumber(L, 3), (int)luaL_checkinteger(L, 2));
+    off_t position = seek_from(stream, (off_t)luaL_checknumber(L, 3), (int)luaL_checkinteger(L, 2));
     if (position < 0) {
         lua_pushnil(L);
         lua_pushinteger(L, errno);
@@ -423,7 +422,8 @@ static int stdio_write(lua_State *L)
     if (!stream || !is_usable(lua) || !join_arguments(L))
         return LEFT_TO_LUAJIT;
     bool first = !halo_stream_is_writing(stream);
-    if ((first && may_write_alone(lua, file, 0)) || !halo_stream_begin_writing(stream))
+    if ((first && !halo_is_cancelled(L, lua) && may_write_alone(lua, file, 0)) ||
+        !halo_stream_begin_writing(stream))
         return LEFT_TO_LUAJIT;
     const char *data = lua_tolstring(L, 3, &length);
     /* C's first write does not use a buffer that it would fill. */
@@ -438,7 +438,8 @@ static int stdio_write(lua_State *L)
     return await_write(L, lua, file, stream, data, length, due);
 }
 
-/* drain(File, file): writes what is pending: a count, or nil, message, code. Nothing if nothing is. */
+/* drain(File, file): writes what is pending: a count, or nil, message, code. Nothing if nothing is.
+ */
 static int stdio_drain(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -553,8 +554,7 @@ static int stdio_become(lua_State *L)
 }
 
 /* Takes the FILE away from its userdata, and leaves the descriptor to the File. */
-static void detach(struct halo_lua *lua, struct luajit_file *file,
-                   const struct halo_lua_file *own)
+static void detach(struct halo_lua *lua, struct luajit_file *file, const struct halo_lua_file *own)
 {
     FILE *stream = file->stream;
 
@@ -571,8 +571,8 @@ static bool closes_at_once(const struct halo_lua *lua, const struct halo_lua_fil
 }
 
 /*
- * detach(File, file): true where the File's close is to follow, which closes the descriptor. Nothing
- * where LuaJIT's own closes all of it.
+ * detach(File, file): true where the File's close is to follow, which closes the descriptor.
+ * Nothing where LuaJIT's own closes all of it.
  */
 static int stdio_detach(lua_State *L)
 {

@@ -19,9 +19,9 @@ enum {
     APPENDING = 0x1000,
 };
 
-#define UNKNOWN_OFFSET    (-1) /* C asks the kernel for it */
-#define CHUNK_BYTES_MAX   65536u
-#define LONG_BYTES        1024u
+#define UNKNOWN_OFFSET  (-1) /* C asks the kernel for it */
+#define CHUNK_BYTES_MAX 65536u
+#define LONG_BYTES      1024u
 
 /* Gives a FILE the buffer that it gets with its first read. */
 extern void _IO_doallocbuf(FILE *) __attribute__((weak));

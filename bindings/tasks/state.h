@@ -61,9 +61,9 @@ struct halo_lua {
     int stdout_file; /* reference of halo.stdout's File, or LUA_NOREF */
 
     /* Lua's own io, where halo.io stands in its place. */
-    bool has_stdio;       /* it does */
-    bool stdio_turn;      /* C's stdout may be written to without a look at halo.stdout */
-    int stdout_room;      /* reference of the table whose field "room" says so to Lua */
+    bool has_stdio;         /* it does */
+    bool stdio_turn;        /* C's stdout may be written to without a look at halo.stdout */
+    int stdout_room;        /* reference of the table whose field "room" says so to Lua */
     const void *stdio_meta; /* the metatable of Lua's files */
 
     /* What is to know that C is about to print, and that it has; or NULL. */

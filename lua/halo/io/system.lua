@@ -5,6 +5,7 @@ local files = require "halo.io.files"
 local fs = require "halo.fs"
 local handle = require "halo.process.handle"
 local open = require "halo.io.open"
+local scope = require "halo.scope"
 
 local refused = files.refused
 local AT_FDCWD = core.AT_FDCWD
@@ -77,15 +78,11 @@ end
 
 local returns_words = type(stock.execute()) == "boolean" -- as Lua 5.2's
 
----As LuaJIT's own: by a shell, in this process's group. A scope that is cancelled ends it.
 ---@async
-function system.execute(...)
-  local command = ...
-  if not is_text(command) or returns_words then
-    return stock.execute(...)
-  end
+---@return integer as wait(2) says it, or -1
+local function execute(command)
   core.settle_stdout()
-  local argv = open.shell(c_string(command))
+  local argv = open.shell(command)
   local pid, file, code = core.spawn_process(argv[1], argv, {})
   if not pid then
     refused(file, code)
@@ -97,6 +94,22 @@ function system.execute(...)
     return -1
   end
   return signal and status - SIGNALED or status * 256
+end
+
+local function execute_in(_, command)
+  return execute(command)
+end
+
+---As LuaJIT's own: by a shell, in this process's group. A task that is cancelled ends it.
+---@async
+function system.execute(...)
+  local command = ...
+  if not is_text(command) or returns_words then
+    return stock.execute(...)
+  elseif core.can_wait() then
+    return scope.scope(execute_in, c_string(command))
+  end
+  return execute(c_string(command))
 end
 
 return system
