@@ -7,6 +7,11 @@
 
 #include "tasks/state.h"
 
+/* Each adds its functions to the table on top of the stack. */
+void halo_open_stdio_reading(lua_State *L);
+void halo_open_stdio_writing(lua_State *L);
+void halo_open_stdio_opening(lua_State *L);
+
 void halo_open_stdio(lua_State *L);
 
 #endif

@@ -15,7 +15,8 @@ str.* SHA256.* halo_.* lua.* __asan_.* __ubsan_.* __tsan_.* __sanitizer_.* __gco
 __stack_chk_fail abort asprintf calloc ceil dlopen dlsym eventfd fclose fflush fgets floor
 fprintf fputc fputs free fwrite getenv geteuid getrlimit isatty madvise malloc mbrtowc mmap
 munmap nl_langinfo open_memstream qsort realloc setlocale snprintf sprintf stderr stdin stdout
-__fpurge __isoc99_fscanf __overflow fdopen fileno ungetc _IO_doallocbuf umask uname vsnprintf wcrtomb wcslen wcwidth'
+__fpurge __isoc99_fscanf __overflow _IO_doallocbuf fdopen fileno ungetc
+umask uname vsnprintf wcrtomb wcslen wcwidth'
 
 known=$(echo $harmless $modelled | tr ' ' '\n')
 left=$(nm -u "$@" | awk '$1 == "U" { print $2 }' | sort -u | grep -vxE "$known")

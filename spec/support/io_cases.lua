@@ -3,7 +3,7 @@
 -- meanwhile where there are tasks, so that nothing is done on the spot. A number behind that leaves
 -- out all but every so many cases, and "install" behind it puts halo's functions in before.
 
-local dir, crowd, step = arg[1], arg[2] == "crowd", tonumber(arg[3] or 1)
+local dir, crowd, every = arg[1], arg[2] == "crowd", tonumber(arg[3] or 1)
 if arg[4] == "install" then
   assert(require("halo.io").install())
 end
@@ -30,11 +30,11 @@ local function show(value)
 end
 
 local function tell(name, ...)
-  local texts = {}
+  local parts = {}
   for i = 1, select("#", ...) do
-    texts[i] = show((select(i, ...)))
+    parts[i] = show((select(i, ...)))
   end
-  table.insert(out, name .. ": " .. table.concat(texts, " "))
+  table.insert(out, name .. ": " .. table.concat(parts, " "))
 end
 
 local function case(name, fn, ...)
@@ -75,13 +75,15 @@ local texts = {
   ("3 "):rep(4000), (" "):rep(4094) .. "123456 5", ("\n"):rep(4095) .. "12.5e1 x",
 }
 local formats = {
-  {}, { "l" }, { "*l" }, { "L" }, { "*L" }, { "n" }, { "*n" }, { "a" }, { "*a" }, { 0 }, { 1 }, { 2 },
+  {}, { "l" }, { "*l" }, { "L" }, { "*L" }, { "n" }, { "*n" }, { "a" }, { "*a" }, { 0 }, { 1 },
+    { 2 },
   { 5 }, { 4096 }, { 100000 }, { 1.9 }, { "l", "l" }, { "n", "n" }, { "n", "l", "a" }, { 1, "l" },
   { "a", "a" }, { "a", "l" }, { "l", 0 }, { "n", 1, "n" }, { 0, 0 }, { "L", "n", "L" }, { "line" },
-  { "all", "number" }, { "l", "x" }, { "x" }, { "" }, { "*" }, { "**l" }, { " l" }, { "A" }, { "N" },
+  { "all", "number" }, { "l", "x" }, { "x" }, { "" }, { "*" }, { "**l" }, { " l" }, { "A" },
+    { "N" },
   { true }, { {} }, { "l", {} }, { "3" }, { 3, nil }, { 1, 2, 3, 4, 5, 6 },
 }
-for t = 1, #texts, step do
+for t = 1, #texts, every do
   local text = texts[t]
   local name = path(text)
   for f, format in ipairs(formats) do
@@ -118,8 +120,10 @@ local readable, writable = io.open(name), io.open(path(), "w")
 local methods = { "read", "write", "lines", "seek", "setvbuf", "flush", "close" }
 local selves = { readable, writable, closed, io.stdout, 5, "text", {}, false, newproxy(), print }
 local arguments = {
-  {}, { "x" }, { "set" }, { "set", "x" }, { "set", {} }, { "cur", 1.5 }, { "end", "2" }, { "set", -1 },
-  { nil, nil }, { nil, 3 }, { "no" }, { "line", 100 }, { "full", "x" }, { {} }, { "l", "x" }, { 1, {} },
+  {}, { "x" }, { "set" }, { "set", "x" }, { "set", {} }, { "cur", 1.5 }, { "end", "2" }, { "set",
+    -1 },
+  { nil, nil }, { nil, 3 }, { "no" }, { "line", 100 }, { "full", "x" }, { {} }, { "l", "x" },
+    { 1, {} },
   { true }, { "a", nil }, { nil, "a" }, { -1, "x" }, { 5, 5 }, { "foo", 5 },
 }
 for _, method in ipairs(methods) do
@@ -159,7 +163,8 @@ for _, method in ipairs(methods) do
 end
 for _, fn in ipairs { "open", "popen", "lines", "input", "output", "close", "type", "tmpfile" } do
   for a, given in ipairs {
-    {}, { nil }, { {} }, { "/nope/x" }, { "/nope/x", "w" }, { name, "q" }, { name, "" }, { name, {} },
+    {}, { nil }, { {} }, { "/nope/x" }, { "/nope/x", "w" }, { name, "q" }, { name, "" }, { name,
+      {} },
     { name, 5 }, { true }, { closed }, { name, "r", "x" }, { "" }, { dir }, { dir, "w" },
     { name .. "\0x" }, { name, "r\0w" }, { name, "rw" }, { name, "r+b" }, { 5 }, { io.stdout },
     { readable }, { newproxy() }, { name .. "/x" }, { ("x"):rep(300) }, { ("x/"):rep(3000) },
@@ -198,7 +203,7 @@ local writes = {
 }
 for _, mode in ipairs { "w", "a", "r+", "w+", "a+", "wb", "rb+", "r" } do
   for _, buffering in ipairs { "none given", "no", "line", "full" } do
-    for w = 1, #writes, step do
+    for w = 1, #writes, every do
       local values = writes[w]
       local target = path "0123456789\n0123456789\n"
       local file = io.open(target, mode)
@@ -422,7 +427,8 @@ case("tmpname", function()
   return made:gsub("[%w]+$", ""), is_there, os.remove(made)
 end)
 for _, command in ipairs {
-  "true", "false", "exit 3", "kill -9 $$", "kill -TERM $$", "nonexistent-command-x 2>/dev/null", "", " ",
+  "true", "false", "exit 3", "kill -9 $$", "kill -TERM $$", "nonexistent-command-x 2>/dev/null",
+    "", " ",
   "exit 255", "echo x >" .. dir .. "/by-sh", "test $0 = sh", "read x", "echo 'a b' | grep -q b",
   "exec 1>&-; exit 4", "#", "exit 7\0exit 8",
 } do
@@ -436,7 +442,8 @@ case("execute", os.execute)
 case("execute 2", os.execute, {})
 case("execute 3", function() os.execute(true) end)
 case("execute number", os.execute, 5)
-for i, given in ipairs { { "true", "x" }, { "true", "rw" }, { "true", "" }, { {} }, {}, { "true", {} } } do
+for i, given in ipairs { { "true", "x" }, { "true", "rw" }, { "true", "" }, { {} }, {}, { "true",
+  {} } } do
   case("popen wrong " .. i, io.popen, unpack(given))
 end
 case("popen lines", function()
@@ -470,9 +477,12 @@ end)
 case("popen many", function()
   local all = {}
   for i = 1, 20 do all[i] = io.popen("echo " .. i) end
-  local texts = {}
-  for i = 20, 1, -1 do table.insert(texts, all[i]:read()) all[i]:close() end
-  return table.concat(texts, ",")
+  local echoes = {}
+  for i = 20, 1, -1 do
+    table.insert(echoes, all[i]:read())
+    all[i]:close()
+  end
+  return table.concat(echoes, ",")
 end)
 case("popen broken", function()
   local file = io.popen("exit 0", "w")
@@ -496,7 +506,8 @@ local function pick(list)
   return list[random(#list)]
 end
 
-local pieces = { "", "a", "12 ", "\n", "-3.5e2\n", ("z"):rep(700), "line\n", "0x1f ", ("\n"):rep(9), " " }
+local pieces = { "", "a", "12 ", "\n", "-3.5e2\n", ("z"):rep(700), "line\n", "0x1f ",
+  ("\n"):rep(9), " " }
 local steps = {
   function(f) return f:write(pick(pieces), pick(pieces)) end,
   function(f) return f:write(random(1000), " ", random(7) / 8, "\n") end,
@@ -516,7 +527,7 @@ local steps = {
   function(f) return f:flush() end,
   function(f) return f:setvbuf(pick { "no", "line", "full" }) end,
 }
-for program = 1, 300, step do
+for program = 1, 300, every do
   seed = program * 7919
   local target = path(("0123 5\n"):rep(random(900)))
   local file = io.open(target, pick { "r+", "w+", "r+", "a+", "r", "w" })

@@ -80,13 +80,13 @@ files.set_output(files.default.output)
 ---A File of the same descriptor; the standard ones are those that scripts have.
 local function adopt(lua_file, fd)
   local name = names[lua_file]
-  if not name then
-    return core.adopt(fd, "file")
-  end
   local ok, file = pcall(function()
-    return require("halo")[name]
+    return name and require("halo")[name]
   end)
-  return ok and file or nil
+  if ok and file and core.is_open(file) then
+    return file
+  end
+  return core.adopt(fd, name or "file")
 end
 
 ---What is known of a file; nil where LuaJIT's own functions have to do, since it is none, or is
@@ -94,7 +94,7 @@ end
 ---@return halo.LuaFile?
 function files.state(lua_file)
   local state = states[lua_file]
-  if state and state.file then
+  if state and state.file and core.is_open(state.file) then
     return state
   end
   local is_file, is_open, fd = stdio.is_file(lua_file)

@@ -27,7 +27,8 @@ function io_module.install()
     io[name] = open[name] -- luacheck: ignore 122
   end
   -- luacheck: push ignore 122
-  io.close, io.read, io.write, io.flush = open.io_close, read.io_read, write.io_write, write.io_flush
+  io.close, io.read = open.io_close, read.io_read
+  io.write, io.flush = write.io_write, write.io_flush
   for _, name in ipairs { "remove", "rename", "tmpname", "execute" } do
     os[name] = system[name]
   end

@@ -381,7 +381,8 @@ local function start(command, mode)
     ours, its = from, to
   end
   local argv = open.shell(command)
-  local pid, process, why = core.spawn_process(argv[1], argv, { [reads and "stdout" or "stdin"] = its })
+  local streams = { [reads and "stdout" or "stdin"] = its }
+  local pid, process, why = core.spawn_process(argv[1], argv, streams)
   core.close(its)
   if not pid then
     core.close(ours)

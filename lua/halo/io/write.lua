@@ -201,8 +201,8 @@ function write.print(...)
     if count > 1 then
       room = room - size_of_one(b) - size_of_one(c) - size_of_one(d)
     end
-    local plain = count == 1 or is_plain(b) and (count == 2 or is_plain(c) and (count == 3 or is_plain(d)))
-    if room >= 0 and plain then
+    if room >= 0 and (count < 2 or is_plain(b)) and (count < 3 or is_plain(c))
+      and (count < 4 or is_plain(d)) then
       stdout_state.room = room
       return stock_print(...) -- which makes no strings of numbers
     end
@@ -231,6 +231,8 @@ function write.drain(lua_file)
   end
   if message then
     return refused(message, code)
+  elseif ok and not count and stdio.pending(lua_file) then
+    return stock_flush(lua_file) -- nothing else could run meanwhile
   end
   return ok, text, number
 end
