@@ -56,21 +56,33 @@ static bool join_arguments(lua_State *L)
     return true;
 }
 
-/*
- * Whether LuaJIT's own may write by itself: nothing else could run meanwhile. A stream has to have
- * room for that many bytes, or an interrupt would not end the wait.
- */
-static bool may_write_alone(const struct halo_lua *lua, const struct halo_lua_file *file,
-                            size_t due)
+/* Whether so many bytes go out at once, behind all that was given to the File before. */
+static bool goes_at_once(const struct halo_lua *lua, const struct halo_lua_file *file, size_t due)
 {
     struct pollfd ready = {.events = POLLOUT};
+    struct halo_file_info info;
 
-    if (halo_stdio_is_alone_with(lua, file))
-        return true;
-    if (due > PIPE_BUF || !halo_stdio_is_alone(lua) || (file->out && file->out->used > 0))
+    if (due > PIPE_BUF || (file->out && file->out->used > 0) ||
+        halo_file_info(lua->loop, file->handle, &info) < 0 || info.in_flight > 0)
         return false;
     ready.fd = halo_file_fd(lua->loop, file->handle);
-    return ready.fd >= 0 && poll(&ready, 1, 0) == 1 && ready.revents == POLLOUT;
+    return info.local || (poll(&ready, 1, 0) == 1 && ready.revents == POLLOUT);
+}
+
+/*
+ * Whether LuaJIT's own may write by itself, since nothing else could run meanwhile, or the task was
+ * cancelled and what it has to say need not wait. A stream has to have room for that many bytes, or
+ * an interrupt would not end the wait.
+ */
+static bool may_write(const struct halo_lua *lua, const struct halo_lua_file *file, size_t due,
+                      bool cancelled)
+{
+    if (!lua->loop)
+        return false;
+    if (cancelled)
+        return goes_at_once(lua, file, due);
+    return halo_stdio_is_alone_with(lua, file) ||
+           (halo_stdio_is_alone(lua) && goes_at_once(lua, file, due));
 }
 
 /*
@@ -87,19 +99,20 @@ static int stdio_write(lua_State *L)
     if (!stream || !halo_stdio_is_usable(lua) || !join_arguments(L))
         return LEFT_TO_LUAJIT;
     bool first = !halo_stream_is_writing(stream), cancelled = halo_is_cancelled(L, lua);
-    if ((first && !cancelled && may_write_alone(lua, file, 0)) ||
+    if ((first && !cancelled && may_write(lua, file, 0, false)) ||
         !halo_stream_begin_writing(stream))
         return LEFT_TO_LUAJIT;
     const char *data = lua_tolstring(L, 3, &length);
     /* C's first write does not use a buffer that it would fill. */
-    bool goes_past = first && length >= halo_stream_size(stream);
+    size_t size = halo_stream_size(stream);
+    bool goes_past = first && size > 1 && length >= size;
     if (!goes_past && halo_stream_holds(stream, data, length))
+        return LEFT_TO_LUAJIT;
+    size_t due = halo_stream_due(stream, data, length);
+    if (!goes_past && may_write(lua, file, due, cancelled))
         return LEFT_TO_LUAJIT;
     if (cancelled)
         return halo_give_cancelled(L, lua);
-    size_t due = halo_stream_due(stream, data, length);
-    if (!goes_past && may_write_alone(lua, file, due))
-        return LEFT_TO_LUAJIT;
     return await_write(L, lua, file, stream, data, length, due);
 }
 
@@ -113,11 +126,12 @@ static int stdio_drain(lua_State *L)
 
     if (!stream || !halo_stdio_is_usable(lua) || halo_stream_pending(stream) == 0)
         return LEFT_TO_LUAJIT;
-    if (halo_is_cancelled(L, lua))
-        return halo_give_cancelled(L, lua);
+    bool cancelled = halo_is_cancelled(L, lua);
     size_t due = halo_stream_pending(stream);
-    if (may_write_alone(lua, file, due))
+    if (may_write(lua, file, due, cancelled))
         return LEFT_TO_LUAJIT;
+    if (cancelled)
+        return halo_give_cancelled(L, lua);
     return await_write(L, lua, file, stream, "", 0, due);
 }
 

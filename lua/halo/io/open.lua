@@ -424,7 +424,14 @@ function open.finish()
     end
   end
   for _, lua_file in ipairs(left) do
-    open.close(lua_file)
+    local _, is_open = stdio.is_file(lua_file)
+    local state = states[lua_file]
+    if is_open then
+      open.close(lua_file)
+    elseif state then -- it was collected
+      states[lua_file] = nil
+      await_end(state.process)
+    end
   end
 end
 

@@ -226,13 +226,14 @@ function write.drain(lua_file)
   end
   local ok, text, number = settle(state, lua_file)
   local count, message, code = send(stdio.drain, state, lua_file)
-  if not count and not message and state.writing > 0 then
+  local left = not count and not message
+  if left and state.writing > 0 then
     count, message, code = core.flush(state.file)
   end
-  if message then
+  if not count and message then
     return refused(message, code)
-  elseif ok and not count and stdio.pending(lua_file) then
-    return stock_flush(lua_file) -- nothing else could run meanwhile
+  elseif ok and left and stdio.pending(lua_file) then
+    return stock_flush(lua_file) -- which holds up nobody
   end
   return ok, text, number
 end
