@@ -37,10 +37,10 @@ describe("io and os", function()
   end
 
   -- Each operation of the pool's is a walk to a worker, on a machine that has other things to do.
-  local every = halo.engine() == "pool" and 20 or 3
+  local every = halo.engine() == "pool" and 40 or 8
 
   it("are as luajit's, where nothing else runs #slow", function()
-    assert_as_luajit(command.halo(), 1, "alone", 1)
+    assert_as_luajit(command.halo(), 8, "alone", 8)
   end)
 
   it("are as luajit's, while other tasks run #slow", function()
@@ -48,10 +48,10 @@ describe("io and os", function()
   end)
 
   it("are luajit's own with --stock-io", function()
-    assert_as_luajit(command.halo("--stock-io"), 20, "alone", 20)
+    assert_as_luajit(command.halo("--stock-io"), 40, "alone", 40)
   end)
 
   it("are as before in plain luajit, with halo.io installed", function()
-    assert_as_luajit(command.luajit, 20, "alone", 20, "install")
+    assert_as_luajit(command.luajit, 40, "alone", 40, "install")
   end)
 end)

@@ -9,7 +9,7 @@ local stock, methods, default = files.stock, files.methods, files.default
 local refused = files.refused
 local stock_write, stock_io_write, stock_flush = methods.write, stock.write, methods.flush
 local stock_print = print
-local select, type, tostring, getmetatable = select, type, tostring, getmetatable
+local select, type, tostring = select, type, tostring
 
 local NUMBER_BYTES = 21 -- no number's text is longer
 
