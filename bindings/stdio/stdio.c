@@ -47,14 +47,19 @@ static int stdio_install(lua_State *L)
     return 1;
 }
 
-/* is_file(value): whether it is one of LuaJIT's; and whether it is open. */
+/*
+ * is_file(value): whether it is one of LuaJIT's; whether it is open; and its descriptor, or -1
+ * where halo can do nothing with it, as in a child of fork().
+ */
 static int stdio_is_file(lua_State *L)
 {
-    const struct luajit_file *file = halo_stdio_file(L, halo_lua_self(L), 1);
+    const struct halo_lua *lua = halo_lua_self(L);
+    const struct luajit_file *file = halo_stdio_file(L, lua, 1);
+    bool is_open = file && file->stream;
 
     lua_pushboolean(L, file != NULL);
-    lua_pushboolean(L, file && file->stream);
-    lua_pushinteger(L, file && file->stream ? fileno(file->stream) : -1);
+    lua_pushboolean(L, is_open);
+    lua_pushinteger(L, is_open && halo_stdio_is_usable(lua) ? fileno(file->stream) : -1);
     return 3;
 }
 

@@ -220,9 +220,9 @@ local standard_files = { stdin = 0, stdout = 1, stderr = 2 }
 -- Each is adopted when it is first asked for: a script that does without should not take it over.
 setmetatable(halo, {
   __index = function(_, name)
-    if name == "process" then
-      halo.process = require "halo.process"
-      return halo.process
+    if name == "process" or name == "io" then
+      halo[name] = require("halo." .. name)
+      return halo[name]
     end
     local fd = standard_files[name]
     if not fd then

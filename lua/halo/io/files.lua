@@ -94,11 +94,13 @@ end
 ---@return halo.LuaFile?
 function files.state(lua_file)
   local state = states[lua_file]
-  if state and state.file and core.is_open(state.file) then
+  local _, _, fd = stdio.is_file(lua_file)
+  if fd < 0 then
+    return nil
+  elseif state and state.file and core.is_open(state.file) then
     return state
   end
-  local is_file, is_open, fd = stdio.is_file(lua_file)
-  local file = is_file and is_open and fd >= 0 and adopt(lua_file, fd)
+  local file = adopt(lua_file, fd)
   if not file then
     return nil
   end
