@@ -1,0 +1,304 @@
+-- Writing to Lua's files. LuaJIT's own functions put bytes into C's buffer as long as there is
+-- room; where some would have to go to the descriptor, an operation takes them there.
+
+local core = require "halo.core"
+local files = require "halo.io.files"
+
+local stdio, states, state_of = core.stdio, files.states, files.state
+local stock, methods, default = files.stock, files.methods, files.default
+local refused = files.refused
+local stock_write, stock_io_write, stock_flush = methods.write, stock.write, methods.flush
+local stock_print = print
+local select, type, tostring = select, type, tostring
+
+local NUMBER_BYTES = 21 -- no number's text is longer
+local EPIPE = 32
+
+local stdout = io.stdout
+local stdout_state = files.stdout_room
+
+local write = {}
+
+---Of a command these matter more than other files: it ends where nobody reads them.
+local fds = { [stdout] = 1, [io.stderr] = 2 }
+
+---Of what a write gave: the same, but the cancellation is raised where nobody reads what a command
+---prints, and the file then has a number.
+local function told(lua_file, ok, ...)
+  if not ok and fds[lua_file] and select(2, ...) == EPIPE then
+    core.after_print(fds[lua_file])
+  end
+  return ok, ...
+end
+
+---How many bytes the values take; nil where one is no string and no number.
+local function size_of(...)
+  local size = 0
+  for i = 1, select("#", ...) do
+    local value = select(i, ...)
+    if type(value) == "string" then
+      size = size + #value
+    elseif type(value) == "number" then
+      size = size + NUMBER_BYTES
+    else
+      return nil
+    end
+  end
+  return size
+end
+
+---What halo.stdout has gathered comes first.
+---@async
+local function settle(state, lua_file)
+  if lua_file ~= stdout or not core.gathers(state.file) then
+    return true
+  end
+  local count, message, code = core.flush(state.file)
+  if not count then
+    return refused(message, code)
+  end
+  return true
+end
+
+---@async
+local function send(call, state, lua_file, ...)
+  state.writing = state.writing + 1
+  local count, message, code = call(state.file, lua_file, ...)
+  if count == nil and code == core.mark then
+    error(message, 0) -- it goes on, and counts as under way from now on
+  end
+  state.writing = state.writing - 1
+  return count, message, code
+end
+
+---Writes what does not fit into the buffer. False where LuaJIT's own is to be called, since all of
+---it fits; nil where something is wrong, which that says in its caller's name.
+---@async
+---@return boolean? handled
+---@return true? ok
+---@return string? text
+---@return integer? number
+local function write_out(lua_file, ...)
+  if lua_file == stdout and select(2, core.stdout_failed()) then
+    core.after_print()
+  end
+  local state = state_of(lua_file)
+  local size = state and size_of(...)
+  if not size then
+    return nil
+  end
+  local ok, text, number = settle(state, lua_file)
+  if not ok then
+    return true, nil, text, number
+  end
+  local count, message, code = send(stdio.write, state, lua_file, ...)
+  local room = stdio.room(lua_file)
+  if count then
+    state.room = room
+    return true, true
+  elseif message then
+    stdio.give_up(lua_file) -- as C does with what comes behind a failure
+    return true, refused(message, code)
+  end
+  state.room = room > size and room - size or 0
+  return false
+end
+
+---The same of one value, which may be none.
+local function size_of_one(value)
+  local kind = type(value)
+  return kind == "string" and #value or kind == "number" and NUMBER_BYTES or 0
+end
+
+---Whether the buffer has room for all values for sure. What is wrong with them LuaJIT's own says.
+local function fits(state, ...)
+  local count = select("#", ...)
+  local a, b, c, d, e = ...
+  local room = state.room - size_of_one(a)
+  if count > 1 then
+    room = room - size_of_one(b) - size_of_one(c) - size_of_one(d) - size_of_one(e)
+    if count > 5 then
+      room = room - (size_of(select(6, ...)) or 0)
+    end
+  end
+  if room >= 0 then
+    state.room = room
+    return true
+  end
+end
+
+local returns_file = stock_write(stdout) ~= true -- as Lua 5.2 does, and LuaJIT when built so
+
+local function result(lua_file, ok, text, number)
+  if ok then
+    return returns_file and lua_file or true
+  end
+  return nil, text, number
+end
+
+---As LuaJIT's own.
+---@async
+function write.write(...)
+  local lua_file = ...
+  local state = states[lua_file]
+  if state and fits(state, select(2, ...)) then
+    return stock_write(...)
+  end
+  local handled, ok, text, number = write_out(...)
+  if handled == false and fds[lua_file] then
+    return told(lua_file, stock_write(...))
+  elseif not handled then
+    return stock_write(...)
+  end
+  return result(lua_file, ok, text, number)
+end
+
+---As LuaJIT's own.
+---@async
+function write.io_write(...)
+  if fits(default.output_state, ...) then
+    return stock_io_write(...)
+  end
+  local lua_file = default.output
+  local handled, ok, text, number = write_out(lua_file, ...)
+  if handled == false and fds[lua_file] then
+    return told(lua_file, stock_io_write(...))
+  elseif not handled then
+    return stock_io_write(...)
+  end
+  return result(lua_file, ok, text, number)
+end
+
+-- print -----------------------------------------------------------------------------------------
+
+---The text of all values, as print has it: what `tostring` gives that is global now.
+local function text_of(...)
+  local texts, count = { ... }, select("#", ...)
+  local convert = _G.tostring
+  for i = 1, count do
+    local value = texts[i]
+    if type(value) ~= "string" or convert ~= tostring then
+      local text = convert(value)
+      if type(text) ~= "string" and type(text) ~= "number" then
+        error("'tostring' must return a string to 'print'", 3)
+      end
+      texts[i] = text
+    end
+  end
+  return table.concat(texts, "\t", 1, count) .. "\n"
+end
+
+---@async
+local function print_text(text)
+  local room = stdout_state.room - #text
+  if room >= 0 then
+    stdout_state.room = room
+  elseif write_out(stdout, text) then
+    return
+  end
+  told(stdout, stock_write(stdout, text))
+end
+
+---What stands before and behind the values, and the values themselves, may be told by the way.
+local function is_plain(value)
+  return type(value) == "string" or type(value) == "number"
+end
+
+---As LuaJIT's own, which writes to standard output whatever io.output is.
+---@async
+function write.print(...)
+  local count = select("#", ...)
+  local a, b, c, d = ...
+  if count == 1 and type(a) == "string" and _G.tostring == tostring then
+    local room = stdout_state.room - #a - 1
+    if room >= 0 then
+      stdout_state.room = room
+      stock_write(stdout, a, "\n") -- which LuaJIT compiles
+      return
+    end
+  elseif count <= 4 and is_plain(a) then
+    local room = stdout_state.room - size_of_one(a) - count
+    if count > 1 then
+      room = room - size_of_one(b) - size_of_one(c) - size_of_one(d)
+    end
+    if room >= 0 and (count < 2 or is_plain(b)) and (count < 3 or is_plain(c))
+      and (count < 4 or is_plain(d)) then
+      stdout_state.room = room
+      return stock_print(...) -- which makes no strings of numbers
+    end
+  end
+  print_text(text_of(...))
+end
+
+-- flush -----------------------------------------------------------------------------------------
+
+---Writes what the buffer has, and waits for what is under way. True, or nil, the text and number.
+---@async
+function write.drain(lua_file)
+  local state = states[lua_file]
+  local pending = stdio.pending(lua_file)
+  if not pending and not (state and state.file and state.writing > 0) then
+    return true
+  end
+  state = state_of(lua_file)
+  if not state then
+    return true
+  end
+  local ok, text, number = settle(state, lua_file)
+  local count, message, code = send(stdio.drain, state, lua_file)
+  local left = not count and not message
+  if left and state.writing > 0 then
+    count, message, code = core.flush(state.file)
+  end
+  if not count and message then
+    stdio.set_error(lua_file)
+    return refused(message, code)
+  elseif ok and left and stdio.pending(lua_file) then
+    return told(lua_file, stock_flush(lua_file)) -- which holds up nobody
+  end
+  return ok, text, number
+end
+
+---As LuaJIT's own.
+---@async
+function write.flush(...)
+  local lua_file = ...
+  local ok, text, number = write.drain(lua_file)
+  if not ok then
+    return nil, text, number
+  end
+  if fds[lua_file] then
+    return told(lua_file, stock_flush(...))
+  end
+  return stock_flush(...)
+end
+
+---As LuaJIT's own.
+---@async
+function write.io_flush(...)
+  local lua_file = default.output
+  local ok, text, number = write.drain(lua_file)
+  if not ok then
+    return nil, text, number
+  end
+  if fds[lua_file] then
+    return told(lua_file, stock.flush(...))
+  end
+  return stock.flush(...)
+end
+
+---As LuaJIT's own; what the buffer has goes out before.
+---@async
+function write.setvbuf(...)
+  local lua_file = ...
+  local ok, text, number = write.drain(lua_file)
+  if not ok then
+    return nil, text, number
+  end
+  if states[lua_file] then
+    states[lua_file].room = 0
+  end
+  return methods.setvbuf(...)
+end
+
+return write
