@@ -15,8 +15,8 @@ local files = {}
 ---@field writing integer operations that write it
 ---@field filling boolean somebody reads from the descriptor
 ---@field waiting halo.Waiters those who are to do that next
----@field process halo.File? what io.popen has started
----@field prompts boolean? a read flushes standard output first, as C's does
+---@field process halo.File|false what io.popen has started
+---@field prompts boolean a read flushes standard output first, as C's does
 
 ---@type table<userdata, halo.LuaFile>
 local states = setmetatable({}, { __mode = "k" })
@@ -46,6 +46,9 @@ for name, method in pairs(metatable.__index) do
   files.methods[name] = method
 end
 
+---Whether LuaJIT was built to be as Lua 5.2 in what a write returns, and a command.
+files.as_lua52 = files.methods.write(stdout) ~= true
+
 ---The default files. Only io.input and io.output change them.
 files.default = { input = files.stock.input(), output = files.stock.output() }
 
@@ -59,6 +62,8 @@ function files.new(lua_file, halo_file)
     writing = 0,
     filling = false,
     waiting = waiters.new(),
+    process = false,
+    prompts = false,
   }
   states[lua_file] = state
   return state

@@ -76,8 +76,6 @@ function system.tmpname(...)
   return path
 end
 
-local returns_words = type(stock.execute()) == "boolean" -- as Lua 5.2's
-
 ---@async
 ---@return integer as wait(2) says it, or -1
 local function execute(command)
@@ -104,7 +102,7 @@ end
 ---@async
 function system.execute(...)
   local command = ...
-  if not is_text(command) or returns_words then
+  if not is_text(command) or files.as_lua52 then
     return stock.execute(...)
   elseif core.can_wait() then
     return scope.scope(execute_in, c_string(command))

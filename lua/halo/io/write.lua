@@ -127,11 +127,9 @@ local function fits(state, ...)
   end
 end
 
-local returns_file = stock_write(stdout) ~= true -- as Lua 5.2 does, and LuaJIT when built so
-
 local function result(lua_file, ok, text, number)
   if ok then
-    return returns_file and lua_file or true
+    return files.as_lua52 and lua_file or true
   end
   return nil, text, number
 end
