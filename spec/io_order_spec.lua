@@ -2,6 +2,7 @@
 -- reads slowly holds up only those who write.
 
 local command = require "spec.support.command"
+local halo = require "halo"
 local temp = require "spec.support.temp"
 
 local quote = command.quote
@@ -77,7 +78,11 @@ describe("standard output", function()
       local code = ([[
         local ticks, done = 0
         local ticker = halo.spawn(function()
-          while not done do halo.sleep(0.005) ticks = ticks + 1 end
+          while not done do
+            halo.sleep(0.001)
+            ticks = ticks + 1
+            if ticks == 10 then halo.fs.writefile(%q, "") end
+          end
         end)
         local text = ("x"):rep(1000)
         for _ = 1, 300 do %s end
@@ -85,9 +90,12 @@ describe("standard output", function()
         local ticked = ticks
         done = true
         ticker:join()
-        io.stderr:write(ticked >= 10 and "others went on" or "only " .. ticked)]]):format(call)
-      local output, stderr =
-        command.run(command.halo("-e", code) .. " | { sleep 0.5; wc -c; }")
+        io.stderr:write(ticked >= 10 and "others went on" or "only " .. ticked)]])
+        :format(dir:path "ticked", call)
+      -- It is read once the others have gone on.
+      local output, stderr = command.run(command.halo("-e", code)
+        .. (" | { until [ -e %s ]; do sleep 0.01; done; wc -c; }"):format(dir:path "ticked"))
+      assert(halo.fs.remove(dir:path "ticked"))
       assert.equal("others went on", stderr)
       assert.is_true(tonumber(output) >= 300000)
     end)

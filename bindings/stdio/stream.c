@@ -228,6 +228,12 @@ size_t halo_stream_room(const FILE *stream)
     return putting && room > 0 ? (size_t)room : 0;
 }
 
+void halo_stream_put(FILE *stream, const char *data, size_t length)
+{
+    memcpy(stream->_IO_write_ptr, data, length);
+    stream->_IO_write_ptr += length;
+}
+
 /* What is free in the buffer, whatever C makes of a newline. */
 static size_t space(const FILE *stream)
 {

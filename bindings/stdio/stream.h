@@ -53,6 +53,8 @@ bool halo_stream_is_writing(const FILE *stream);
 bool halo_stream_begin_writing(FILE *stream);
 /* How many bytes can be written before the next one goes to the descriptor. */
 size_t halo_stream_room(const FILE *stream);
+/* Puts bytes into the buffer, for which there is room. */
+void halo_stream_put(FILE *stream, const char *data, size_t length);
 /* Whether C would only keep these bytes in its buffer. */
 bool halo_stream_holds(const FILE *stream, const char *data, size_t length);
 /* How many of the pending bytes and those behind them go out, where it does not hold them all. */

@@ -1,5 +1,6 @@
 /* Writing what the buffers of Lua's files cannot hold. */
 #include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio_ext.h>
 #include <string.h>
@@ -9,6 +10,9 @@
 #include "stdio/stdio.h"
 #include "stdio/stream.h"
 #include "tasks/task.h"
+
+#define WHOLE_LENGTH 14
+#define WHOLE_MAX    1e14
 
 /* Whose bytes these are when they have gone out together: those that were pending come first. */
 static void fill_op(struct halo_op *op, FILE *stream, const char *data, size_t due)
@@ -186,11 +190,67 @@ static int stdio_flush_all(lua_State *L)
     return 0;
 }
 
+/*
+ * Called by compiled Lua, with a byte to put behind, or -1. LuaJIT's own writes up to 14 digits:
+ * whole numbers of more, and those that are not whole, are left to that, as is -0.
+ */
+static bool put_number(FILE *stream, double number, int last)
+{
+    char text[WHOLE_LENGTH + 2], *end = text + sizeof(text), *to = end;
+
+    if (!stream || !(fabs(number) < WHOLE_MAX) || floor(number) != number ||
+        (number == 0 && signbit(number)) || halo_stream_room(stream) < sizeof(text))
+        return false;
+    if (last >= 0)
+        *--to = (char)last;
+    uint64_t digits = (uint64_t)fabs(number);
+    do
+        *--to = (char)('0' + digits % 10);
+    while (digits /= 10);
+    if (number < 0)
+        *--to = '-';
+    halo_stream_put(stream, to, (size_t)(end - to));
+    return true;
+}
+
+static bool put_string(FILE *stream, const char *data, double length, int last)
+{
+    const char byte = (char)last;
+
+    if (!stream || (double)halo_stream_room(stream) < length + 1)
+        return false;
+    halo_stream_put(stream, data, (size_t)length);
+    if (last >= 0)
+        halo_stream_put(stream, &byte, 1);
+    return true;
+}
+
+/* As room(), but of C's stdout only where the turn goes on. */
+static double room_of(const struct halo_lua *lua, const FILE *stream)
+{
+    if (!stream || !halo_stream_can_write(stream) || (stream == stdout && !lua->stdio_turn))
+        return 0;
+    return (double)halo_stream_room(stream);
+}
+
+/* fast(): the addresses of these three, for the FFI, and what the last one takes first. */
+static int stdio_fast(lua_State *L)
+{
+    static bool (*const string)(FILE *, const char *, double, int) = put_string;
+    static bool (*const number)(FILE *, double, int) = put_number;
+    static double (*const room)(const struct halo_lua *, const FILE *) = room_of;
+
+    lua_pushlightuserdata(L, *(void *const *)&string);
+    lua_pushlightuserdata(L, *(void *const *)&number);
+    lua_pushlightuserdata(L, *(void *const *)&room);
+    lua_pushlightuserdata(L, halo_lua_self(L));
+    return 4;
+}
+
 static const luaL_Reg functions[] = {
-    {"write", stdio_write},         {"drain", stdio_drain},
-    {"pending", stdio_pending},     {"room", stdio_room},
-    {"give_up", stdio_give_up},     {"set_error", stdio_set_error},
-    {"flush_all", stdio_flush_all}, {NULL, NULL},
+    {"write", stdio_write},         {"drain", stdio_drain},     {"pending", stdio_pending},
+    {"room", stdio_room},           {"give_up", stdio_give_up}, {"set_error", stdio_set_error},
+    {"flush_all", stdio_flush_all}, {"fast", stdio_fast},       {NULL, NULL},
 };
 
 void halo_open_stdio_writing(lua_State *L)

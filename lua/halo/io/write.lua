@@ -9,15 +9,39 @@ local stock, methods, default = files.stock, files.methods, files.default
 local refused = files.refused
 local stock_write, stock_io_write, stock_flush = methods.write, stock.write, methods.flush
 local stock_print = print
-local select, type, tostring = select, type, tostring
+local select, type, tostring, getmetatable = select, type, tostring, getmetatable
 
 local NUMBER_BYTES = 21 -- no number's text is longer
+local FAR = 2 ^ 53 -- there is no room for so much
+local TAB, NEWLINE, NOTHING = 9, 10, -1
 local EPIPE = 32
 
 local stdout = io.stdout
 local stdout_state = files.stdout_room
 
 local write = {}
+
+---What a compiled loop calls without leaving what is compiled. put_string(file, string, length,
+---last) and put_number(file, number, last) put one, and the byte behind it, into C's buffer; they
+---return false where there is no room, or the number is not whole. room_of(halo, file) is
+---stdio.room() where nobody else has to write before, and else 0.
+local put_string, put_number, room_of, self
+local has_ffi, ffi = pcall(require, "ffi")
+if has_ffi then
+  local string_address, number_address, room_address, halo_lua = stdio.fast()
+  put_string = ffi.cast("bool (*)(void *, const char *, double, int)", string_address)
+  put_number = ffi.cast("bool (*)(void *, double, int)", number_address)
+  room_of = ffi.cast("double (*)(void *, void *)", room_address)
+  self = ffi.cast("void *", halo_lua)
+else
+  function put_string()
+    return false
+  end
+  put_number = put_string
+  function room_of()
+    return 0
+  end
+end
 
 ---Of a command these matter more than other files: it ends where nobody reads them.
 local fds = { [stdout] = 1, [io.stderr] = 2 }
@@ -104,24 +128,57 @@ local function write_out(lua_file, ...)
   return false
 end
 
----The same of one value, which may be none.
-local function size_of_one(value)
-  local kind = type(value)
-  return kind == "string" and #value or kind == "number" and NUMBER_BYTES or 0
+---Puts up to four strings and numbers into the buffer if there is room for sure, print's
+---separators as well. It is without loops and further calls, so that a loop which writes is
+---compiled as a whole.
+local function put(state, lua_file, count, separated, a, b, c, d)
+  local ta, tb, tc, td = type(a), type(b), type(c), type(d)
+  local size = count + (ta == "string" and #a or ta == "number" and NUMBER_BYTES or FAR)
+  if count > 1 then
+    size = size + (tb == "string" and #b or tb == "number" and NUMBER_BYTES or FAR)
+      + (tc == "string" and #c or tc == "number" and NUMBER_BYTES or count > 2 and FAR or 0)
+      + (td == "string" and #d or td == "number" and NUMBER_BYTES or count > 3 and FAR or 0)
+  end
+  local room = state.room - size
+  if room < 0 then
+    room = room_of(self, lua_file) - size -- numbers are shorter than it was thought
+  end
+  if room < 0 then
+    return false
+  end
+  state.room = room
+  local tab, newline, between, behind = NOTHING, NOTHING, "", ""
+  if separated then
+    tab, newline, between, behind = TAB, NEWLINE, "\t", "\n"
+  end
+  local last = count > 1 and tab or newline
+  if not (ta == "string" and put_string(lua_file, a, #a, last)
+    or ta == "number" and put_number(lua_file, a, last)) then
+    stock_write(lua_file, a, count > 1 and between or behind)
+  end
+  last = count > 2 and tab or newline
+  if count > 1 and not (tb == "string" and put_string(lua_file, b, #b, last)
+    or tb == "number" and put_number(lua_file, b, last)) then
+    stock_write(lua_file, b, count > 2 and between or behind)
+  end
+  last = count > 3 and tab or newline
+  if count > 2 and not (tc == "string" and put_string(lua_file, c, #c, last)
+    or tc == "number" and put_number(lua_file, c, last)) then
+    stock_write(lua_file, c, count > 3 and between or behind)
+  end
+  last = newline
+  if count > 3 and not (td == "string" and put_string(lua_file, d, #d, last)
+    or td == "number" and put_number(lua_file, d, last)) then
+    stock_write(lua_file, d, behind)
+  end
+  return true
 end
 
----Whether the buffer has room for all values for sure. What is wrong with them LuaJIT's own says.
-local function fits(state, ...)
-  local count = select("#", ...)
-  local a, b, c, d, e = ...
-  local room = state.room - size_of_one(a)
-  if count > 1 then
-    room = room - size_of_one(b) - size_of_one(c) - size_of_one(d) - size_of_one(e)
-    if count > 5 then
-      room = room - (size_of(select(6, ...)) or 0)
-    end
-  end
-  if room >= 0 then
+---Whether the buffer has room for all values for sure.
+local function fits(state, lua_file, ...)
+  local size = size_of(...)
+  local room = size and math.max(state.room, room_of(self, lua_file)) - size
+  if room and room >= 0 then
     state.room = room
     return true
   end
@@ -138,8 +195,11 @@ end
 ---@async
 function write.write(...)
   local lua_file = ...
-  local state = states[lua_file]
-  if state and fits(state, select(2, ...)) then
+  local state, count = states[lua_file], select("#", ...) - 1
+  if state and count > 0 and count <= 4
+    and put(state, lua_file, count, false, select(2, ...)) then
+    return files.as_lua52 and lua_file or true
+  elseif state and count > 4 and fits(state, ...) then
     return stock_write(...)
   end
   local handled, ok, text, number = write_out(...)
@@ -154,10 +214,12 @@ end
 ---As LuaJIT's own.
 ---@async
 function write.io_write(...)
-  if fits(default.output_state, ...) then
+  local lua_file, state, count = default.output, default.output_state, select("#", ...)
+  if count > 0 and count <= 4 and put(state, lua_file, count, false, ...) then
+    return files.as_lua52 and lua_file or true
+  elseif count > 4 and fits(state, lua_file, ...) then
     return stock_io_write(...)
   end
-  local lua_file = default.output
   local handled, ok, text, number = write_out(lua_file, ...)
   if handled == false and fds[lua_file] then
     return told(lua_file, stock_io_write(...))
@@ -170,9 +232,8 @@ end
 -- print -----------------------------------------------------------------------------------------
 
 ---The text of all values, as print has it: what `tostring` gives that is global now.
-local function text_of(...)
+local function text_of(convert, ...)
   local texts, count = { ... }, select("#", ...)
-  local convert = _G.tostring
   for i = 1, count do
     local value = texts[i]
     if type(value) ~= "string" or convert ~= tostring then
@@ -197,35 +258,17 @@ local function print_text(text)
   told(stdout, stock_write(stdout, text))
 end
 
----What stands before and behind the values, and the values themselves, may be told by the way.
-local function is_plain(value)
-  return type(value) == "string" or type(value) == "number"
-end
-
 ---As LuaJIT's own, which writes to standard output whatever io.output is.
 ---@async
 function write.print(...)
-  local count = select("#", ...)
-  local a, b, c, d = ...
-  if count == 1 and type(a) == "string" and _G.tostring == tostring then
-    local room = stdout_state.room - #a - 1
-    if room >= 0 then
-      stdout_state.room = room
-      stock_write(stdout, a, "\n") -- which LuaJIT compiles
-      return
-    end
-  elseif count <= 4 and is_plain(a) then
-    local room = stdout_state.room - size_of_one(a) - count
-    if count > 1 then
-      room = room - size_of_one(b) - size_of_one(c) - size_of_one(d)
-    end
-    if room >= 0 and (count < 2 or is_plain(b)) and (count < 3 or is_plain(c))
-      and (count < 4 or is_plain(d)) then
-      stdout_state.room = room
-      return stock_print(...) -- which makes no strings of numbers
-    end
+  local count, convert = select("#", ...), _G.tostring
+  if count > 0 and count <= 4 and convert == tostring and getmetatable(0) == nil
+    and put(stdout_state, stdout, count, true, ...) then
+    return
+  elseif type(convert) ~= "function" then
+    return stock_print(...)
   end
-  print_text(text_of(...))
+  print_text(text_of(convert, ...))
 end
 
 -- flush -----------------------------------------------------------------------------------------
