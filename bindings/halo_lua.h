@@ -43,8 +43,9 @@ struct halo_lua_options {
  */
 HALO_API int halo_lua_open(lua_State *L);
 
-/* The entries that require "halo" and require "halo.fs" use. */
+/* The entries that require "halo", require "halo.fs" and require "halo.io" use. */
 HALO_API int luaopen_halo(lua_State *L);
+HALO_API int luaopen_halo_io(lua_State *L);
 HALO_API int luaopen_halo_fs(lua_State *L);
 
 /*

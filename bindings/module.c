@@ -11,6 +11,7 @@
 #include "fs/buffer.h"
 #include "fs/fs.h"
 #include "process.h"
+#include "stdio/stdio.h"
 #include "tasks/coroutine.h"
 #include "tasks/describe.h"
 #include "tasks/group.h"
@@ -139,6 +140,7 @@ static void make_core(lua_State *L)
     halo_open_stat(L);
     halo_open_process(L);
     halo_open_descriptor(L);
+    halo_open_stdio(L);
     halo_open_fs_names(L);
     halo_open_fs_watch(L);
     halo_open_random(L);
@@ -173,15 +175,25 @@ int luaopen_halo(lua_State *L)
     return halo_lua_open(L);
 }
 
-int luaopen_halo_fs(lua_State *L)
+static int open_part(lua_State *L, const char *name)
 {
     /* The module halo requires this one itself, which would look like a loop. */
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "loaded");
     lua_pushnil(L);
-    lua_setfield(L, -2, "halo.fs");
+    lua_setfield(L, -2, name);
     lua_pop(L, 2);
     halo_lua_open(L);
-    push_module(L, "halo.fs");
+    push_module(L, name);
     return 1;
+}
+
+int luaopen_halo_fs(lua_State *L)
+{
+    return open_part(L, "halo.fs");
+}
+
+int luaopen_halo_io(lua_State *L)
+{
+    return open_part(L, "halo.io");
 }

@@ -121,7 +121,8 @@ static struct halo_spawn *describe(lua_State *L, struct halo_op *op)
     if (!memory)
         return NULL;
     struct halo_spawn *spawn = (void *)memory;
-    *spawn = (struct halo_spawn){.group = option_flag(L, "group")};
+    *spawn = (struct halo_spawn){.group = option_flag(L, "group"),
+                                 .keeps_ignored = option_flag(L, "keeps_ignored")};
     char *text = memory + sizeof(*spawn), *env_text = text + argv_size;
     spawn->argv = copy_array(L, ARGV, &text);
     if (env)
@@ -133,7 +134,7 @@ static struct halo_spawn *describe(lua_State *L, struct halo_op *op)
 /*
  * spawn(command, argv, options): a File that stands for the process, and its number; or nil,
  * message, code. Options are Files: stdin, stdout, stderr, cwd; env, an array of "NAME=value";
- * group.
+ * group, keeps_ignored.
  */
 static int process_spawn(lua_State *L)
 {

@@ -321,6 +321,8 @@ static void advance(struct halo_op *op)
     bool writes = halo_op_is(op, HALO_OP_WRITE);
 
     /* With O_APPEND a write goes to the end, wherever the position is. */
+    if (writes && file->flags & O_APPEND && file->shares_offset && op->done > 0)
+        lseek(file->fd, 0, SEEK_END);
     if (file->stream || (writes && (file->flags & O_APPEND)) || (op->abandoned && !writes))
         return;
     op->advanced = op->done > 0 && !file->sought;

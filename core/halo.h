@@ -190,11 +190,12 @@ enum halo_op_code {
  * The descriptors are only looked at by halo_op_submit(), which takes duplicates.
  */
 struct halo_spawn {
-    char **argv; /* the command, which is looked for in PATH, and its arguments, then NULL */
-    char **envp; /* its environment, then NULL; or NULL: as this process */
-    int fds[3];  /* what it has as 0, 1 and 2; -1: as this process */
-    int cwd_fd;  /* the directory that it starts in; -1: as this process */
-    bool group;  /* it leads a group of processes, to be signalled together */
+    char **argv;        /* the command, which is looked for in PATH, and its arguments, then NULL */
+    char **envp;        /* its environment, then NULL; or NULL: as this process */
+    int fds[3];         /* what it has as 0, 1 and 2; -1: as this process */
+    int cwd_fd;         /* the directory that it starts in; -1: as this process */
+    bool group;         /* it leads a group of processes, to be signalled together */
+    bool keeps_ignored; /* what this process ignores, it does too: SIGPIPE and SIGXFSZ as well */
 };
 
 #define HALO_SIGNALED 256 /* of a process that was killed: this and the signal's number */
@@ -362,6 +363,7 @@ struct halo_file_info {
     uint32_t flags; /* the O_* flags it was opened with */
     bool stream;    /* a pipe, terminal or socket: no offsets, short reads are normal */
     bool confines;  /* see halo_file_confine() */
+    bool local;     /* its close waits for no network and no daemon */
     uint64_t position;
     uint64_t behind; /* bytes that are being written behind */
     uint32_t in_flight;
@@ -376,9 +378,15 @@ HALO_API int halo_file_fd(struct halo_loop *loop, uint64_t file);
 
 /*
  * The same, to be passed on to others: from here on they and the file have one position, which any
- * of them moves.
+ * of them moves. There is no O_NONBLOCK that was not asked for.
  */
 HALO_API int halo_file_share(struct halo_loop *loop, uint64_t file);
+
+/*
+ * The same, and the caller owns the descriptor from then on, which a close of the handle leaves
+ * open; with lent false the handle owns it once more.
+ */
+HALO_API int halo_file_lend(struct halo_loop *loop, uint64_t file, bool lent);
 
 /* Moves the file's own position. Returns 0, -EBADF, or -ESPIPE for a stream. */
 HALO_API int halo_file_seek(struct halo_loop *loop, uint64_t file, uint64_t position);

@@ -19,6 +19,7 @@ int halo_file_info(struct halo_loop *loop, uint64_t handle, struct halo_file_inf
         .flags = file->flags,
         .stream = file->stream,
         .confines = (file->resolve & RESOLVE_BENEATH) != 0,
+        .local = file->local,
         .position = file->position,
         .behind = file->behind_bytes,
         .in_flight = file->in_flight,
@@ -60,14 +61,30 @@ int halo_file_adopt(struct halo_loop *loop, int fd, bool borrow, uint64_t *handl
     return 0;
 }
 
+/* Streams are opened with O_NONBLOCK, which is nothing that others expect. */
 int halo_file_share(struct halo_loop *loop, uint64_t handle)
 {
     struct halo_file *file = halo_files_find_open(&loop->files, handle);
     if (!file)
         return -EBADF;
+    halo_file_clear_nonblock(file);
+    if (file->stream && !(file->flags & O_NONBLOCK))
+        fcntl(file->fd, F_SETFL, (int)file->flags & ~O_NONBLOCK);
     if (!file->stream && !file->shares_offset)
         file->shares_offset = lseek(file->fd, (off_t)file->position, SEEK_SET) >= 0;
     return file->fd;
+}
+
+int halo_file_lend(struct halo_loop *loop, uint64_t handle, bool lent)
+{
+    int fd = lent ? halo_file_share(loop, handle) : halo_file_fd(loop, handle);
+    if (fd < 0)
+        return fd;
+    struct halo_file *file = halo_files_find_open(&loop->files, handle);
+    if (lent != file->borrowed)
+        loop->files.borrowed += lent ? 1 : UINT32_MAX;
+    file->borrowed = lent;
+    return fd;
 }
 
 int halo_file_confine(struct halo_loop *loop, uint64_t handle, unsigned how)

@@ -47,6 +47,8 @@ describe("where nobody reads standard output any more", function()
     { "an array", "while true do halo.stdout:write({ 'x', '\\n' }, 'x\\n') end" },
     { "a mixture", "while true do print 'x' halo.stdout:write 'x\\n' end" },
     { "a task", "halo.spawn(function() while true do print 'x' end end) halo.sleep(1000)" },
+    { "a task, by halo.stdout", [[
+      halo.spawn(function() while true do halo.stdout:write 'x\n' end end) halo.sleep(1000)]] },
     { "a scope's task", [[
       halo.scope(function(scope)
         scope:spawn(function() while true do halo.stdout:write 'x\n' end end)

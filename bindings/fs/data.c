@@ -334,7 +334,8 @@ static int write_all(lua_State *L, int last, uint64_t offset, const char *name)
     for (int arg = 2; arg <= last; arg++)
         length += measure(L, arg, name);
     bool is_one = last == 2 && lua_type(L, 2) != LUA_TTABLE;
-    halo_out_settle_stdio(file);
+    if (halo_out_settle_stdio(L, lua, file) < 0)
+        return luaL_error(L, "not enough memory");
     if (file->out && offset == HALO_POSITION && length < file->out->size)
         return write_gathered(L, lua, file, last, length);
 

@@ -169,7 +169,8 @@ static int fast_write(struct halo_lua *lua, const struct halo_lua_file *file, co
     int refused = check_admission(lua, &flags);
     if (refused)
         return refused;
-    halo_out_settle_stdio(file);
+    if (!halo_out_is_settled(lua, file))
+        return DECLINED;
     if (file->out)
         return place == HALO_POSITION ? put_gathered(lua, file, data, (size_t)bytes) : DECLINED;
     int64_t put = halo_fast_write(lua->loop, file->handle, data, (size_t)bytes, place, flags);

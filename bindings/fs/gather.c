@@ -135,6 +135,6 @@ void halo_open_gather(lua_State *L)
 
     lua->send_forgotten = halo_out_send_forgotten;
     lua->send_all = halo_out_send_all;
-    lua->stdout_file = LUA_NOREF;
+    lua->stdout_file = lua->stdout_room = LUA_NOREF;
     halo_register(L, functions);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fs/fs.h"
+#include "stdio/stream.h"
 #include "tasks/wait.h"
 
 /* ---- the buffer ---------------------------------------------------------------------------- */
@@ -107,10 +108,59 @@ int halo_out_flush(struct halo_lua *lua, struct halo_out *out)
     return error;
 }
 
-void halo_out_settle_stdio(const struct halo_lua_file *file)
+bool halo_out_is_settled(const struct halo_lua *lua, const struct halo_lua_file *file)
 {
-    if (file->is_stdout && __fpending(stdout) > 0)
-        fflush(stdout);
+    return !file->is_stdout || (!lua->stdio_turn && __fpending(stdout) == 0);
+}
+
+/* Lua looks at this table to see whether it has the turn. */
+static void end_turn(lua_State *L, struct halo_lua *lua)
+{
+    lua->stdio_turn = false;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->stdout_room);
+    lua_pushinteger(L, 0);
+    lua_setfield(L, -2, "room");
+    lua_pop(L, 1);
+}
+
+/* Everything that is written to standard output by the loop goes to the one file, in order. */
+static int send_stdio(struct halo_lua *lua, const struct halo_lua_file *file)
+{
+    struct halo_op *op = halo_op_new(lua->loop, HALO_OP_WRITE);
+    size_t pending = halo_stream_pending(stdout);
+
+    if (op)
+        op->data = (uint8_t *)halo_op_storage(op, pending + 1);
+    if (!op || !op->data) {
+        if (op)
+            halo_op_release(lua->loop, op);
+        return -ENOMEM;
+    }
+    halo_stream_take_pending(stdout, op->data);
+    op->file = file->handle;
+    op->length = pending;
+    op->flags = HALO_WRITE_BEHIND;
+    op->user = NULL;
+    if (!halo_op_submit(lua->loop, op, halo_submit_flags(lua)))
+        halo_op_release(lua->loop, op);
+    return 0;
+}
+
+int halo_out_settle_stdio(lua_State *L, struct halo_lua *lua, const struct halo_lua_file *file)
+{
+    if (halo_out_is_settled(lua, file))
+        return 0;
+    if (lua->stdio_turn)
+        end_turn(L, lua);
+    if (__fpending(stdout) == 0)
+        return 0;
+    /* Where both have something, C has got its own later, from other than Lua. */
+    if (file->out && file->out->used > 0 && halo_out_send(lua, file->out) < 0)
+        return -ENOMEM;
+    if (lua->has_stdio && lua->loop && halo_stream_can_write(stdout))
+        return send_stdio(lua, file);
+    fflush(stdout);
+    return 0;
 }
 
 bool halo_out_is_unread(struct halo_lua *lua, int fd, int error)

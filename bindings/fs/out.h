@@ -39,8 +39,14 @@ int halo_out_send(struct halo_lua *lua, struct halo_out *out);
  */
 int halo_out_flush(struct halo_lua *lua, struct halo_out *out);
 
-/* C's own buffer of standard output goes out before what is written to the same by halo. */
-void halo_out_settle_stdio(const struct halo_lua_file *file);
+/*
+ * C's own buffer of standard output goes out before what is written to the same by halo. Where
+ * halo.io is in use that waits for nobody, and takes the turn from print and io.write. 0, or
+ * -ENOMEM.
+ */
+int halo_out_settle_stdio(lua_State *L, struct halo_lua *lua, const struct halo_lua_file *file);
+/* Whether there is anything to do for that. */
+bool halo_out_is_settled(const struct halo_lua *lua, const struct halo_lua_file *file);
 
 /*
  * Whether an error of this descriptor says that nobody reads what a command prints any more. Then

@@ -85,9 +85,11 @@ static bool ends_task(lua_State *L, struct halo_lua *lua, const struct halo_op *
 
     if (fd < 0 || !halo_out_is_unread(lua, fd, EPIPE))
         return false;
-    if (lua->delivering)
-        return lua->delivering->shields == 0;
-    return lua->task && !halo_is_shielded(L, lua);
+    struct halo_task *task = lua->delivering ? lua->delivering : lua->task;
+    if (!task || (lua->delivering ? task->shields > 0 : halo_is_shielded(L, lua)))
+        return false;
+    task->cancelled = true;
+    return true;
 }
 
 /* The call's first argument is the file or the path it is about, the second maybe a path too. */

@@ -180,7 +180,7 @@ static int is_local(lua_State *L)
 static int park(lua_State *L)
 {
     static const char *const known[] = {"channel", "semaphore", "map",         "select", "lock",
-                                        "require", "watch",     "descriptors", NULL};
+                                        "require", "watch",     "descriptors", "read",   NULL};
     struct halo_lua *lua = halo_lua_self(L);
     int what = luaL_checkoption(L, 1, NULL, known);
     double seconds = lua_isnoneornil(L, 2) ? -1 : halo_check_seconds(L, 2, "park");

@@ -64,6 +64,12 @@ struct halo_lua {
     void (*unread)(void); /* what a command does when nobody reads its output, or NULL, */
     bool is_unread;       /* and it has */
 
+    /* Lua's own io, where halo.io stands in its place. */
+    bool has_stdio;         /* it does */
+    bool stdio_turn;        /* C's stdout may be written to without a look at halo.stdout */
+    int stdout_room;        /* reference of the table whose field "room" says so to Lua */
+    const void *stdio_meta; /* the metatable of Lua's files */
+
     /* What is to know that C is about to print, and that it has; or NULL. */
     void (*give_way)(bool begins);
 

@@ -86,11 +86,11 @@ static int add_actions(posix_spawn_file_actions_t *actions, const struct halo_sp
 
 /*
  * Workers block all signals, and a program with a loop of its own mostly ignores SIGPIPE: the new
- * process should know nothing of either.
+ * process should know nothing of either, unless it is to have what a shell's child would have.
  */
 static int set_attributes(posix_spawnattr_t *attributes, const struct halo_spawn *spawn)
 {
-    int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    int flags = POSIX_SPAWN_SETSIGMASK;
     sigset_t signals;
 
     sigemptyset(&signals);
@@ -99,6 +99,8 @@ static int set_attributes(posix_spawnattr_t *attributes, const struct halo_spawn
     sigaddset(&signals, SIGXFSZ);
     posix_spawnattr_setsigdefault(attributes, &signals);
     posix_spawnattr_setpgroup(attributes, 0);
+    if (!spawn->keeps_ignored)
+        flags |= POSIX_SPAWN_SETSIGDEF;
     if (spawn->group)
         flags |= POSIX_SPAWN_SETPGROUP;
     return posix_spawnattr_setflags(attributes, (short)flags);

@@ -222,6 +222,7 @@ local standard_files = { stdin = 0, stdout = 1, stderr = 2 }
 
 local on_demand = {
   process = "halo.process",
+  io = "halo.io",
   poll = "halo.poll",
   copy = "halo.streams",
   lines = "halo.streams",

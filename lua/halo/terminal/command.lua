@@ -2,6 +2,7 @@
 -- exits with the status that it returns.
 
 local core = require "halo.core"
+local halo_io = require "halo.io"
 local loader = require "halo.loader"
 local options = require "halo.terminal.options"
 
@@ -52,7 +53,7 @@ local function run(chunk, message, ...)
   end
   if not ok and not silent then
     core.settle_stdout()
-    io.stdout:flush()
+    pcall(io.stdout.flush, io.stdout) -- where it has been cancelled it goes out at the end
     io.stderr:write(report, "\n")
   end
   if not ok then
@@ -68,7 +69,10 @@ local flush_file = File.flush
 ---@return boolean ok
 ---@return string? message
 local function finish_printing()
-  local ok, message, code = flush_file(io.stdout)
+  local ok, message, code = halo_io.finish()
+  if ok then
+    ok, message, code = flush_file(io.stdout)
+  end
   if code == EPIPE then
     core.after_print(1)
   end
@@ -113,6 +117,17 @@ local function replace_exit(means)
   end
 end
 
+---What is wrong with arguments is to be said in their caller's name.
+local function are_texts(...)
+  for i = 1, select("#", ...) do
+    local kind = type((select(i, ...)))
+    if kind ~= "string" and kind ~= "number" then
+      return false
+    end
+  end
+  return true
+end
+
 ---What print, io and other programs write to standard output comes behind what halo.stdout has in
 ---its buffer; the other way round it is halo.stdout that sees to it.
 local function keep_output_in_order()
@@ -120,10 +135,7 @@ local function keep_output_in_order()
   local print_plainly, settle, after_print = print, core.settle_stdout, core.after_print
   local function told(file, ok, ...)
     if not ok and select(2, ...) == EPIPE then
-      local fd = fds[file or io.output()]
-      if fd then
-        after_print(fd)
-      end
+      after_print(fds[file])
     end
     return ok, ...
   end
@@ -134,21 +146,25 @@ local function keep_output_in_order()
     end
   end
   local function of_file(fn)
-    return function(file, ...)
-      if not fds[file] then
-        return fn(file, ...)
+    return function(...)
+      local file = ...
+      if not fds[file] or not are_texts(select(2, ...)) then
+        return fn(...)
       end
       settle()
-      return told(file, fn(file, ...))
+      return told(file, fn(...))
     end
   end
   local function of_output(fn)
     return function(...)
+      local file = io.output()
+      if not fds[file] or not are_texts(...) then
+        return fn(...)
+      end
       settle()
-      return told(nil, fn(...))
+      return told(file, fn(...))
     end
   end
-  core.is_command = true
   -- luacheck: push ignore 122
   _G.print = function(...)
     settle()
@@ -290,8 +306,11 @@ local function set_up(given, means)
   end
   core.engine()
   replace_exit(means)
-  keep_output_in_order()
-  loader.install()
+  core.is_command = true
+  if given.stock_io or not halo_io.install() then
+    keep_output_in_order()
+    loader.install()
+  end
 end
 
 ---@param argv string[] the program's name at 0

@@ -16,6 +16,7 @@ options.list = {
   { "-O[OPT]", "LuaJIT's optimisations: a level, or +NAME, -NAME, NAME=N" },
   { "-b ...", "save or list bytecode, as luajit -b" },
   { "--engine=NAME", "auto (default), ring or pool; or HALO_ENGINE in the environment" },
+  { "--stock-io", "leave io, os and print to LuaJIT, where a call that waits holds up every task" },
   { "--man", "print the manual page: halo --man | man -l -" },
   { "-h, --help", "say this" },
   { "--", "what follows is no option" },
@@ -46,6 +47,7 @@ options.usage = "usage: halo [options] [script [args]]\n" .. format(options.list
 ---@field help boolean?
 ---@field manual boolean?
 ---@field no_environment boolean?
+---@field stock_io boolean?
 ---@field engine string?
 
 local flags = {
@@ -54,6 +56,7 @@ local flags = {
   ["-h"] = "help", ["--help"] = "help",
   ["-E"] = "no_environment",
   ["--man"] = "manual",
+  ["--stock-io"] = "stock_io",
 }
 
 ---An option with an argument: behind the letter, or the next word.

@@ -1,0 +1,237 @@
+-- io in tasks: a call that waits lets the others run, and a cancelled one loses nothing.
+
+local command = require "spec.support.command"
+local fuse = require "spec.support.fuse"
+local halo = require "halo"
+local tasks = require "spec.support.tasks"
+local temp = require "spec.support.temp"
+
+local fs = halo.fs
+
+describe("io in tasks", function()
+  local dir = temp.dir()
+
+  ---A FIFO: a file of io that reads from it, and a File that writes to it.
+  local function pipe()
+    local path = dir:fifo "pipe"
+    local opening = halo.spawn(io.open, path)
+    local to = assert(fs.open(path, "w"))
+    return assert(opening:join()), to
+  end
+
+  it("waits for a stream without holding up others", function()
+    local from, to = pipe()
+    local reading = tasks.start(from.read, from, "l", "n", 3)
+    assert.equal("waiting", (reading:status()))
+    to:write "a li"
+    halo.sleep(0.002)
+    assert.equal("waiting", (reading:status()))
+    to:write "ne\n 12.5"
+    halo.sleep(0.002)
+    to:write " ab"
+    assert.same({ "a line", 12.5, " ab" }, { reading:join() })
+    to:close()
+    assert.is_nil(from:read())
+    from:close()
+  end)
+
+  local interrupted = {
+    { "l", "begun " }, { "L", "begun " }, { 100, "begun " }, { "a", "begun " }, { "n", "  1234" },
+    { "l", ("x"):rep(9000) }, { "a", ("x"):rep(9000) }, { 20000, ("x"):rep(9000) },
+  }
+  for _, case in ipairs(interrupted) do
+    local format, text = case[1], case[2]
+
+    it(("loses nothing where a read is cancelled: %s of %d"):format(format, #text), function()
+      local from, to = pipe()
+      local reading = tasks.start(from.read, from, "l", format)
+      to:write("first\n" .. text)
+      halo.sleep(0.005)
+      reading:cancel()
+      assert(tasks.ends_cancelled(reading))
+      to:write "rest\n"
+      to:close()
+      assert.equal("first\n" .. text .. "rest\n", from:read "a")
+      from:close()
+    end)
+  end
+
+  it("gives the lines of a stream to many, each as a whole", function()
+    local from, to = pipe()
+    local seen, count = {}, 0
+    local readers = {}
+    for i = 1, 8 do
+      readers[i] = function()
+        for line in from:lines() do
+          assert.is_nil(seen[line])
+          seen[line] = true
+          count = count + 1
+        end
+      end
+    end
+    local writing = halo.spawn(function()
+      for i = 1, 3000 do
+        to:write(("%d%s\n"):format(i, ("."):rep(i % 97)))
+      end
+      to:close()
+    end)
+    halo.all(readers)
+    writing:join()
+    assert.equal(3000, count)
+    for i = 1, 3000 do
+      assert.is_true(seen[("%d%s"):format(i, ("."):rep(i % 97))])
+    end
+    from:close()
+  end)
+
+  it("raises the cancellation, and does nothing then", function()
+    local file = io.open(dir:path "file", "w")
+    tasks.run_cancelled(function()
+      assert.is_true(halo.is_cancelled(select(2, pcall(io.open, dir:path "other", "w"))))
+      assert.is_true(halo.is_cancelled(select(2, pcall(file.write, file, ("x"):rep(10000)))))
+    end)
+    assert.is_true(file:write "kept")
+    file:close()
+    assert.equal("kept", dir:read "file")
+    assert.is_false(dir:has "other")
+  end)
+
+  it("opens what takes long beside others", function()
+    local path = dir:fifo "late"
+    local opening = tasks.start(io.open, path, "w")
+    assert.equal("waiting", (opening:status()))
+    local from = assert(fs.open(path))
+    local to = opening:join()
+    assert.equal("file", io.type(to))
+    to:close()
+    from:close()
+  end)
+
+  it("waits for programs beside others", function()
+    local start = halo.now()
+    halo.all {
+      function() assert.equal(0, os.execute "sleep 0.2") end,
+      function() assert.equal("x\n", io.popen("sleep 0.2; echo x"):read "a") end,
+      function() assert.is_true(io.popen("sleep 0.2"):close()) end,
+    }
+    assert.is_true(halo.now() - start < 0.5)
+  end)
+
+  it("ends a program that os.execute has started with its scope", function()
+    local path = dir:path "pid"
+    local running = tasks.start(os.execute, ("echo $$ >%s; exec sleep 60"):format(path))
+    repeat
+      halo.sleep(0.002)
+    until dir:has "pid" and dir:read("pid") ~= ""
+    running:cancel()
+    assert(tasks.ends_cancelled(running))
+    assert.is_false(fs.exists("/proc/" .. dir:read("pid"):match "%d+"))
+  end)
+
+  it("has genuine files, which C may use as well", function()
+    local ffi = require "ffi"
+    pcall(ffi.cdef, [[
+      int fileno(void *);
+      int fgetc(void *);
+      int fputs(const char *, void *);
+    ]])
+    assert.equal(1, ffi.C.fileno(io.stdout))
+    local path = dir:file("both", "abc\ndef\n12 x")
+    local file = io.open(path)
+    assert.same({ "file", "abc", "d" }, { io.type(file), file:read(), file:read(1) })
+    assert.equal(("e"):byte(), ffi.C.fgetc(file))
+    assert.same({ "f", 12 }, { file:read("l", "n") })
+    file:close()
+    file = io.open(path, "w")
+    file:write "one "
+    ffi.C.fputs("two ", file)
+    file:write(("x"):rep(5000))
+    ffi.C.fputs(" three", file)
+    file:close()
+    assert.equal("one two " .. ("x"):rep(5000) .. " three", dir:read "both")
+  end)
+
+  it("is put in once", function()
+    local before = io.open
+    assert.is_true(require("halo.io").install())
+    assert.equal(before, io.open)
+  end)
+
+  it("writes what is left in files that are never closed, and ends their programs", function()
+    local code = ([[
+      io.open(%q, "w"):write "kept"
+      io.popen("cat >%s", "w"):write "piped"]]):format(dir:path "left", dir:path "through")
+    assert.same({ "", "", 0 }, { command.run(command.halo("-e", code)) })
+    assert.same({ "kept", "piped" }, { dir:read "left", dir:read "through" })
+  end)
+end)
+
+describe("io beside a slow place #slow", function()
+  local mount, dir = fuse.mount(500)
+  if not mount then
+    it("goes on", function()
+      pending(dir)
+    end)
+    return
+  end
+
+  it("goes on: 200 tasks read lines", function()
+    local path = dir:file("lines", ("a line of text\n"):rep(1000))
+    local in_flight = halo.stats().in_flight
+    local hanging = tasks.start(function()
+      for line in io.lines(mount.path .. "/file") do
+        assert.equal(65536, #line)
+      end
+    end)
+    local took = {}
+    local function read()
+      local before = halo.now()
+      for _ in io.lines(path) do
+        local now = halo.now()
+        took[#took + 1] = now - before
+        if #took % 10 == 0 then
+          halo.yield()
+        end
+        before = halo.now()
+      end
+    end
+    local readers = {}
+    for i = 1, 200 do
+      readers[i] = read
+    end
+    halo.all(readers)
+    assert.equal("waiting", (hanging:status()))
+    table.sort(took)
+    assert.equal(200000, #took)
+    local p99 = took[math.floor(#took * 0.99)]
+    assert(p99 < 0.02, ("99 of 100 lines took up to %.1f ms"):format(p99 * 1000))
+    hanging:cancel()
+    pcall(hanging.join, hanging)
+    fuse.await_answers(in_flight)
+  end)
+
+  it("goes on while files there are written, closed and collected", function()
+    local ticks, done = 0, false
+    local in_flight = halo.stats().in_flight
+    local ticker = halo.spawn(function()
+      while not done do
+        halo.sleep(0.005)
+        ticks = ticks + 1
+      end
+    end)
+    local file = assert(io.open(mount.path .. "/file1", "w"))
+    file:write(("x"):rep(10000))
+    file:seek("set", 0)
+    file:flush()
+    file:close()
+    file = assert(io.open(mount.path .. "/file2", "w"))
+    file:write "y"
+    file = nil -- luacheck: ignore 311
+    collectgarbage()
+    collectgarbage()
+    done = true
+    ticker:join()
+    assert(ticks > 100, ("only %d ticks"):format(ticks))
+    fuse.await_answers(in_flight)
+  end)
+end)
