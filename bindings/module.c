@@ -140,6 +140,7 @@ static void make_core(lua_State *L)
     halo_open_process(L);
     halo_open_descriptor(L);
     halo_open_fs_names(L);
+    halo_open_lfs(L);
     halo_open_fs_watch(L);
     halo_open_random(L);
     halo_open_runtime(L);
@@ -173,15 +174,27 @@ int luaopen_halo(lua_State *L)
     return halo_lua_open(L);
 }
 
-int luaopen_halo_fs(lua_State *L)
+static int open_part(lua_State *L, const char *name)
 {
     /* The module halo requires this one itself, which would look like a loop. */
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "loaded");
     lua_pushnil(L);
-    lua_setfield(L, -2, "halo.fs");
+    lua_setfield(L, -2, name);
     lua_pop(L, 2);
     halo_lua_open(L);
-    push_module(L, "halo.fs");
+    push_module(L, name);
     return 1;
+}
+
+int luaopen_halo_fs(lua_State *L)
+{
+    return open_part(L, "halo.fs");
+}
+
+/* For plain luajit alone, which looks for it in halo.so. */
+HALO_API int luaopen_halo_lfs(lua_State *L);
+int luaopen_halo_lfs(lua_State *L)
+{
+    return open_part(L, "halo.lfs");
 }

@@ -12,7 +12,7 @@ set -f # the rest is of patterns that are not of files
 harmless='SHA256.* _GLOBAL_OFFSET_TABLE_ __asan_.* __ctype_.* __errno_location __fpending __gcov_.*
 __isoc99_sscanf __libc_current_sigrtmax __sanitizer_.* __stack_chk_fail __tsan_.*
 __ubsan_.* abort asprintf calloc ceil dlopen dlsym environ epoll_create1 eventfd fclose
-ferror fflush fgets floor fprintf fputc fputs free fwrite getenv geteuid getpid getrlimit
+ferror fflush fgets fileno floor fprintf fputc fputs free fwrite getenv geteuid getpid getrlimit
 gnu_dev_makedev halo_.* isatty lua.* madvise malloc mbrtowc mem.* mmap munmap nl_langinfo
 open_memstream posix_spawn_file_actions_.* posix_spawnattr_.* pthread_attr_.*
 pthread_cond_destroy pthread_cond_init pthread_condattr_.* pthread_mutex_destroy

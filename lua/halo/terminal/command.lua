@@ -292,6 +292,9 @@ local function set_up(given, means)
   replace_exit(means)
   keep_output_in_order()
   loader.install()
+  if given.lfs then
+    require("halo.lfs").install()
+  end
 end
 
 ---@param argv string[] the program's name at 0

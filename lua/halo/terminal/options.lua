@@ -15,6 +15,7 @@ options.list = {
   { "-j CMD", "control LuaJIT: on, off, flush, v, p or dump, with =ARG behind it" },
   { "-O[OPT]", "LuaJIT's optimisations: a level, or +NAME, -NAME, NAME=N" },
   { "-b ...", "save or list bytecode, as luajit -b" },
+  { "--lfs", "require \"lfs\" gives LuaFileSystem's functions on halo's calls" },
   { "--engine=NAME", "auto (default), ring or pool; or HALO_ENGINE in the environment" },
   { "--man", "print the manual page: halo --man | man -l -" },
   { "-h, --help", "say this" },
@@ -45,6 +46,7 @@ options.usage = "usage: halo [options] [script [args]]\n" .. format(options.list
 ---@field version boolean?
 ---@field help boolean?
 ---@field manual boolean?
+---@field lfs boolean?
 ---@field no_environment boolean?
 ---@field engine string?
 
@@ -54,6 +56,7 @@ local flags = {
   ["-h"] = "help", ["--help"] = "help",
   ["-E"] = "no_environment",
   ["--man"] = "manual",
+  ["--lfs"] = "lfs",
 }
 
 ---An option with an argument: behind the letter, or the next word.
