@@ -58,6 +58,8 @@ describe("halo.lfs", function()
   it("is what require gives with --lfs, and only then", function()
     local code = "local l = require 'lfs'; print(l == require 'halo.lfs', l == lfs)"
     assert.equal("true\ttrue\n", (run(command.halo("--lfs", "-e", code))))
+    local strict = "setmetatable(_G, { __newindex = error }); print(require 'lfs' == lfs)"
+    assert.equal("true\n", (run(command.halo("--lfs", "-e", strict))))
     local other = "package.path, package.cpath = '', ''; print((pcall(require, 'lfs')))"
     assert.equal("false\n", (run(command.halo("-e", other))))
   end)

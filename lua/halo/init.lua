@@ -4,6 +4,7 @@ local core = require "halo.core"
 local channel = require "halo.channel"
 local check = require "halo.fs.check"
 local coroutines = require "halo.coroutines"
+local dump = require "halo.dump"
 local map = require "halo.map"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
@@ -213,6 +214,7 @@ setmetatable(core.uncertain, {
 })
 
 coroutines.install()
+dump.install()
 
 halo.fs = require "halo.fs"
 halo.path = require "halo.path"

@@ -493,7 +493,7 @@ end
 ---LuaFileSystem does.
 function lfs.install()
   package.preload.lfs = function()
-    _G.lfs = lfs
+    rawset(_G, "lfs", lfs) -- whatever watches over globals minds none that C sets
     return lfs
   end
 end
