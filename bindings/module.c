@@ -11,6 +11,7 @@
 #include "fs/buffer.h"
 #include "fs/fs.h"
 #include "process.h"
+#include "tasks/blocking.h"
 #include "tasks/coroutine.h"
 #include "tasks/describe.h"
 #include "tasks/group.h"
@@ -115,6 +116,7 @@ static int state_gc(lua_State *L)
     struct halo_lua *lua = lua_touserdata(L, 1);
     halo_report_lost(lua);
     halo_lua_close_loop(lua);
+    halo_blocking_end(lua);
     return 0;
 }
 

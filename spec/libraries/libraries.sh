@@ -16,21 +16,21 @@ dir=$BUILD_DIR/libraries halo=$BUILD_DIR/halo
 mkdir -p "$dir/sources" "$dir/packages" "$dir/work" && rm -rf "$dir"/work/*
 : "${SUITES:=$dir/sources}"
 
-# library        source package  how     where   Lua's path                             what
+# library       source package  how     where  Lua's path                             what
 suites='
-inspect          lua-inspect     busted  .       ./?.lua                                spec
-say              lua-say         busted  .       ./src/?.lua;./src/?/init.lua           spec
-mediator         lua-mediator    busted  .       ./src/?.lua                            spec
-luassert         lua-luassert    busted  .       ./src/?.lua;./src/?/init.lua;./?.lua   spec
-argparse         lua-argparse    busted  .       ./src/?.lua                            spec
-busted           lua-busted      busted  .       ./?.lua;./?/init.lua                   spec
-luacheck         luacheck        busted  .       ./src/?.lua;./src/?/init.lua;./?.lua   spec
-penlight         lua-penlight    busted  .       ./lua/?.lua;./lua/?/init.lua           spec
-penlight_tests   lua-penlight    files   .       ./lua/?.lua;./lua/?/init.lua           tests/*.lua
-luafilesystem    lua-filesystem  files   .       ./?.lua                                tests/test.lua
-lpeg             lua-lpeg        files   .       ./?.lua                                test.lua
-cjson            lua-cjson       files   tests   ../lua/?.lua                           test.lua
-serpent          serpent         files   .       ./src/?.lua                            t/test.lua
+inspect         lua-inspect     busted  .      ./?.lua                                spec
+say             lua-say         busted  .      ./src/?.lua;./src/?/init.lua           spec
+mediator        lua-mediator    busted  .      ./src/?.lua                            spec
+luassert        lua-luassert    busted  .      ./src/?.lua;./src/?/init.lua;./?.lua   spec
+argparse        lua-argparse    busted  .      ./src/?.lua                            spec
+busted          lua-busted      busted  .      ./?.lua;./?/init.lua                   spec
+luacheck        luacheck        busted  .      ./src/?.lua;./src/?/init.lua;./?.lua   spec
+penlight        lua-penlight    busted  .      ./lua/?.lua;./lua/?/init.lua           spec
+penlight_tests  lua-penlight    files   .      ./lua/?.lua;./lua/?/init.lua           tests/*.lua
+lfs             lua-filesystem  files   .      ./?.lua                                tests/test.lua
+lpeg            lua-lpeg        files   .      ./?.lua                                test.lua
+cjson           lua-cjson       files   tests  ../lua/?.lua                           test.lua
+serpent         serpent         files   .      ./src/?.lua                            t/test.lua
 '
 
 # ---- what the distribution has -------------------------------------------------------------------
@@ -154,5 +154,6 @@ done <"$dir/work/suites"
 mkdir -p "$BUILD_DIR/survived"
 printf '%s\t%s\t%s\t%s\t%s\n' "suites of libraries, as by luajit" "$total" "tests" \
     "$(echo $failed | wc -w)" "make libraries" >"$BUILD_DIR/survived/libraries.all"
-echo "$total tests of $names suites pass by luajit, ${failed:+not }all of them by halo${failed:+:}$failed"
+echo "$total tests of $names suites pass by luajit," \
+    "${failed:+not }all of them by halo${failed:+:}$failed"
 [ -z "$failed" ]

@@ -292,6 +292,9 @@ local function set_up(given, means)
   replace_exit(means)
   keep_output_in_order()
   loader.install()
+  if given.warn_blocking then
+    core.warn_blocking(given.warn_blocking)
+  end
   if given.lfs then
     require("halo.lfs").install()
   end
