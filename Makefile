@@ -107,7 +107,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all benches simulator faults fuzzers fuzz libfuzz mutants survived soak kernels aarch64 \
+.PHONY: all benches simulator faults fuzzers fuzz libfuzz mutants survived soak libraries kernels aarch64 \
 	machines-deps demo test check coverage bench bench-deps bench-chart install uninstall clean format deps \
 	help FORCE
 
@@ -348,6 +348,12 @@ kernels: deps machines-deps ## run the specs on Debian's kernels 5.10, 6.1, 6.12
 aarch64: deps machines-deps ## build for aarch64, and run the specs under QEMU
 	+@SPEC='$(SPEC)' FULL='$(FULL)' BUILD_DIR='$(abspath build)' \
 		sh spec/machines/aarch64.sh '$(SUBMAKE)'
+
+# LIBRARY="penlight lpeg" names some. Their sources are fetched from where Debian's packages come
+# from, or lie in a directory that SUITES names.
+libraries: deps ## run the suites of libraries that people use, by luajit and in halo
+	+@$(SUBMAKE) all
+	@SUITES='$(SUITES)' BUILD_DIR='$(abspath $(B))' sh spec/libraries/libraries.sh $(LIBRARY)
 
 machines-deps: # what the two above need; where it cannot be had they skip, and say so
 	@sh spec/support/requirements.sh machines

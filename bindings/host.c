@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "args.h"
+#include "tasks/blocking.h"
 #include "tasks/report.h"
 #include "tasks/scheduler.h"
 #include "tasks/shield.h"
@@ -276,4 +277,5 @@ void halo_lua_close(lua_State *L)
     struct halo_lua *lua = halo_lua_get(L);
     halo_report_all(lua);
     halo_lua_close_loop(lua);
+    halo_blocking_end(lua);
 }

@@ -12,6 +12,7 @@
 #include "fs/fs.h"
 #include "process.h"
 #include "stdio/stdio.h"
+#include "tasks/blocking.h"
 #include "tasks/coroutine.h"
 #include "tasks/describe.h"
 #include "tasks/group.h"
@@ -116,6 +117,7 @@ static int state_gc(lua_State *L)
     struct halo_lua *lua = lua_touserdata(L, 1);
     halo_report_lost(lua);
     halo_lua_close_loop(lua);
+    halo_blocking_end(lua);
     return 0;
 }
 
@@ -142,6 +144,7 @@ static void make_core(lua_State *L)
     halo_open_descriptor(L);
     halo_open_stdio(L);
     halo_open_fs_names(L);
+    halo_open_lfs(L);
     halo_open_fs_watch(L);
     halo_open_random(L);
     halo_open_runtime(L);
@@ -196,4 +199,11 @@ int luaopen_halo_fs(lua_State *L)
 int luaopen_halo_io(lua_State *L)
 {
     return open_part(L, "halo.io");
+}
+
+/* For plain luajit alone, which looks for it in halo.so. */
+HALO_API int luaopen_halo_lfs(lua_State *L);
+int luaopen_halo_lfs(lua_State *L)
+{
+    return open_part(L, "halo.lfs");
 }

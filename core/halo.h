@@ -534,6 +534,12 @@ HALO_API bool halo_loop_is_due(const struct halo_loop *loop);
 /* What those have taken of this turn, in nanoseconds. */
 HALO_API uint64_t halo_loop_spent_ns(const struct halo_loop *loop);
 
+/*
+ * Whether an operation is under way that may look up a path from the working directory, or starts a
+ * program there: only then must it not change.
+ */
+HALO_API bool halo_loop_needs_cwd(const struct halo_loop *loop);
+
 /* Says that the working directory has changed. */
 HALO_API void halo_loop_moved(struct halo_loop *loop);
 

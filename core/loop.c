@@ -278,6 +278,22 @@ void halo_timer_stop(struct halo_loop *loop, struct halo_timer *timer)
     halo_timers_stop(&loop->timers, timer);
 }
 
+static bool needs_cwd(const struct halo_op *op)
+{
+    if (halo_op_is(op, HALO_OP_SPAWN))
+        return true;
+    return (op->path && op->path[0] != '/' && !op->base) ||
+           (op->path2 && op->path2[0] != '/' && !op->base && !op->base2);
+}
+
+bool halo_loop_needs_cwd(const struct halo_loop *loop)
+{
+    for (size_t i = 0; i <= loop->slab.mask; i++)
+        if (halo_op_is_under_way(loop->slab.table[i]) && needs_cwd(loop->slab.table[i]))
+            return true;
+    return false;
+}
+
 void halo_loop_moved(struct halo_loop *loop)
 {
     loop->files.mounts.fresh = false;

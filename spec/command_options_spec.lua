@@ -198,7 +198,7 @@ describe("the manual page", function()
       local entry = "\n.B " .. option .. "\n" .. text:gsub("%.+$", "") .. "."
       assert.is_truthy(page:find(entry, 1, true), option)
     end
-    assert.equal(16, count)
+    assert.equal(18, count)
   end)
 
   it("has the prompt's commands, and the exit codes", function()

@@ -11,6 +11,7 @@
 #include "args.h"
 #include "fs/out.h"
 #include "fs/result.h"
+#include "tasks/blocking.h"
 #include "tasks/task.h"
 
 /* ---- buffers ------------------------------------------------------------------------------- */
@@ -240,7 +241,7 @@ static int await_submitted(lua_State *L, struct halo_lua *lua, struct halo_op *o
     return halo_park(L, lua, &wait_for_op, halo_op_name(op), op);
 }
 
-int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+static int await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
 {
     unsigned flags = halo_can_wait(L, lua) ? halo_submit_flags(lua) : HALO_ALONE;
 
@@ -248,6 +249,23 @@ int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
     if (halo_is_cancelled(L, lua))
         return refuse(L, lua, op);
     return await_submitted(L, lua, op, halo_op_submit(lua->loop, op, flags));
+}
+
+/* Measured, where the user wants to know what waits on the spot. */
+static int await_watched(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+{
+    uint64_t began_ns = halo_now_ns();
+    const char *name = halo_op_name(op);
+    bool on_the_spot = !halo_can_wait(L, lua);
+    int count = await(L, lua, op);
+
+    halo_blocking_called(L, lua, name, began_ns, on_the_spot);
+    return count;
+}
+
+int halo_await(lua_State *L, struct halo_lua *lua, struct halo_op *op)
+{
+    return lua->blocking ? await_watched(L, lua, op) : await(L, lua, op);
 }
 
 int halo_await_behind(lua_State *L, struct halo_lua *lua, struct halo_op *op, size_t count)

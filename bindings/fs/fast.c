@@ -54,13 +54,13 @@ struct halo_fast_calls {
 
 /*
  * Whether the running task may do something at once: it is not cancelled, and its turn is not over.
- * Returns 0, DECLINED or LATER.
+ * Where who blocks is told, the ordinary calls measure it. Returns 0, DECLINED or LATER.
  */
 static int check_admission(const struct halo_lua *lua, unsigned *flags)
 {
     const struct halo_task *task = lua->task;
 
-    if (!lua->loop || halo_loop_is_forked(lua->loop) ||
+    if (!lua->loop || lua->blocking || halo_loop_is_forked(lua->loop) ||
         atomic_load_explicit(&lua->interrupt, memory_order_relaxed) ||
         (task && task->cancelled && task->shields == 0))
         return DECLINED;

@@ -48,6 +48,7 @@ int halo_await_file(lua_State *L, enum halo_op_code code, const char *name);
 void halo_open_fs(lua_State *L);
 void halo_open_fast(lua_State *L);
 void halo_open_gather(lua_State *L);
+void halo_open_lfs(lua_State *L);
 void halo_open_fs_data(lua_State *L);
 void halo_open_fs_meta(lua_State *L);
 void halo_open_fs_names(lua_State *L);

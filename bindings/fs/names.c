@@ -197,11 +197,14 @@ static int fs_release(lua_State *L)
 /* cwd(): neither this nor chdir() waits. */
 static int fs_cwd(lua_State *L)
 {
-    char path[PATH_MAX];
-    if (!getcwd(path, sizeof(path)))
-        return halo_push_error(L, errno, NULL, NULL);
-    lua_pushstring(L, path);
-    return 1;
+    /* It may be longer than a path that one can name. */
+    for (size_t size = PATH_MAX;; size *= 2) {
+        char *path = lua_newuserdata(L, size);
+        if (getcwd(path, size))
+            return lua_pushstring(L, path), 1;
+        if (errno != ERANGE)
+            return halo_push_error(L, errno, NULL, NULL);
+    }
 }
 
 /* chdir(path): not while a relative path may still be looked up. */
@@ -210,11 +213,8 @@ static int fs_chdir(lua_State *L)
     struct halo_lua *lua = halo_lua_self(L);
     size_t length;
     const char *path = halo_check_path(L, 1, "chdir", &length);
-    struct halo_stats counted = {0};
 
-    if (lua->loop)
-        halo_loop_stats(lua->loop, &counted);
-    if (counted.in_flight > 0)
+    if (lua->loop && halo_loop_needs_cwd(lua->loop))
         return halo_push_error(L, EBUSY, path, NULL);
     if (chdir(path) < 0)
         return halo_push_error(L, errno, path, NULL);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "args.h"
+#include "tasks/blocking.h"
 #include "tasks/join.h"
 #include "tasks/scheduler.h"
 
@@ -150,7 +151,10 @@ static int sleep_until(lua_State *L)
     if (halo_is_cancelled(L, lua))
         return halo_give_cancelled(L, lua);
     if (!halo_can_wait(L, lua)) {
+        uint64_t began_ns = halo_now_ns();
         sleep_here(lua, seconds);
+        if (lua->blocking)
+            halo_blocking_called(L, lua, wait_for_time.what, began_ns, true);
         return lua_pushboolean(L, 1), 1;
     }
     halo_alarm_set(L, lua, &lua->task->alarm, seconds);

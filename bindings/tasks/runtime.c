@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 
 #include "args.h"
+#include "tasks/blocking.h"
 #include "tasks/lib.h"
 #include "tasks/report.h"
 #include "tasks/shield.h"
@@ -66,7 +67,8 @@ static int choose_engine(lua_State *L)
 
 static void check_options(lua_State *L)
 {
-    static const char *const known[] = {"max_files", "max_in_flight", "pool_threads", "engine"};
+    static const char *const known[] = {"max_files", "max_in_flight", "pool_threads", "engine",
+                                        "warn_blocking_ms"};
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
         bool found = false;
@@ -77,7 +79,15 @@ static void check_options(lua_State *L)
     }
 }
 
-/* configure{max_files=, max_in_flight=, pool_threads=, engine=} */
+/* warn_blocking(ms) */
+static int warn_blocking(lua_State *L)
+{
+    if (!halo_blocking_warn(halo_lua_self(L), (uint32_t)luaL_checkinteger(L, 1)))
+        return luaL_error(L, "not enough memory");
+    return 0;
+}
+
+/* configure{max_files=, max_in_flight=, pool_threads=, engine=, warn_blocking_ms=} */
 static int configure(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -91,6 +101,7 @@ static int configure(lua_State *L)
         .max_in_flight = limit_field(L, "max_in_flight", HALO_MAX_IN_FLIGHT_LIMIT),
         .pool_threads = limit_field(L, "pool_threads", 1024),
     };
+    uint32_t limit_ms = limit_field(L, "warn_blocking_ms", HALO_BLOCKING_LIMIT_MAX_MS);
     lua_getfield(L, 1, "engine");
     if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING)
         return halo_arg_error(
@@ -99,6 +110,9 @@ static int configure(lua_State *L)
     if (!lua_isnil(L, -1))
         config.engine = halo_lua_check_engine(L, lua_tostring(L, -1));
     lua->config = config;
+    /* What the user has asked for goes before it, as with the engine. */
+    if (limit_ms > 0 && !lua->blocking && !halo_blocking_warn(lua, limit_ms))
+        return luaL_error(L, "not enough memory");
     return 0;
 }
 
@@ -308,6 +322,7 @@ static int is_callable(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"configure", configure},
+    {"warn_blocking", warn_blocking},
     {"choose_engine", choose_engine},
     {"configurable", configurable},
     {"stats", stats},

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "tasks/blocking.h"
 #include "tasks/coroutine.h"
 #include "tasks/describe.h"
 #include "tasks/group.h"
@@ -138,7 +139,11 @@ static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     lua->task = task;
     lua->resumes++;
     lua->quantum_end_ns = QUANTUM_NS + (lua->loop ? halo_loop_spent_ns(lua->loop) : 0);
+    if (lua->blocking)
+        halo_blocking_resume(lua, task);
     int status = run_coroutines(L, lua, task);
+    if (lua->blocking)
+        halo_blocking_leave(lua, task, status);
     if (status != LUA_YIELD)
         end_task(L, lua, task, status);
     lua->task = NULL;

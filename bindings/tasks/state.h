@@ -19,6 +19,7 @@
 /* Why a coroutine has yielded. The call that yields sets it; a user's own yield leaves it USER. */
 enum halo_yield { HALO_YIELD_USER, HALO_YIELD_WAIT, HALO_YIELD_RESUME };
 
+struct halo_blocking;
 struct halo_group;
 struct halo_out;
 struct halo_port;
@@ -72,6 +73,8 @@ struct halo_lua {
 
     /* What is to know that C is about to print, and that it has; or NULL. */
     void (*give_way)(bool begins);
+
+    struct halo_blocking *blocking; /* who holds the loop is told; or NULL */
 
     struct halo_port *port; /* for the host's threads; NULL once closed */
 

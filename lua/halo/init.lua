@@ -4,6 +4,7 @@ local core = require "halo.core"
 local channel = require "halo.channel"
 local check = require "halo.fs.check"
 local coroutines = require "halo.coroutines"
+local dump = require "halo.dump"
 local map = require "halo.map"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
@@ -12,6 +13,7 @@ local wait = require "halo.wait"
 ---@field fs halo.fs the filesystem calls
 ---@field path table paths as texts: see halo.path
 ---@field process halo.process other programs
+---@field lfs halo.lfs LuaFileSystem's functions on halo's calls
 ---@field copy async fun(from, to, change?): integer?, string?, string? see halo.streams
 ---@field poll async fun(fd: integer, events?: string, seconds?: number): string?, string?, string?
 ---@field lines async fun(...): fun(): string?, any the lines of several streams
@@ -90,6 +92,8 @@ end
 ---@field max_in_flight integer? operations with the engine; 1,024 by default
 ---@field pool_threads integer? worker threads at most; 32 by default
 ---@field engine "auto"|"ring"|"pool"? what the user has chosen goes before it
+---@field warn_blocking_ms integer? tell on standard error which task holds the loop for longer, and
+---which call waits on the spot; not by default. What the user has chosen goes before it
 
 ---Sets limits and the engine; only before the first operation.
 ---@param options halo.Options
@@ -213,6 +217,7 @@ setmetatable(core.uncertain, {
 })
 
 coroutines.install()
+dump.install()
 
 halo.fs = require "halo.fs"
 halo.path = require "halo.path"
@@ -221,6 +226,7 @@ local STDOUT_BYTES = 65536
 local standard_files = { stdin = 0, stdout = 1, stderr = 2 }
 
 local on_demand = {
+  lfs = "halo.lfs",
   process = "halo.process",
   io = "halo.io",
   poll = "halo.poll",

@@ -27,6 +27,9 @@ check    valgrind      valgrind           valgrind             valgrind      val
 extra    clang_tidy    clang-tidy         clang-tools-extra    clang         clang-extra-tools
 extra    cppcheck      cppcheck           cppcheck             cppcheck      cppcheck
 extra    libedit       libedit-dev        libedit-devel        libedit       libedit-dev
+extra    inspect       lua-inspect        luarocks             luarocks      luarocks
+extra    lpeg          lua-lpeg           lua-lpeg             lua51-lpeg    lua5.1-lpeg
+extra    cjson         lua-cjson          luarocks             luarocks      lua5.1-cjson
 extra    fuse          libfuse3-dev       fuse3-devel          fuse3         fuse3-dev
 machines qemu_system   qemu-system-x86    qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
 machines qemu_user     qemu-user-static   qemu-user-static     qemu-user-static qemu-aarch64
@@ -55,6 +58,9 @@ have_gcc_aarch64() { command -v aarch64-linux-gnu-gcc; }
 have_busybox() { command -v busybox; }
 have_modprobe() { command -v modprobe; }
 have_cpio() { command -v cpio; }
+have_inspect() { luajit -e 'require "inspect"'; }
+have_lpeg() { luajit -e 'require "lpeg"'; }
+have_cjson() { luajit -e 'require "cjson"'; }
 have_fuse() { "${PKG_CONFIG:-pkg-config}" --exists fuse3; }
 
 # Prints, one a line, the packages of the given column for all that is missing in the groups.

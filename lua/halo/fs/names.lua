@@ -323,8 +323,8 @@ function fs.cwd(...)
   return core.cwd()
 end
 
----Changes the working directory of the process. It is refused (EBUSY) while operations are under
----way: the kernel looks relative paths up late, and they would lead elsewhere.
+---Changes the working directory of the process. It is refused (EBUSY) while operations on relative
+---paths are under way: the kernel looks those up late, and they would lead elsewhere.
 ---@param path string
 ---@return true?
 ---@return string? message

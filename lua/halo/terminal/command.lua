@@ -311,6 +311,12 @@ local function set_up(given, means)
     keep_output_in_order()
     loader.install()
   end
+  if given.warn_blocking then
+    core.warn_blocking(given.warn_blocking)
+  end
+  if given.lfs then
+    require("halo.lfs").install()
+  end
 end
 
 ---@param argv string[] the program's name at 0

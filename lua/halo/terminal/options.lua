@@ -15,6 +15,8 @@ options.list = {
   { "-j CMD", "control LuaJIT: on, off, flush, v, p or dump, with =ARG behind it" },
   { "-O[OPT]", "LuaJIT's optimisations: a level, or +NAME, -NAME, NAME=N" },
   { "-b ...", "save or list bytecode, as luajit -b" },
+  { "--warn-blocking[=MS]", "tell which task holds the others up for MS (10) milliseconds" },
+  { "--lfs", "require \"lfs\" gives LuaFileSystem's functions on halo's calls" },
   { "--engine=NAME", "auto (default), ring or pool; or HALO_ENGINE in the environment" },
   { "--stock-io", "leave io, os and print to LuaJIT, where a call that waits holds up every task" },
   { "--man", "print the manual page: halo --man | man -l -" },
@@ -46,9 +48,11 @@ options.usage = "usage: halo [options] [script [args]]\n" .. format(options.list
 ---@field version boolean?
 ---@field help boolean?
 ---@field manual boolean?
+---@field lfs boolean?
 ---@field no_environment boolean?
 ---@field stock_io boolean?
 ---@field engine string?
+---@field warn_blocking integer? milliseconds
 
 local flags = {
   ["-i"] = "interactive",
@@ -57,6 +61,7 @@ local flags = {
   ["-E"] = "no_environment",
   ["--man"] = "manual",
   ["--stock-io"] = "stock_io",
+  ["--lfs"] = "lfs",
 }
 
 ---An option with an argument: behind the letter, or the next word.
@@ -83,6 +88,20 @@ local function parse_engine(given, name)
   return true
 end
 
+-- More than the kernel takes away from a program at a time, or a step of the collector; less than
+-- an eye sees.
+local BLOCKING_MS, BLOCKING_MAX_MS = 10, 3600000
+
+local function parse_warn_blocking(given, word)
+  local text = word:match "^%-%-warn%-blocking=(%d+)$"
+  local ms = word == "--warn-blocking" and BLOCKING_MS or tonumber(text)
+  if not ms or ms < 1 or ms > BLOCKING_MAX_MS then
+    return nil, word .. ": a whole number of milliseconds from 1 to " .. BLOCKING_MAX_MS
+  end
+  given.warn_blocking = ms
+  return true
+end
+
 ---@param argv string[]
 ---@return halo.GivenOptions?
 ---@return string? message what is wrong with them
@@ -103,6 +122,8 @@ function options.parse(argv)
       break
     elseif flags[word] then
       given[flags[word]] = true
+    elseif word:match "^%-%-warn%-blocking" then
+      ok, message = parse_warn_blocking(given, word)
     elseif word:match "^%-%-engine=" then
       ok, message = parse_engine(given, word:match "=(.*)")
     else
