@@ -6,8 +6,10 @@
 
 enum halo_run_end {
     HALO_RUN_DONE,
-    HALO_RUN_ERROR, /* a deadlock, or memory is out */
-    HALO_RUN_STUCK  /* with once: only the host can bring on what the tasks wait for */
+    HALO_RUN_ERROR,    /* memory is out, or a finalizer has raised an error */
+    HALO_RUN_DEADLOCK, /* with once, only the host can bring on what the tasks wait for; without,
+                          all have been cancelled */
+    HALO_RUN_EXPIRED   /* without once: the time in all is over, and tasks go on all the same */
 };
 
 /*
