@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "args.h"
 #include "host/host.h"
 #include "module.h"
 #include "tasks/state.h"
@@ -83,13 +84,53 @@ static void remove_field(lua_State *L, const char *table, const char *name)
     lua_pop(L, 1);
 }
 
-/* What a script could turn the hook off by, or run where it does not look. */
-static void guard_hook(lua_State *L)
+/* The handler of a call of xpcall: what is being stopped does not come to it. */
+static int handle(lua_State *L)
 {
+    const struct halo_lua *lua = lua_touserdata(L, lua_upvalueindex(1));
+
+    lua_settop(L, 1);
+    if (lua->watch.stopping)
+        return 1;
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* guard(handler) */
+static int guard(lua_State *L)
+{
+    lua_settop(L, 1);
+    if (!lua_isfunction(L, 1))
+        return 1; /* which xpcall refuses */
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_pushcclosure(L, handle, 2);
+    return 1;
+}
+
+/*
+ * What a script could turn the hook off by, or run where it does not look: not in a finalizer, nor
+ * in the handler of an error that the hook itself has raised.
+ */
+static void guard_hook(lua_State *L, struct halo_lua *lua)
+{
+    static const char wrap[] = "local xpcall, guard = ... "
+                               "return function(f, handler, ...) "
+                               "return xpcall(f, guard(handler), ...) end";
+
     remove_field(L, "jit", "on");
     remove_field(L, "debug", "sethook");
     lua_pushnil(L);
     lua_setglobal(L, "newproxy");
+    if (luaL_loadbuffer(L, wrap, sizeof(wrap) - 1, HALO_SOURCE_PREFIX "/xpcall") != 0)
+        lua_error(L);
+    lua_getglobal(L, "xpcall");
+    lua_pushlightuserdata(L, lua);
+    lua_pushcclosure(L, guard, 1);
+    lua_call(L, 2, 1);
+    lua_setglobal(L, "xpcall");
 }
 
 static void apply(lua_State *L, struct halo_lua *lua, const struct opening *opening)
@@ -114,7 +155,7 @@ static void apply(lua_State *L, struct halo_lua *lua, const struct opening *open
     if (options->max_memory)
         lua_gc(L, LUA_GCSETPAUSE, GC_PAUSE);
     if (options->stop_ms)
-        guard_hook(L);
+        guard_hook(L, lua);
     halo_watch_open(L, lua);
     lua->is_given = true;
 }

@@ -1,9 +1,8 @@
 /* The host's tasks: their making and their handles. */
-#include <string.h>
-
 #include "args.h"
 #include "host/host.h"
 #include "host/values.h"
+#include "tasks/scheduler.h"
 
 /* ---- making -------------------------------------------------------------------------------- */
 
@@ -37,6 +36,7 @@ static int spawn(lua_State *L)
 
 static int make(struct spawning *call, struct halo_lua_task **task)
 {
+    halo_collect_early(call->lua);
     int status = lua_cpcall(call->lua->L, spawn, call);
 
     if (status == 0) {

@@ -24,6 +24,8 @@
 /* How long one task may go on at once before others that are ready would notice. */
 #define QUANTUM_NS 50000
 
+#define RESERVE_BYTES 65536 /* of limited memory, for a collection */
+
 static int collect(lua_State *L)
 {
     lua_gc(L, LUA_GCCOLLECT, 0);
@@ -42,13 +44,17 @@ void halo_collect(lua_State *L)
     halo_log(halo_lua_of(L), line);
 }
 
-/* LuaJIT itself does not collect because memory is short. */
-static void collect_early(lua_State *L, struct halo_memory *memory)
+void halo_collect_early(struct halo_lua *lua)
 {
-    if (!memory || !memory->max || memory->used < memory->collect_at)
+    struct halo_memory *memory = lua->memory;
+
+    if (!memory || memory->used < memory->collect_at)
         return;
-    halo_collect(L);
-    memory->collect_at = memory->used + (memory->max - memory->used) / 2;
+    memory->max += RESERVE_BYTES; /* the call itself needs some */
+    halo_collect(lua->L);
+    memory->max -= RESERVE_BYTES;
+    size_t left = memory->max > memory->used ? memory->max - memory->used : 0;
+    memory->collect_at = memory->used + left / 2;
 }
 
 /* ---- one task ------------------------------------------------------------------------------ */
@@ -66,6 +72,8 @@ static void leave(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 static void end_task(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status)
 {
     halo_task_settle(L, lua, task, status);
+    if (status == LUA_ERRMEM && lua->memory)
+        lua->memory->collect_at = 0;
     leave(L, lua, task);
 }
 
@@ -294,7 +302,7 @@ static void run_turn(lua_State *L, struct halo_run *run)
         halo_token_deliver(L, lua);
     }
     halo_watch_look(L, lua);
-    collect_early(L, lua->memory);
+    halo_collect_early(lua);
     if (lua->lost)
         halo_report_lost(lua);
     run->turned = true;
@@ -385,6 +393,7 @@ enum halo_run_end halo_run(struct halo_lua *lua, struct halo_task *until, bool o
     lua_State *L = lua->L;
     struct halo_run run = {.lua = lua, .until = until, .once = once, .timeout_ns = timeout_ns};
 
+    halo_collect_early(lua);
     lua->scheduling = true;
     lua->stepping = once;
     lua->run = &run;

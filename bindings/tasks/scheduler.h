@@ -23,6 +23,10 @@ enum halo_run_end halo_run(struct halo_lua *lua, struct halo_task *until, bool o
 /* A full collection. A finalizer's error is printed, since nobody else could take it. */
 void halo_collect(lua_State *L);
 
+/* The same where Lua's memory is limited and runs short: LuaJIT does not collect because of that.
+ */
+void halo_collect_early(struct halo_lua *lua);
+
 void halo_open_scheduler(lua_State *L);
 
 #endif
