@@ -1,11 +1,11 @@
 /* A runtime's beginning and its end: the state, its memory, what the host's options say. */
 #include <luajit.h>
 #include <lualib.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
 #include "host/host.h"
+#include "host/memory.h"
 #include "module.h"
 #include "tasks/state.h"
 #include "tasks/watch.h"
@@ -18,6 +18,7 @@ struct opening {
     struct halo_memory *memory; /* where it is limited */
     lua_State *state;
     bool makes_state;
+    bool is_out; /* memory */
     enum halo_engine_kind engine;
     bool refused;
 };
@@ -162,14 +163,25 @@ static void apply(lua_State *L, struct halo_lua *lua, const struct opening *open
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
+/* False where memory is out. */
+static bool open_libraries(lua_State *L, struct opening *opening)
+{
+    luaL_openlibs(L);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, LUA_FFILIBNAME);
+    lua_call(L, 1, 0);
+    opening->is_out = !halo_memory_opened(opening->memory);
+    return !opening->is_out;
+}
+
 /* Runs under lua_cpcall(). */
 static int open(lua_State *L)
 {
     static const struct halo_lua_options defaults;
     struct opening *opening = lua_touserdata(L, 1);
 
-    if (opening->makes_state)
-        luaL_openlibs(L);
+    if (opening->makes_state && !open_libraries(L, opening))
+        return 0;
     luaopen_halo(L);
     struct halo_lua *lua = halo_lua_get(L);
     /* Another one's options hold, or a script has begun to use halo. */
@@ -188,65 +200,20 @@ static int open(lua_State *L)
     return 0;
 }
 
-/* Lua's allocator, where it is to be counted. */
-static void *allocate(void *data, void *block, size_t before, size_t after)
-{
-    struct halo_memory *memory = data;
-
-    if (memory->max && after > before && memory->used + (after - before) > memory->max)
-        return NULL;
-    void *made = memory->allocator(memory->data, block, before, after);
-    if (made || after == 0)
-        memory->used += after - before;
-    return made;
-}
-
-/* LuaJIT's own allocator is asked by way of the one that counts. */
-static struct halo_memory *limit_memory(lua_State *L, size_t max)
-{
-    struct halo_memory *memory = calloc(1, sizeof(*memory));
-
-    if (!memory)
-        return NULL;
-    memory->allocator = lua_getallocf(L, &memory->data);
-    memory->used = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;
-    memory->max = max;
-    memory->collect_at = max / 4 * 3;
-    lua_setallocf(L, allocate, memory);
-    return memory;
-}
-
-/* A state that knows its own allocator again gives all of that one's memory back. */
-static void close_state(lua_State *L, struct halo_memory *memory)
-{
-    if (memory)
-        lua_setallocf(L, memory->allocator, memory->data);
-    lua_close(L);
-    free(memory);
-}
-
 /* In a state of halo's own, which goes where that fails. */
 static int open_new(struct opening *opening)
 {
-    const struct halo_lua_options *options = opening->options;
-    bool given = options && options->allocator;
-    lua_State *L =
-        given ? lua_newstate(options->allocator, options->allocator_data) : luaL_newstate();
+    lua_State *L = halo_memory_new_state(opening->options, &opening->memory);
 
     if (!L)
         return LUA_ERRMEM;
     opening->state = L;
     opening->makes_state = true;
-    if (options && options->max_memory) {
-        opening->memory = limit_memory(L, options->max_memory);
-        if (!opening->memory) {
-            lua_close(L);
-            return LUA_ERRMEM;
-        }
-    }
     int status = lua_cpcall(L, open, opening);
+    if (opening->is_out)
+        status = LUA_ERRMEM;
     if (status != 0)
-        close_state(L, opening->memory);
+        halo_memory_close_state(L, opening->memory);
     return status;
 }
 
@@ -288,6 +255,6 @@ int halo_lua_free(struct halo_lua *halo)
     if (code < 0)
         return code;
     if (halo->is_made && halo->left == 0)
-        close_state(halo->state, halo->memory);
+        halo_memory_close_state(halo->state, halo->memory);
     return 0;
 }

@@ -222,7 +222,8 @@ void halo_lua_raise_interrupted(lua_State *L)
 
 void halo_lua_end_unread(struct halo_lua *halo, void (*unread)(void))
 {
-    halo->unread = unread;
+    if (halo)
+        halo->unread = unread;
 }
 
 unsigned halo_lua_failures(const struct halo_lua *halo)

@@ -48,7 +48,7 @@ void halo_collect_early(struct halo_lua *lua)
 {
     struct halo_memory *memory = lua->memory;
 
-    if (!memory || memory->used < memory->collect_at)
+    if (!memory || !memory->max || memory->used < memory->collect_at)
         return;
     memory->max += RESERVE_BYTES; /* the call itself needs some */
     halo_collect(lua->L);
@@ -283,10 +283,18 @@ static bool is_finished(struct halo_run *run)
     return run->until ? halo_task_is_over(run->until) : run->lua->tasks == 0;
 }
 
+/* Whether something is under way that ends by itself, or by the host. */
+static bool is_busy(const struct halo_lua *lua)
+{
+    if (atomic_load(&lua->interrupt) || halo_watch_is_over(lua))
+        return true;
+    return lua->loop && (halo_loop_busy(lua->loop) || halo_token_is_awaited(lua));
+}
+
 static void run_turn(lua_State *L, struct halo_run *run)
 {
     struct halo_lua *lua = run->lua;
-    int64_t timeout_ns = lua->ready ? 0 : run->once ? run->timeout_ns : -1;
+    int64_t timeout_ns = lua->ready || !is_busy(lua) ? 0 : run->once ? run->timeout_ns : -1;
 
     timeout_ns = halo_watch_bound(lua, timeout_ns);
     if (lua->loop) {
@@ -308,14 +316,6 @@ static void run_turn(lua_State *L, struct halo_run *run)
     run->turned = true;
 }
 
-/* Whether something is under way that ends by itself, or by the host. */
-static bool is_busy(const struct halo_lua *lua)
-{
-    if (atomic_load(&lua->interrupt) || halo_watch_is_over(lua))
-        return true;
-    return lua->loop && (halo_loop_busy(lua->loop) || halo_token_is_awaited(lua));
-}
-
 static int run_loop(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -328,10 +328,9 @@ static int run_loop(lua_State *L)
             break;
         if (lua->failed_lately && !lua->ready)
             find_failures(L, lua);
-        if (lua->ready || is_busy(lua))
+        /* A step always makes a turn: what has woken it must not do so for ever. */
+        if (run->once || lua->ready || is_busy(lua))
             run_turn(L, run);
-        else if (run->once)
-            break;
         else
             break_deadlock(L, run);
     }

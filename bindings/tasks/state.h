@@ -28,6 +28,7 @@
 /* Why a coroutine has yielded. The call that yields sets it; a user's own yield leaves it USER. */
 enum halo_yield { HALO_YIELD_USER, HALO_YIELD_WAIT, HALO_YIELD_RESUME };
 
+struct halo_extra;
 struct halo_group;
 struct halo_out;
 struct halo_port;
@@ -35,12 +36,16 @@ struct halo_report;
 struct halo_run;
 struct halo_task;
 
-/* Lua's memory, where it is limited. It outlives the state. */
+/* Lua's memory, where the host gives or limits it. It outlives the state. */
 struct halo_memory {
     lua_Alloc allocator; /* that is asked */
     void *data;
-    size_t used, max;
+    size_t used, max;  /* max: 0 where there is no limit */
     size_t collect_at; /* so much is used: a full collection should come first */
+    bool is_own;       /* the allocator is LuaJIT's */
+    bool must_give;    /* memory may not be out now, see memory.c */
+    bool refused;      /* and it was */
+    struct halo_extra *extra;
 };
 
 /* The time that tasks take, see watch.h. */
@@ -59,7 +64,7 @@ struct halo_lua {
     lua_State *state; /* the host's */
     struct halo_lua_options options;
     bool is_made;               /* by halo */
-    struct halo_memory *memory; /* NULL: as much as there is */
+    struct halo_memory *memory; /* NULL: nobody looks */
     char *message;              /* of the latest failure */
     bool closing;
     bool watched;  /* the host has the loop's descriptor: the loop stays */

@@ -133,14 +133,14 @@ void halo_token_deliver(lua_State *L, struct halo_lua *lua)
 
 /* ---- the call ------------------------------------------------------------------------------ */
 
-/* The state of a token's slot; FREE where the token is none, or somebody waits for it already. */
+/* The state of a token's slot; FREE where it is none, or somebody waits for it or has done so. */
 static enum halo_slot_state look_at(struct halo_port *port, halo_lua_token token)
 {
     enum halo_slot_state state = HALO_SLOT_FREE;
 
     pthread_mutex_lock(&port->lock);
     const struct halo_slot *slot = token.port == port ? halo_port_find(port, token.id) : NULL;
-    if (slot && !slot->task)
+    if (slot && !slot->task && !slot->dropped)
         state = slot->state;
     pthread_mutex_unlock(&port->lock);
     return state;
