@@ -151,8 +151,9 @@ static void apply(lua_State *L, struct halo_lua *lua, const struct opening *open
         lua_pushcclosure(L, print, 1);
         lua_setglobal(L, "print");
     }
-    if (options->no_jit || options->stop_ms || options->max_memory)
-        luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    bool compiles = !options->no_jit && !options->stop_ms && !options->max_memory;
+    if (!compiles || opening->makes_state)
+        luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | (compiles ? LUAJIT_MODE_ON : LUAJIT_MODE_OFF));
     if (options->max_memory)
         lua_gc(L, LUA_GCSETPAUSE, GC_PAUSE);
     if (options->stop_ms)
@@ -171,6 +172,8 @@ static bool open_libraries(lua_State *L, struct opening *opening)
     lua_pushliteral(L, LUA_FFILIBNAME);
     lua_call(L, 1, 0);
     opening->is_out = !halo_memory_opened(opening->memory);
+    if (opening->memory) /* which may be out: compiled code does not survive that */
+        luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     return !opening->is_out;
 }
 
