@@ -116,7 +116,7 @@ static void remember_state(lua_State *L)
     lua_setmetatable(L, -2);
     luaL_ref(L, LUA_REGISTRYINDEX);
     interrupted_state = L;
-    interrupted_halo = halo_lua_handle(L);
+    interrupted_halo = halo_lua_of(L);
 }
 
 /*
@@ -306,7 +306,7 @@ static int run_command(lua_State *L)
 
     set_environment(L, command);
     luaL_openlibs(L);
-    halo_lua_open(L);
+    luaopen_halo(L);
     install_signals(L);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "halo.terminal.command");
@@ -316,12 +316,12 @@ static int run_command(lua_State *L)
     lua_getfield(L, -3, "main");
     push_arguments(L, command);
     lua_pushvalue(L, -4);
-    if (halo_lua_run(L, 2, 1) != 0)
+    if (halo_lua_run(interrupted_halo, L, 2, 1) != 0)
         return lua_error(L);
     lua_pushvalue(L, -3);
     lua_call(L, 2, 1);
     command->status = (int)lua_tointeger(L, -1);
-    halo_lua_close(L);
+    halo_lua_close(interrupted_halo, -1);
     return 0;
 }
 

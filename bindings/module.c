@@ -10,14 +10,17 @@
 #include "embedded.h"
 #include "fs/buffer.h"
 #include "fs/fs.h"
+#include "module.h"
 #include "process.h"
 #include "stdio/stdio.h"
 #include "tasks/blocking.h"
 #include "tasks/coroutine.h"
 #include "tasks/describe.h"
 #include "tasks/group.h"
+#include "tasks/handle.h"
 #include "tasks/join.h"
 #include "tasks/lib.h"
+#include "tasks/port.h"
 #include "tasks/report.h"
 #include "tasks/scheduler.h"
 #include "terminal/editor.h"
@@ -111,13 +114,22 @@ static void preload_all(lua_State *L)
     lua_pop(L, 2);
 }
 
-/* Too late to be the rule: halo_lua_close() should have come before lua_close(). */
+/*
+ * Too late to be the rule to close here: halo_lua_close() should have come before lua_close(). The
+ * state may be half made.
+ */
 static int state_gc(lua_State *L)
 {
     struct halo_lua *lua = lua_touserdata(L, 1);
     halo_report_lost(lua);
-    halo_lua_close_loop(lua);
+    halo_lua_close_loop(lua, HALO_CLOSE_DEADLINE_MS);
     halo_blocking_end(lua);
+    halo_handles_orphan(lua);
+    if (lua->port)
+        halo_port_release(lua->port);
+    free(lua->message);
+    lua->port = NULL;
+    lua->message = NULL;
     return 0;
 }
 
@@ -156,7 +168,7 @@ static void make_core(lua_State *L)
     lua_setfield(L, -2, "sources");
 }
 
-int halo_lua_open(lua_State *L)
+void halo_open_state(lua_State *L)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, HALO_MODULES_KEY);
     bool open = !lua_isnil(L, -1);
@@ -168,14 +180,17 @@ int halo_lua_open(lua_State *L)
         lua_setfield(L, -2, "halo.core");
         lua_setfield(L, LUA_REGISTRYINDEX, HALO_MODULES_KEY);
         preload_all(L);
+        /* The head of the registry's own free list: luaL_unref() needs no memory then. */
+        lua_pushboolean(L, 1);
+        luaL_unref(L, LUA_REGISTRYINDEX, luaL_ref(L, LUA_REGISTRYINDEX));
     }
-    push_module(L, "halo");
-    return 1;
 }
 
 int luaopen_halo(lua_State *L)
 {
-    return halo_lua_open(L);
+    halo_open_state(L);
+    push_module(L, "halo");
+    return 1;
 }
 
 static int open_part(lua_State *L, const char *name)
@@ -186,7 +201,7 @@ static int open_part(lua_State *L, const char *name)
     lua_pushnil(L);
     lua_setfield(L, -2, name);
     lua_pop(L, 2);
-    halo_lua_open(L);
+    luaopen_halo(L);
     push_module(L, name);
     return 1;
 }

@@ -46,4 +46,11 @@ static inline void halo_event_clear(int fd)
     (void)got;
 }
 
+/* Takes the signals of an eventfd that does not block; false where there are none. */
+static inline bool halo_event_take(int fd)
+{
+    uint64_t count;
+    return read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
 #endif

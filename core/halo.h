@@ -219,7 +219,8 @@ struct halo_op {
     size_t length;   /* bytes */
     int64_t result;  /* valid once the operation has ended */
     uint32_t flags;
-    int fd; /* HALO_OP_POLL only; the core fills it in for the others */
+    int fd;      /* HALO_OP_POLL only; the core fills it in for the others */
+    size_t most; /* HALO_READ_ALL: more bytes are -EFBIG; 0: as many as there are */
 
     /* Private to the core. What every read and write touches stands together. */
     uint64_t seq;                  /* never reused; what the engines know the operation by */

@@ -3,16 +3,15 @@
  *
  *     host script.lua [argument...]
  *
- * It draws 60 frames a second while the script works in the background: poll(2) waits for the next
+ * It draws 60 frames a second while the script works in the background: epoll waits for the next
  * frame or for something that halo has to do. Ctrl-C raises "interrupted" in the script's tasks,
  * which may still clean up. The exit status is 0, 1 after a failure, 130 when interrupted.
  */
 #include <lauxlib.h>
-#include <lualib.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -20,7 +19,7 @@
 
 #define FRAME_NS (1000000000 / 60)
 
-static struct halo_lua *halo; /* a signal handler cannot ask Lua for it */
+static struct halo_lua *halo;
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signal)
@@ -30,70 +29,67 @@ static void on_interrupt(int signal)
     halo_lua_interrupt(halo);
 }
 
-/* Opens halo and makes the script a task. It runs under lua_cpcall(): errors are no panics. */
-static int start_script(lua_State *L)
+/* Makes the script a task, with its arguments. Returns NULL, or what is wrong. */
+static const char *start_script(char **argv)
 {
-    char **argv = lua_touserdata(L, 1);
+    lua_State *L = halo_lua_state(halo);
     int nargs = 0;
 
-    luaL_openlibs(L);
-    halo_lua_open(L);
-    halo = halo_lua_handle(L);
-    /* The script gets EMFILE, and the host keeps descriptors for itself. */
-    if (halo_lua_configure(L, &(struct halo_lua_options){.max_files = 500}) < 0 ||
-        luaL_loadfilex(L, argv[1], "t") != 0)
-        return lua_error(L);
-    while (argv[2 + nargs]) {
-        luaL_checkstack(L, 1, "too many arguments");
+    if (luaL_loadfilex(L, argv[1], "t") != 0)
+        return lua_tostring(L, -1);
+    while (argv[2 + nargs] && lua_checkstack(L, 1))
         lua_pushstring(L, argv[2 + nargs++]);
-    }
-    /* What is returned drops the Task: nobody joins it, so that halo reports its failure. */
-    return halo_lua_spawn(L, nargs) == 0 ? 0 : lua_error(L);
+    /* Nobody takes a handle, so that halo reports a failure. */
+    return halo_lua_spawn(halo, L, nargs, NULL) == 0 ? NULL : halo_lua_message(halo);
 }
 
-/* Goes round until no task is alive. Returns the frames drawn, or -1 with an error on the stack. */
-static int run(lua_State *L, int frame_fd)
+static int watch(int epoll_fd, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* Goes round until no task is alive. Returns the frames drawn, or a negative code. */
+static int run(int epoll_fd, int frame_fd)
 {
     int alive, frames = 0;
     uint64_t due;
 
-    while ((alive = halo_lua_step(L, 0)) > 0) {
-        struct pollfd polled[] = {
-            {.fd = halo_lua_fd(L), .events = POLLIN}, /* poll() passes over -1 */
-            {.fd = frame_fd, .events = POLLIN},
-        };
-        if (poll(polled, 2, halo_lua_timeout_ms(L)) <= 0)
-            continue; /* time for halo's timers, or a signal */
-        if (polled[1].revents && read(frame_fd, &due, sizeof(due)) == sizeof(due))
+    while ((alive = halo_lua_step(halo, 0)) > 0) {
+        struct epoll_event event;
+        /* It wakes up for a frame, for halo's descriptor, or when a timer of halo's has run out. */
+        if (epoll_wait(epoll_fd, &event, 1, halo_lua_timeout_ms(halo)) == 1 &&
+            event.data.fd == frame_fd && read(frame_fd, &due, sizeof(due)) == sizeof(due))
             frames++; /* a game draws here */
     }
-    return alive < 0 ? -1 : frames;
+    return alive < 0 ? alive : frames;
 }
 
 int main(int argc, char **argv)
 {
+    /* The script gets EMFILE, and the host keeps descriptors for itself. */
+    const struct halo_lua_options options = {.max_files = 500};
     struct itimerspec rate = {.it_interval.tv_nsec = FRAME_NS, .it_value.tv_nsec = FRAME_NS};
     int frame_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    lua_State *L = luaL_newstate();
-    int frames = -1;
+    int epoll_fd = epoll_create1(EPOLL_CLOEXEC), frames = -1;
 
-    if (argc < 2 || !L || frame_fd < 0 || timerfd_settime(frame_fd, 0, &rate, NULL) != 0) {
+    if (argc < 2 || timerfd_settime(frame_fd, 0, &rate, NULL) != 0 || watch(epoll_fd, frame_fd) ||
+        halo_lua_new(&halo, NULL, &options) != 0) {
         fprintf(stderr, argc < 2 ? "usage: host script.lua [argument...]\n" : "host: no start\n");
         return 2;
     }
-    if (lua_cpcall(L, start_script, argv) == 0) {
-        signal(SIGINT, on_interrupt);
-        frames = run(L, frame_fd);
-    }
+    signal(SIGINT, on_interrupt);
+    const char *wrong = start_script(argv);
+    /* After a first step the script can no longer say which engine it wants, and there is one. */
+    if (!wrong && halo_lua_step(halo, 0) >= 0 && watch(epoll_fd, halo_lua_fd(halo)) == 0)
+        frames = run(epoll_fd, frame_fd);
     if (frames < 0)
-        fprintf(stderr, "host: %s\n", lua_tostring(L, -1));
+        fprintf(stderr, "host: %s\n", wrong ? wrong : halo_lua_message(halo));
     else
         printf("host: %d frames\n", frames);
-    int failed = frames < 0;
-    if (halo) {
-        halo_lua_close(L); /* ends what is under way, and reports what nobody has joined */
-        failed |= halo_lua_failures(L) > 0;
-    }
-    lua_close(L);
+    halo_lua_close(halo, -1); /* ends what is under way, and reports what nobody has joined */
+    int failed = frames < 0 || halo_lua_failures(halo) > 0;
+    signal(SIGINT, SIG_DFL);
+    halo_lua_free(halo);
     return interrupted ? 130 : failed;
 }

@@ -29,7 +29,7 @@ struct job {
 /* Hands jobs to its threads until it is destroyed. */
 class pool
 {
-public:
+  public:
     explicit pool(unsigned count)
     {
         for (unsigned i = 0; i < count; i++)
@@ -56,7 +56,7 @@ public:
         changed.notify_one();
     }
 
-private:
+  private:
     void work();
 
     std::mutex lock;
@@ -116,22 +116,16 @@ int primes(lua_State *L)
     return halo_lua_await(L, token);
 }
 
-int run(lua_State *L)
+int run(halo_lua *halo, char **argv)
 {
-    char **argv = static_cast<char **>(lua_touserdata(L, 1));
+    lua_State *L = halo_lua_state(halo);
     int count = 0;
 
-    luaL_openlibs(L);
-    halo_lua_open(L);
-    halo_lua_push_function(L, "primes", primes);
-    lua_setglobal(L, "primes");
-    if (luaL_loadfile(L, argv[1]) != 0)
-        return lua_error(L);
-    while (argv[2 + count]) {
-        luaL_checkstack(L, 1, "too many arguments");
+    if (halo_lua_register(halo, "primes", primes) != 0 || luaL_loadfilex(L, argv[1], "t") != 0)
+        return HALO_LUA_FAILED;
+    while (argv[2 + count] && lua_checkstack(L, 1))
         lua_pushstring(L, argv[2 + count++]);
-    }
-    return halo_lua_run(L, count, 0) == 0 ? 0 : lua_error(L);
+    return halo_lua_run(halo, L, count, 0);
 }
 
 } // namespace
@@ -142,13 +136,17 @@ int main(int argc, char **argv)
         std::fprintf(stderr, "usage: workers script.lua [argument...]\n");
         return 2;
     }
+    halo_lua *halo;
+    if (int code = halo_lua_new(&halo, nullptr, nullptr)) {
+        std::fprintf(stderr, "workers: %s\n", halo_lua_describe(code));
+        return 1;
+    }
     workers = new pool(std::thread::hardware_concurrency());
-    lua_State *L = luaL_newstate();
-    int failed = lua_cpcall(L, run, argv);
+    int failed = run(halo, argv);
     if (failed)
-        std::fprintf(stderr, "workers: %s\n", lua_tostring(L, -1));
-    halo_lua_close(L); /* before lua_close(); what the threads answer later is refused */
-    lua_close(L);
+        std::fprintf(stderr, "workers: %s\n", lua_tostring(halo_lua_state(halo), -1));
+    halo_lua_close(halo, -1); /* what the threads answer later is refused */
+    halo_lua_free(halo);
     delete workers;
     return failed ? 1 : 0;
 }

@@ -28,7 +28,7 @@ describe("a host", function()
     assert.same({ "", 0 }, { stderr, status })
   end)
 
-  it("may limit what the script has, which can be told otherwise before it begins", function()
+  it("may limit what the script has, which can lower that before it begins", function()
     local count = [[
       local fs = require "halo.fs"
       local files, file, code = {}
@@ -41,7 +41,10 @@ describe("a host", function()
     assert.matches("^500\tEMFILE\n", (run_code(count)))
     local change = [[require("halo").configure { max_files = %d };]]
     assert.matches("^40\tEMFILE\n", (run_code(change:format(40) .. count)))
-    local _, stderr, status = run_code(count .. change:format(600))
+    local _, stderr, status = run_code(change:format(600) .. count)
+    assert.matches("max_files can be at most 500, which the host has given", stderr)
+    assert.equal(1, status)
+    _, stderr, status = run_code(count .. change:format(60))
     assert.matches("configure must come before the first operation", stderr)
     assert.equal(1, status)
   end)

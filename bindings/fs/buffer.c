@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "args.h"
-#include "tasks/state.h"
+#include "fs/fs.h"
 
 #define ALIGNMENT      4096u
 #define SIZE_MAX_BYTES (1u << 30)
@@ -21,7 +21,8 @@ void halo_buffer_check(lua_State *L, const struct halo_lua_buffer *buffer, bool 
 
 static int buffer(lua_State *L)
 {
-    size_t size = (size_t)halo_check_size(L, 1, "buffer", SIZE_MAX_BYTES);
+    size_t size =
+        (size_t)halo_check_size(L, 1, "buffer", halo_bytes_max(halo_lua_self(L), SIZE_MAX_BYTES));
     struct halo_lua_buffer *made = lua_newuserdata(L, sizeof(*made) + size + ALIGNMENT);
     uintptr_t start = (uintptr_t)(made + 1);
     made->type = halo_buffer_type;

@@ -107,14 +107,16 @@ static struct halo_op *new_read(lua_State *L, const struct halo_lua_file *file, 
 static int fs_read(lua_State *L)
 {
     const struct halo_lua_file *file = halo_check_file(L, 1, "read");
-    uint64_t length = halo_check_size(L, 2, "read", HALO_OFFSET_MAX);
+    uint64_t length =
+        halo_check_size(L, 2, "read", halo_bytes_max(halo_lua_self(L), HALO_OFFSET_MAX));
     return halo_await(L, halo_lua_self(L), new_read(L, file, length, HALO_POSITION));
 }
 
 static int fs_pread(lua_State *L)
 {
     const struct halo_lua_file *file = halo_check_file(L, 1, "pread");
-    uint64_t length = halo_check_size(L, 2, "pread", HALO_OFFSET_MAX);
+    uint64_t length =
+        halo_check_size(L, 2, "pread", halo_bytes_max(halo_lua_self(L), HALO_OFFSET_MAX));
     uint64_t offset = halo_check_size(L, 3, "pread", HALO_OFFSET_MAX);
     return halo_await(L, halo_lua_self(L), new_read(L, file, length, offset));
 }
@@ -126,6 +128,7 @@ static int fs_read_all(lua_State *L)
     uint64_t length = halo_check_size(L, 2, "read", HALO_OFFSET_MAX);
     struct halo_op *op = new_read(L, file, length, HALO_POSITION);
     op->flags = HALO_READ_ALL;
+    op->most = halo_lua_self(L)->max_bytes;
     return halo_await(L, halo_lua_self(L), op);
 }
 
@@ -492,7 +495,7 @@ static int fs_readfile(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_READFILE, "readfile");
-    op->length = HALO_STRING_MAX;
+    op->length = halo_bytes_max(lua, HALO_STRING_MAX);
     return halo_await(L, lua, op);
 }
 

@@ -136,11 +136,10 @@ static const struct number events[] = {
     {NULL, 0},
 };
 
-/* The largest value of an offset or a size, of permission bits, and of a string's length. */
+/* The largest value of an offset or a size, and of permission bits. */
 static const struct number limits[] = {
     {"size", HALO_OFFSET_MAX},
     {"mode", HALO_MODE_MAX},
-    {"string", HALO_STRING_MAX},
     {NULL, 0},
 };
 
@@ -296,7 +295,15 @@ static int fs_file_limit(lua_State *L)
 
 /* ---- registration -------------------------------------------------------------------------- */
 
+/* bytes_max(): what one call may make. */
+static int bytes_max(lua_State *L)
+{
+    lua_pushnumber(L, (double)halo_bytes_max(halo_lua_self(L), HALO_STRING_MAX));
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
+    {"bytes_max", bytes_max},
     {"umask", fs_umask},
     {"file_limit", fs_file_limit},
     {NULL, NULL},

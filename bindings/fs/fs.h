@@ -16,6 +16,12 @@
 #define HALO_MODE_MAX   07777
 #define HALO_STRING_MAX 0x7fff0000u /* bytes: longer strings are more than LuaJIT can hold */
 
+/* The bytes that a call may make at most. */
+static inline uint64_t halo_bytes_max(const struct halo_lua *lua, uint64_t otherwise)
+{
+    return lua->max_bytes && lua->max_bytes < otherwise ? lua->max_bytes : otherwise;
+}
+
 /*
  * A call on paths takes the File of a directory before them, which relative ones start from, where
  * core.as_base() has made it one for that: from users it would be a mistake. core.AT_FDCWD stands

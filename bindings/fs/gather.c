@@ -14,7 +14,8 @@ static int out_set_buffer(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     struct halo_lua_file *file = halo_check_file(L, 1, "setvbuf");
-    size_t size = (size_t)halo_check_size(L, 2, "setvbuf", OUT_BYTES_MAX);
+    size_t size =
+        (size_t)halo_check_size(L, 2, "setvbuf", halo_bytes_max(halo_lua_self(L), OUT_BYTES_MAX));
     struct halo_file_info info;
 
     int error = halo_file_info(halo_lua_loop(L, lua), file->handle, &info);

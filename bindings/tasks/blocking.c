@@ -9,6 +9,7 @@
 #include "args.h"
 #include "tasks/task.h"
 
+#define LINE_BYTES    512
 #define STRETCHES_MAX 256 /* that are told apart; further ones are only counted */
 
 /* A line of the user's; 0 where there is none. */
@@ -76,19 +77,16 @@ static bool same_place(const struct place *a, const struct place *b)
 
 /* ---- telling ------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 2, 3))) static void tell(const struct halo_lua *lua,
-                                                       const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void tell(struct halo_lua *lua, const char *format,
+                                                       ...)
 {
+    char line[LINE_BYTES];
     va_list arguments;
 
-    if (lua->give_way)
-        lua->give_way(true);
-    fflush(stdout);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
-    if (lua->give_way)
-        lua->give_way(false);
+    halo_log(lua, line);
 }
 
 static double ms_of(uint64_t ns)
@@ -117,17 +115,17 @@ static bool is_new(struct halo_blocking *blocking, const struct stretch *found)
     return true;
 }
 
-static void tell_more(const struct halo_lua *lua, const struct stretch *stretch)
+static void tell_more(struct halo_lua *lua, const struct stretch *stretch)
 {
     char from[LUA_IDSIZE + 16], to[LUA_IDSIZE + 16], times[24] = "once";
 
     if (stretch->more > 1)
         snprintf(times, sizeof(times), "%u times", stretch->more);
     if (stretch->call)
-        tell(lua, "halo: %s waited on the spot at %s %s more, for %.1f ms at most\n", stretch->call,
+        tell(lua, "%s waited on the spot at %s %s more, for %.1f ms at most", stretch->call,
              say_place(&stretch->to, "?", to, sizeof(to)), times, ms_of(stretch->most_ns));
     else
-        tell(lua, "halo: the loop was held from %s to %s %s more, for %.0f ms at most\n",
+        tell(lua, "the loop was held from %s to %s %s more, for %.0f ms at most",
              say_place(&stretch->from, "a start", from, sizeof(from)),
              say_place(&stretch->to, "an end", to, sizeof(to)), times, ms_of(stretch->most_ns));
 }
@@ -142,7 +140,7 @@ void halo_blocking_end(struct halo_lua *lua)
         if (blocking->stretches[i].more > 0)
             tell_more(lua, &blocking->stretches[i]);
     if (blocking->untold > 0)
-        tell(lua, "halo: and at further places %u times\n", blocking->untold);
+        tell(lua, "and at further places %u times", blocking->untold);
     lua->blocking = NULL;
     free(blocking);
 }
@@ -181,7 +179,7 @@ bool halo_blocking_warn(struct halo_lua *lua, uint32_t limit_ms)
     return true;
 }
 
-static void tell_task(const struct halo_lua *lua, const struct halo_task *task,
+static void tell_task(struct halo_lua *lua, const struct halo_task *task,
                       const struct stretch *stretch, uint64_t cpu_ns)
 {
     char from[LUA_IDSIZE + 16], to[LUA_IDSIZE + 16], spawned[LUA_IDSIZE + 32] = "";
@@ -189,7 +187,7 @@ static void tell_task(const struct halo_lua *lua, const struct halo_task *task,
     if (task->spawned_source)
         snprintf(spawned, sizeof(spawned), " (spawned at %s:%d)", task->spawned_source,
                  task->spawned_line);
-    tell(lua, "halo: task %llu%s held the loop for %.0f ms, computing for %.0f, from %s to %s\n",
+    tell(lua, "task %llu%s held the loop for %.0f ms, computing for %.0f, from %s to %s",
          (unsigned long long)task->id, spawned, ms_of(stretch->most_ns), ms_of(cpu_ns),
          say_place(&stretch->from, "its start", from, sizeof(from)),
          say_place(&stretch->to, "its end", to, sizeof(to)));
@@ -242,8 +240,8 @@ void halo_blocking_called(lua_State *L, struct halo_lua *lua, const char *name, 
     if (!is_new(blocking, &stretch))
         return;
     const char *caller = lua->task ? find_caller(L, level) : NULL;
-    tell(lua, "halo: %s waited on the spot at %s, for %.1f ms: nothing can be suspended %s%s\n",
-         name, say_place(&stretch.to, "?", place, sizeof(place)), ms_of(stretch.most_ns),
+    tell(lua, "%s waited on the spot at %s, for %.1f ms: nothing can be suspended %s%s", name,
+         say_place(&stretch.to, "?", place, sizeof(place)), ms_of(stretch.most_ns),
          !lua->task ? "outside of a task"
          : caller   ? "inside of "
                     : "there",

@@ -153,7 +153,7 @@ static const luaL_Reg functions[] = {
 void halo_open_coroutine(lua_State *L)
 {
     halo_register(L, functions);
-    lua_getfield(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
     lua_getglobal(L, "coroutine");
     lua_getfield(L, -1, "resume");
     lua_remove(L, -2);

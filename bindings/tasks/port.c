@@ -8,16 +8,42 @@
 
 /* ---- the port ------------------------------------------------------------------------------ */
 
-struct halo_port *halo_port_new(void)
+/* Ports that no runtime has. This is all that the process shares, and it has a lock. */
+static struct halo_port *unused;
+static pthread_mutex_t unused_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct halo_port *take_unused(void)
+{
+    pthread_mutex_lock(&unused_lock);
+    struct halo_port *port = unused;
+    if (port)
+        unused = port->next;
+    pthread_mutex_unlock(&unused_lock);
+    return port;
+}
+
+static struct halo_port *make(void)
 {
     struct halo_port *port = calloc(1, sizeof(*port));
-    if (!port)
-        return NULL;
-    if (pthread_mutex_init(&port->lock, NULL) != 0) {
+    if (port && pthread_mutex_init(&port->lock, NULL) != 0) {
         free(port);
         return NULL;
     }
+    return port;
+}
+
+struct halo_port *halo_port_new(void)
+{
+    struct halo_port *port = take_unused();
+
+    if (!port)
+        port = make();
+    if (!port)
+        return NULL;
+    pthread_mutex_lock(&port->lock);
     port->references = 1;
+    port->closed = false;
+    pthread_mutex_unlock(&port->lock);
     return port;
 }
 
@@ -26,12 +52,25 @@ static void unlock_and_release(struct halo_port *port)
 {
     bool last = --port->references == 0;
 
+    if (last) {
+        free(port->slots);
+        port->slots = NULL;
+        port->count = port->free = port->done = port->done_last = port->awaited = 0;
+        atomic_store(&port->news, false);
+    }
     pthread_mutex_unlock(&port->lock);
     if (!last)
         return;
-    pthread_mutex_destroy(&port->lock);
-    free(port->slots);
-    free(port);
+    pthread_mutex_lock(&unused_lock);
+    port->next = unused;
+    unused = port;
+    pthread_mutex_unlock(&unused_lock);
+}
+
+void halo_port_release(struct halo_port *port)
+{
+    pthread_mutex_lock(&port->lock);
+    unlock_and_release(port);
 }
 
 void halo_port_connect(struct halo_port *port, struct halo_loop *loop)
@@ -62,7 +101,7 @@ void halo_port_close(struct halo_port *port)
         halo_slot_discard(&taken);
         pthread_mutex_lock(&port->lock);
     }
-    unlock_and_release(port);
+    pthread_mutex_unlock(&port->lock);
 }
 
 /* ---- slots --------------------------------------------------------------------------------- */
@@ -76,7 +115,7 @@ static bool grow(struct halo_port *port)
     if (!slots)
         return false;
     for (uint32_t i = port->count; i < count; i++) {
-        slots[i] = (struct halo_slot){.generation = 1, .next = port->free};
+        slots[i] = (struct halo_slot){.next = port->free};
         port->free = i + 1;
     }
     port->slots = slots;
@@ -90,6 +129,7 @@ struct halo_slot *halo_port_issue(struct halo_port *port)
         return NULL;
     struct halo_slot *slot = &port->slots[port->free - 1];
     port->free = slot->next;
+    slot->number = ++port->last_number;
     slot->state = HALO_SLOT_ISSUED;
     port->references++;
     return slot;
@@ -97,14 +137,14 @@ struct halo_slot *halo_port_issue(struct halo_port *port)
 
 uint64_t halo_port_id(const struct halo_port *port, const struct halo_slot *slot)
 {
-    return slot->generation << INDEX_BITS | (uint64_t)(slot - port->slots);
+    return slot->number << INDEX_BITS | (uint64_t)(slot - port->slots);
 }
 
 struct halo_slot *halo_port_find(struct halo_port *port, uint64_t id)
 {
     uint64_t index = id & INDEX_MASK;
     struct halo_slot *slot = index < port->count ? &port->slots[index] : NULL;
-    return slot && slot->generation == id >> INDEX_BITS ? slot : NULL;
+    return slot && slot->number && slot->number == id >> INDEX_BITS ? slot : NULL;
 }
 
 static uint32_t place_of(const struct halo_port *port, const struct halo_slot *slot)
@@ -114,7 +154,7 @@ static uint32_t place_of(const struct halo_port *port, const struct halo_slot *s
 
 static void vacate(struct halo_port *port, struct halo_slot *slot)
 {
-    *slot = (struct halo_slot){.generation = slot->generation + 1, .next = port->free};
+    *slot = (struct halo_slot){.next = port->free};
     port->free = place_of(port, slot);
 }
 
@@ -193,6 +233,8 @@ bool halo_lua_complete(halo_lua_token token, halo_lua_push push, void *data)
 {
     struct halo_port *port = token.port;
 
+    if (!port)
+        return false;
     pthread_mutex_lock(&port->lock);
     struct halo_slot *slot = halo_port_find(port, token.id);
     if (!slot || (slot->state != HALO_SLOT_ISSUED && slot->state != HALO_SLOT_ABANDONED)) {

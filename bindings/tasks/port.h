@@ -1,8 +1,10 @@
 /*
  * port.h: what the runtime shares with the host's threads: the slots of tokens, which any thread
- * may complete. A port outlives its runtime until the last token is complete.
+ * may complete. A port outlives its runtime until the last token is complete, and even then it is
+ * not freed, since a host may show a token again that was used up: another runtime takes it.
  *
- * A token is a slot and the slot's generation, so that it is good once. The life of a slot:
+ * A token is a slot and a number that the port never gives twice, so that it is good once. The life
+ * of a slot:
  *
  *     issued      the host works on it; a task may wait for it already, or not yet
  *     abandoned   the task was cancelled, and the host's answer is for nobody
@@ -25,7 +27,7 @@ struct halo_task;
 enum halo_slot_state { HALO_SLOT_FREE, HALO_SLOT_ISSUED, HALO_SLOT_ABANDONED, HALO_SLOT_COMPLETED };
 
 struct halo_slot {
-    uint64_t generation;
+    uint64_t number; /* of its token; 0 while it is free */
     enum halo_slot_state state;
     struct halo_task *task; /* that waits for it, or NULL */
     halo_lua_cancelled cancelled;
@@ -40,7 +42,9 @@ struct halo_port {
     pthread_mutex_t lock;
     struct halo_loop *loop; /* that completions wake, or NULL */
     bool closed;
-    unsigned references; /* of the runtime, and one of each token that is not complete */
+    unsigned references;    /* of the runtime, and one of each token that is not complete */
+    uint64_t last_number;   /* of a token, in this runtime or another one */
+    struct halo_port *next; /* of those that no runtime has */
     struct halo_slot *slots;
     uint32_t count, free, done, done_last;
     uint32_t awaited; /* by tasks; the runtime's own */
@@ -54,6 +58,8 @@ void halo_port_connect(struct halo_port *port, struct halo_loop *loop);
 void halo_port_wake(struct halo_port *port);
 /* Nothing is completed any more; what has not been delivered is let go of. */
 void halo_port_close(struct halo_port *port);
+/* The runtime goes. */
+void halo_port_release(struct halo_port *port);
 
 /* ---- with the lock ------------------------------------------------------------------------- */
 

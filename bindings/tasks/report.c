@@ -284,6 +284,20 @@ static bool same_failure(const struct halo_report *a, const struct halo_report *
     return left && right && strcmp(left, right) == 0;
 }
 
+static void print(struct halo_lua *lua, const struct halo_report *report, unsigned alike)
+{
+    const char *text = report->text ? report->text : "halo: a task failed";
+    char *joined = NULL;
+
+    if (alike > 0 && asprintf(&joined, "%s\n\tand %u more in the same way", text, alike) >= 0)
+        text = joined;
+    if (lua->options.on_error)
+        lua->options.on_error(lua, text, lua->options.user);
+    else
+        fprintf(stderr, "%s\n", text);
+    free(joined);
+}
+
 void halo_report_lost(struct halo_lua *lua)
 {
     unsigned alike = 0;
@@ -299,9 +313,7 @@ void halo_report_lost(struct halo_lua *lua)
         if (same_failure(report, lua->lost)) {
             alike++;
         } else {
-            fprintf(stderr, "%s\n", report->text ? report->text : "halo: a task failed");
-            if (alike > 0)
-                fprintf(stderr, "\tand %u more in the same way\n", alike);
+            print(lua, report, alike);
             alike = 0;
         }
         free(report->text);

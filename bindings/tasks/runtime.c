@@ -2,6 +2,7 @@
  * What Lua asks of the runtime itself: its configuration, its counters, waiting and waking, and
  * the shields against cancellation. The rest of halo's Lua side is built on these.
  */
+#include <math.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -13,20 +14,30 @@
 #include "tasks/task.h"
 #include "tasks/port.h"
 
-#define WAKE_MAX 8 /* values that a parked task always has room for */
+#define HOLD_MAX_S 1e6
+#define WAKE_MAX   8 /* values that a parked task always has room for */
 
 /* ---- configuration ------------------------------------------------------------------------- */
 
-static uint32_t limit_field(lua_State *L, const char *name, double max)
+/* A field that is a number, at least min and at most max and what the host has given; or 0. */
+static double limit_field(lua_State *L, const char *name, double min, double max, double given)
 {
     lua_getfield(L, 1, name);
-    double value = lua_isnil(L, -1) ? 0 : lua_tonumber(L, -1);
-    if (!lua_isnil(L, -1) && !(value >= 1 && value <= max && value == (double)(uint32_t)value))
+    bool absent = lua_isnil(L, -1);
+    double value = lua_tonumber(L, -1);
+
+    lua_pop(L, 1);
+    if (absent)
+        return given;
+    if (!(value >= min && value <= max && value == floor(value)))
         halo_arg_error(
             L, 1, "configure",
-            lua_pushfstring(L, "%s must be a whole number from 1 to %d", name, (int)max));
-    lua_pop(L, 1);
-    return (uint32_t)value;
+            lua_pushfstring(L, "%s must be a whole number from %d to %f", name, (int)min, max));
+    if (given > 0 && value > given)
+        halo_arg_error(
+            L, 1, "configure",
+            lua_pushfstring(L, "%s can be at most %f, which the host has given", name, given));
+    return value;
 }
 
 /* A loop that nothing depends on, as the one that read the script, makes way for another. */
@@ -67,8 +78,8 @@ static int choose_engine(lua_State *L)
 
 static void check_options(lua_State *L)
 {
-    static const char *const known[] = {"max_files", "max_in_flight", "pool_threads", "engine",
-                                        "warn_blocking_ms"};
+    static const char *const known[] = {"max_files", "max_in_flight", "pool_threads",    "engine",
+                                        "max_tasks", "max_bytes",     "warn_blocking_ms"};
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
         bool found = false;
@@ -87,31 +98,52 @@ static int warn_blocking(lua_State *L)
     return 0;
 }
 
-/* configure{max_files=, max_in_flight=, pool_threads=, engine=, warn_blocking_ms=} */
+/* Of the loop: it is made anew, where it has not begun. */
+static void configure_loop(lua_State *L, struct halo_lua *lua)
+{
+    const struct halo_config *given = &lua->given;
+    struct halo_config config = {
+        .max_files = (uint32_t)limit_field(L, "max_files", 1, HALO_FILES_MAX, given->max_files),
+        .max_in_flight = (uint32_t)limit_field(L, "max_in_flight", 1, HALO_MAX_IN_FLIGHT_LIMIT,
+                                               given->max_in_flight),
+        .pool_threads =
+            (uint32_t)limit_field(L, "pool_threads", 1, HALO_THREADS_MAX, given->pool_threads),
+        .engine = given->engine,
+    };
+
+    lua_getfield(L, 1, "engine");
+    if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING)
+        halo_arg_error(
+            L, 1, "configure",
+            lua_pushfstring(L, "engine must be a string, got a %s", luaL_typename(L, -1)));
+    if (!lua_isnil(L, -1))
+        config.engine = halo_lua_check_engine(L, lua_tostring(L, -1));
+    if (memcmp(&config, &lua->config, sizeof(config)) == 0)
+        return;
+    if (lua->watched || !unmake_loop(lua))
+        halo_error(L, "configure must come before the first operation");
+    lua->config = config;
+}
+
+/*
+ * configure{max_files=, max_in_flight=, pool_threads=, engine=, max_tasks=, max_bytes=,
+ *           warn_blocking_ms=}
+ */
 static int configure(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     if (!lua_istable(L, 1))
         return halo_arg_type_error(L, 1, "configure", "table");
     check_options(L);
-    if (!unmake_loop(lua))
-        return halo_error(L, "configure must come before the first operation");
-    struct halo_config config = {
-        .max_files = limit_field(L, "max_files", 1 << 20),
-        .max_in_flight = limit_field(L, "max_in_flight", HALO_MAX_IN_FLIGHT_LIMIT),
-        .pool_threads = limit_field(L, "pool_threads", 1024),
-    };
-    uint32_t limit_ms = limit_field(L, "warn_blocking_ms", HALO_BLOCKING_LIMIT_MAX_MS);
-    lua_getfield(L, 1, "engine");
-    if (!lua_isnil(L, -1) && lua_type(L, -1) != LUA_TSTRING)
-        return halo_arg_error(
-            L, 1, "configure",
-            lua_pushfstring(L, "engine must be a string, got a %s", luaL_typename(L, -1)));
-    if (!lua_isnil(L, -1))
-        config.engine = halo_lua_check_engine(L, lua_tostring(L, -1));
-    lua->config = config;
-    /* What the user has asked for goes before it, as with the engine. */
-    if (limit_ms > 0 && !lua->blocking && !halo_blocking_warn(lua, limit_ms))
+    double tasks = limit_field(L, "max_tasks", 1, UINT32_MAX, lua->options.max_tasks);
+    double bytes = limit_field(L, "max_bytes", HALO_BYTES_MIN, HALO_OFFSET_MAX,
+                               (double)lua->options.max_bytes);
+    double limit_ms = limit_field(L, "warn_blocking_ms", 1, HALO_BLOCKING_LIMIT_MAX_MS, 0);
+    configure_loop(L, lua);
+    lua->max_tasks = (unsigned)tasks;
+    lua->max_bytes = (size_t)bytes;
+    /* What the user or the host has asked for goes before it, as with the engine. */
+    if (limit_ms > 0 && !lua->blocking && !halo_blocking_warn(lua, (uint32_t)limit_ms))
         return luaL_error(L, "not enough memory");
     return 0;
 }
@@ -270,7 +302,9 @@ static int run(lua_State *L)
         return halo_arg_type_error(L, 1, "run", "function");
     if (halo_lua_self(L)->task)
         return halo_error(L, "halo.run inside of a task: call the function, or halo.spawn it");
-    int status = halo_lua_run(L, lua_gettop(L) - 1, LUA_MULTRET);
+    int status = halo_lua_run(halo_lua_self(L), L, lua_gettop(L) - 1, LUA_MULTRET);
+    if (status <= HALO_LUA_CLOSED)
+        return luaL_error(L, "%s", halo_lua_describe(status));
     lua_pushboolean(L, status == 0);
     lua_insert(L, 1);
     return lua_gettop(L);
@@ -278,13 +312,16 @@ static int run(lua_State *L)
 
 static int failures(lua_State *L)
 {
-    lua_pushinteger(L, (lua_Integer)halo_lua_failures(L));
+    lua_pushinteger(L, (lua_Integer)halo_lua_failures(halo_lua_self(L)));
     return 1;
 }
 
+/* shutdown(): from inside of a task, which goes on; halo_lua_close() would refuse that. */
 static int shut_down(lua_State *L)
 {
-    halo_lua_close(L);
+    struct halo_lua *lua = halo_lua_self(L);
+    halo_report_all(lua);
+    halo_lua_close_loop(lua, HALO_CLOSE_DEADLINE_MS);
     return 0;
 }
 

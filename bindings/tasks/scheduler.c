@@ -16,12 +16,16 @@
 #include "tasks/coroutine.h"
 #include "tasks/describe.h"
 #include "tasks/group.h"
+#include "tasks/handle.h"
 #include "tasks/join.h"
 #include "tasks/report.h"
 #include "tasks/token.h"
+#include "tasks/watch.h"
 
 /* How long one task may go on at once before others that are ready would notice. */
 #define QUANTUM_NS 50000
+
+#define RESERVE_BYTES 65536 /* of limited memory, for a collection */
 
 static int collect(lua_State *L)
 {
@@ -31,11 +35,27 @@ static int collect(lua_State *L)
 
 void halo_collect(lua_State *L)
 {
+    char line[400];
+
     if (lua_cpcall(L, collect, NULL) == 0)
         return;
     const char *message = lua_tostring(L, -1);
-    fprintf(stderr, "halo: error in a finalizer: %s\n", message ? message : "(no message)");
+    snprintf(line, sizeof(line), "error in a finalizer: %s", message ? message : "(no message)");
     lua_pop(L, 1);
+    halo_log(halo_lua_of(L), line);
+}
+
+void halo_collect_early(struct halo_lua *lua)
+{
+    struct halo_memory *memory = lua->memory;
+
+    if (!memory || !memory->max || memory->used < memory->collect_at)
+        return;
+    memory->max += RESERVE_BYTES; /* the call itself needs some */
+    halo_collect(lua->L);
+    memory->max -= RESERVE_BYTES;
+    size_t left = memory->max > memory->used ? memory->max - memory->used : 0;
+    memory->collect_at = memory->used + left / 2;
 }
 
 /* ---- one task ------------------------------------------------------------------------------ */
@@ -46,11 +66,15 @@ static void leave(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     halo_group_leave(L, lua, task);
     halo_join_tell(L, lua, task);
     halo_task_retire(L, lua, task);
+    if (task->handle)
+        halo_handle_end(lua, task->handle);
 }
 
 static void end_task(lua_State *L, struct halo_lua *lua, struct halo_task *task, int status)
 {
     halo_task_settle(L, lua, task, status);
+    if (status == LUA_ERRMEM && lua->memory)
+        lua->memory->collect_at = 0;
     leave(L, lua, task);
 }
 
@@ -139,11 +163,13 @@ static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     lua->task = task;
     lua->resumes++;
     lua->quantum_end_ns = QUANTUM_NS + (lua->loop ? halo_loop_spent_ns(lua->loop) : 0);
+    halo_watch_begin(lua);
     if (lua->blocking)
         halo_blocking_resume(lua, task);
     int status = run_coroutines(L, lua, task);
     if (lua->blocking)
         halo_blocking_leave(lua, task, status);
+    halo_watch_end(L, lua);
     if (status != LUA_YIELD)
         end_task(L, lua, task, status);
     lua->task = NULL;
@@ -205,7 +231,7 @@ struct halo_run {
     bool once;
     bool turned;
     bool deadlock;
-    bool stuck;
+    bool expired;
     int64_t timeout_ns;
 };
 
@@ -252,46 +278,47 @@ static void break_deadlock(lua_State *L, struct halo_run *run)
     halo_task_cancel_all(L, run->lua);
 }
 
-static bool is_finished(const struct halo_run *run)
+static bool is_finished(struct halo_run *run)
 {
-    if (run->once && !run->deadlock)
+    if (run->once)
         return run->turned;
+    run->expired = run->lua->watch.expired == HALO_EXPIRY_GIVEN_UP && run->lua->tasks > 0;
+    if (run->expired)
+        return true;
     return run->until ? halo_task_is_over(run->until) : run->lua->tasks == 0;
-}
-
-static void run_turn(lua_State *L, struct halo_run *run)
-{
-    struct halo_lua *lua = run->lua;
-    int64_t timeout_ns = lua->ready ? 0 : run->once ? run->timeout_ns : -1;
-
-    if (lua->loop) {
-        halo_lua_check_forked(L, lua);
-        lua->send_forgotten(lua);
-        halo_loop_turn(lua->loop, timeout_ns);
-        if (atomic_load(&lua->interrupt))
-            tell_interrupt(L, lua);
-        ring_alarms(L, lua);
-        deliver_ops(L, lua);
-        halo_token_deliver(L, lua);
-    }
-    if (lua->lost)
-        halo_report_lost(lua);
-    run->turned = true;
-}
-
-/* With once and nothing left to do. Returns false where the tasks can only wait for each other. */
-static bool wait_for_host(lua_State *L, struct halo_run *run)
-{
-    if (!run->once)
-        return false;
-    run->stuck = run->lua->tasks > 0 && halo_task_any_parked(L, run->lua);
-    return run->stuck || run->lua->tasks == 0;
 }
 
 /* Whether something is under way that ends by itself, or by the host. */
 static bool is_busy(const struct halo_lua *lua)
 {
+    if (atomic_load(&lua->interrupt) || halo_watch_is_over(lua))
+        return true;
     return lua->loop && (halo_loop_busy(lua->loop) || halo_token_is_awaited(lua));
+}
+
+static void run_turn(lua_State *L, struct halo_run *run)
+{
+    struct halo_lua *lua = run->lua;
+    int64_t timeout_ns = lua->ready || !is_busy(lua) ? 0 : run->once ? run->timeout_ns : -1;
+
+    timeout_ns = halo_watch_bound(lua, timeout_ns);
+    if (lua->loop) {
+        halo_lua_check_forked(L, lua);
+        lua->send_forgotten(lua);
+        halo_loop_turn(lua->loop, timeout_ns);
+    }
+    if (atomic_load(&lua->interrupt))
+        tell_interrupt(L, lua);
+    if (lua->loop) {
+        ring_alarms(L, lua);
+        deliver_ops(L, lua);
+        halo_token_deliver(L, lua);
+    }
+    halo_watch_look(L, lua);
+    halo_collect_early(lua);
+    if (lua->lost)
+        halo_report_lost(lua);
+    run->turned = true;
 }
 
 static int run_loop(lua_State *L)
@@ -301,20 +328,24 @@ static int run_loop(lua_State *L)
 
     for (;;) {
         run_ready(L, lua);
+        halo_handles_tell(lua);
         if (is_finished(run))
             break;
         if (lua->failed_lately && !lua->ready)
             find_failures(L, lua);
-        if (lua->ready || is_busy(lua))
+        /* A step always makes a turn: what has woken it must not do so for ever. */
+        if (run->once || lua->ready || is_busy(lua))
             run_turn(L, run);
-        else if (wait_for_host(L, run))
-            break;
         else
             break_deadlock(L, run);
     }
-    if (run->stuck)
+    if (run->once && lua->tasks > 0 && !lua->ready && !is_busy(lua)) {
+        run->deadlock = true;
         describe(L, lua);
-    if (run->deadlock || run->stuck)
+    }
+    if (run->expired)
+        lua_pushliteral(L, "the time in all is over, and tasks go on in spite of that");
+    if (run->deadlock || run->expired)
         lua_error(L); /* the description is on top */
     return 0;
 }
@@ -366,13 +397,14 @@ enum halo_run_end halo_run(struct halo_lua *lua, struct halo_task *until, bool o
     lua_State *L = lua->L;
     struct halo_run run = {.lua = lua, .until = until, .once = once, .timeout_ns = timeout_ns};
 
+    halo_collect_early(lua);
     lua->scheduling = true;
     lua->stepping = once;
     lua->run = &run;
     do {
         lua_rawgeti(L, LUA_REGISTRYINDEX, lua->run_loop);
         *status = lua_pcall(L, 0, 0, 0); /* which needs no memory */
-    } while (*status != 0 && !run.deadlock && !run.stuck && recover(L, lua));
+    } while (*status != 0 && !run.deadlock && !run.expired && recover(L, lua));
     lua->scheduling = lua->stepping = false;
     /* An interruption was for what ran, not for what a host may run next. */
     if (lua->tasks == 0) {
@@ -383,7 +415,9 @@ enum halo_run_end halo_run(struct halo_lua *lua, struct halo_task *until, bool o
     lua->task = NULL;
     lua->running = NULL;
     lua->run = NULL;
-    return run.stuck ? HALO_RUN_STUCK : *status ? HALO_RUN_ERROR : HALO_RUN_DONE;
+    if (*status == 0)
+        return HALO_RUN_DONE;
+    return run.deadlock ? HALO_RUN_DEADLOCK : run.expired ? HALO_RUN_EXPIRED : HALO_RUN_ERROR;
 }
 
 void halo_open_scheduler(lua_State *L)

@@ -6,8 +6,10 @@
 
 enum halo_run_end {
     HALO_RUN_DONE,
-    HALO_RUN_ERROR, /* a deadlock, or memory is out */
-    HALO_RUN_STUCK  /* with once: only the host can bring on what the tasks wait for */
+    HALO_RUN_ERROR,    /* memory is out, or a finalizer has raised an error */
+    HALO_RUN_DEADLOCK, /* with once, only the host can bring on what the tasks wait for; without,
+                          all have been cancelled */
+    HALO_RUN_EXPIRED   /* without once: the time in all is over, and tasks go on all the same */
 };
 
 /*
@@ -20,6 +22,10 @@ enum halo_run_end halo_run(struct halo_lua *lua, struct halo_task *until, bool o
 
 /* A full collection. A finalizer's error is printed, since nobody else could take it. */
 void halo_collect(lua_State *L);
+
+/* The same where Lua's memory is limited and runs short: LuaJIT does not collect because of that.
+ */
+void halo_collect_early(struct halo_lua *lua);
 
 void halo_open_scheduler(lua_State *L);
 

@@ -1,31 +1,52 @@
 /* halo's state: its making, the loop, and what every file of the bindings needs of it. */
 #include "tasks/state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
 #include "tasks/port.h"
 
-#define CLOSE_DEADLINE_MS 5000
-
 /* Values for which a coroutine has room: a C function begins with LUA_MINSTACK free places. */
 #define ROOM_MIN 12
 
-struct halo_lua *halo_lua_get(lua_State *L)
+struct halo_lua *halo_lua_of(lua_State *L)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
+    if (!L)
+        return NULL;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
     struct halo_lua *lua = lua_touserdata(L, -1);
     lua_pop(L, 1);
-    if (!lua)
-        luaL_error(L, "halo is not open in this Lua state: call halo_lua_open()");
     return lua;
+}
+
+struct halo_lua *halo_lua_get(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_of(L);
+    if (!lua)
+        luaL_error(L, "halo is not open in this Lua state: call halo_lua_new()");
+    return lua;
+}
+
+void halo_log(struct halo_lua *lua, const char *line)
+{
+    if (lua->options.on_log) {
+        lua->options.on_log(lua, line, lua->options.user);
+        return;
+    }
+    if (lua->give_way)
+        lua->give_way(true);
+    fflush(stdout);
+    fprintf(stderr, "halo: %s\n", line);
+    if (lua->give_way)
+        lua->give_way(false);
 }
 
 void halo_register(lua_State *L, const luaL_Reg *functions)
 {
     for (; functions->name; functions++) {
-        lua_getfield(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
         lua_pushcclosure(L, functions->func, 1);
         lua_setfield(L, -2, functions->name);
     }
@@ -52,19 +73,20 @@ void halo_open_type(lua_State *L, const char *type, const luaL_Reg *metamethods,
 
 /* ---- making and closing -------------------------------------------------------------------- */
 
-void halo_lua_close_loop(struct halo_lua *lua)
+unsigned halo_lua_close_loop(struct halo_lua *lua, uint64_t deadline_ms)
 {
+    if (lua->closed)
+        return 0;
     if (lua->loop && lua->send_all)
         lua->send_all(lua);
-    struct halo_port *port = lua->port;
-    lua->port = NULL;
-    if (port)
-        halo_port_close(port);
+    if (lua->port)
+        halo_port_close(lua->port);
     struct halo_loop *loop = lua->loop;
     lua->loop = NULL; /* a signal may come meanwhile, and interrupts what it finds there */
     if (loop)
-        halo_loop_close(loop, CLOSE_DEADLINE_MS);
+        lua->left = halo_loop_close(loop, deadline_ms);
     lua->closed = true;
+    return lua->left;
 }
 
 /* The value that a cancellation raises: a table, so that no string can be taken for it. */
@@ -89,11 +111,13 @@ void halo_lua_make(lua_State *L, lua_CFunction gc)
 {
     struct halo_lua *lua = lua_newuserdata(L, sizeof(*lua));
     memset(lua, 0, sizeof(*lua));
+    lua->thread = pthread_self();
+    lua->ended_end = &lua->ended;
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, gc);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
-    lua_setfield(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
+    lua_rawseti(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
     lua->L = lua_newthread(L);
     lua->own_thread = luaL_ref(L, LUA_REGISTRYINDEX);
     lua->anchors = make_table(L);

@@ -7,19 +7,29 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "halo.h"
 #include "halo_lua.h"
 
-/* Names in the registry. */
-#define HALO_STATE_KEY   "halo.state"
+/*
+ * Places in the registry. The state's is a number, far beyond those of luaL_ref(): to look there
+ * needs no memory, and never raises.
+ */
+#define HALO_STATE_KEY   0x68616c6f
 #define HALO_MODULES_KEY "halo.modules"
+
+/* Of the limits. */
+#define HALO_FILES_MAX   (1u << 20)
+#define HALO_THREADS_MAX 1024u
+#define HALO_BYTES_MIN   (256u << 10) /* what halo's own Lua reads at once */
 
 /* Why a coroutine has yielded. The call that yields sets it; a user's own yield leaves it USER. */
 enum halo_yield { HALO_YIELD_USER, HALO_YIELD_WAIT, HALO_YIELD_RESUME };
 
 struct halo_blocking;
+struct halo_extra;
 struct halo_group;
 struct halo_out;
 struct halo_port;
@@ -27,10 +37,49 @@ struct halo_report;
 struct halo_run;
 struct halo_task;
 
+/* Lua's memory, where the host gives or limits it. It outlives the state. */
+struct halo_memory {
+    lua_Alloc allocator; /* that is asked */
+    void *data;
+    size_t used, max;  /* max: 0 where there is no limit */
+    size_t collect_at; /* so much is used: a full collection should come first */
+    bool is_own;       /* the allocator is LuaJIT's */
+    bool must_give;    /* memory may not be out now, see memory.c */
+    bool refused;      /* and it was */
+    struct halo_extra *extra;
+};
+
+/* The time that tasks take, see watch.h. */
+struct halo_watch {
+    uint64_t stop_ns;    /* 0: no limit */
+    uint64_t since_ns;   /* the running task has the loop since then, */
+    bool stopping;       /* and is being stopped */
+    uint64_t expires_ns; /* of the loop's clock, or 0 */
+    uint8_t expired;     /* how often it has: enum halo_expiry */
+};
+
 struct halo_lua {
+    /* What the host has given, and asks for. */
+    pthread_t thread; /* all but a few calls belong to it */
+    lua_State *state; /* the host's */
+    struct halo_lua_options options;
+    bool is_made;               /* by halo */
+    struct halo_memory *memory; /* NULL: nobody looks */
+    char *message;              /* of the latest failure */
+    bool closing;
+    bool watched;  /* the host has the loop's descriptor: the loop stays */
+    unsigned left; /* operations, by the close */
+    struct halo_lua_task *handles;
+    struct halo_lua_task *ended, **ended_end; /* whose callbacks are due */
+    struct halo_watch watch;
+    unsigned max_tasks; /* 0: no limit */
+    size_t max_bytes;   /* of a call, likewise */
+
     /* The loop, made with the first operation, and what it is made by. */
     struct halo_loop *loop;
     struct halo_config config;
+    struct halo_config given; /* by the host: configure() may lower it */
+    bool is_given;            /* and its other options hold */
     bool closed;
     bool engine_chosen; /* by the user */
     uint8_t chosen_engine;
@@ -76,7 +125,7 @@ struct halo_lua {
 
     struct halo_blocking *blocking; /* who holds the loop is told; or NULL */
 
-    struct halo_port *port; /* for the host's threads; NULL once closed */
+    struct halo_port *port; /* for the host's threads */
 
     /* Tasks. */
     unsigned tasks; /* alive */
@@ -116,8 +165,12 @@ static inline struct halo_lua *halo_lua_self(lua_State *L)
 
 /* Makes the state, in the registry, with its finalizer. */
 void halo_lua_make(lua_State *L, lua_CFunction gc);
-/* Closes the loop for good. */
-void halo_lua_close_loop(struct halo_lua *lua);
+/* Closes the loop for good. Returns how many operations are left. */
+unsigned halo_lua_close_loop(struct halo_lua *lua, uint64_t deadline_ms);
+#define HALO_CLOSE_DEADLINE_MS 5000
+
+/* Tells the log a line. */
+void halo_log(struct halo_lua *lua, const char *line);
 
 /*
  * The loop, created with the first call. Raises an error where it cannot be had, and in a child of

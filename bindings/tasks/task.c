@@ -87,9 +87,20 @@ static void ring(lua_State *L, struct halo_lua *lua, struct halo_alarm *alarm)
     halo_task_wake(lua, task, 1);
 }
 
+/* Raises where there can be no other task. */
+static void check_limits(lua_State *L, const struct halo_lua *lua)
+{
+    if (lua->max_tasks && lua->tasks >= lua->max_tasks)
+        halo_error(L, lua_pushfstring(L, "too many tasks: %d are alive, and no more may be",
+                                      (int)lua->tasks));
+    if (lua->watch.expired)
+        halo_error(L, "no task can begin: the time in all is over");
+}
+
 /* Whatever may fail for want of memory comes before the task is one. */
 struct halo_task *halo_task_new(lua_State *L, struct halo_lua *lua, int nargs)
 {
+    check_limits(L, lua);
     struct halo_task *task = lua_newuserdata(L, sizeof(*task));
     memset(task, 0, sizeof(*task));
     luaL_getmetatable(L, halo_task_type);
@@ -180,20 +191,6 @@ static void cancel_one(lua_State *L, struct halo_lua *lua, struct halo_task *tas
 void halo_task_cancel_all(lua_State *L, struct halo_lua *lua)
 {
     halo_task_each(L, lua, cancel_one);
-}
-
-bool halo_task_any_parked(lua_State *L, struct halo_lua *lua)
-{
-    bool parked = false;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->anchors);
-    for (int i = (int)lua_objlen(L, -1); i > 0 && !parked; i--) {
-        lua_rawgeti(L, -1, i);
-        const struct halo_task *task = halo_to_type(L, -1, halo_task_type);
-        parked = task && task->wait.kind == &halo_wait_for_wake;
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-    return parked;
 }
 
 const char *halo_task_state_name(const struct halo_task *task)

@@ -53,7 +53,8 @@ struct halo_task {
     struct halo_task *helpers; /* tasks that halo itself has started for it */
     struct halo_task *helped;  /* the one that it helps, or NULL */
     struct halo_task *helper_next, **helper_link;
-    const char *spawned_source; /* kept by the registry */
+    struct halo_lua_task *handle; /* the host's, or NULL */
+    const char *spawned_source;   /* kept by the registry */
     int spawned_line;
 
     /* Once it has ended: the Task's environment table holds the results, or the error. */
@@ -111,8 +112,6 @@ void halo_task_each(lua_State *L, struct halo_lua *lua,
                     void (*visit)(lua_State *, struct halo_lua *, struct halo_task *));
 /* Cancels every task but the running one. */
 void halo_task_cancel_all(lua_State *L, struct halo_lua *lua);
-/* True where a task waits for a wake from Lua, which a host can bring about. */
-bool halo_task_any_parked(lua_State *L, struct halo_lua *lua);
 /* "ready", "running", "waiting", "ended", "failed" or "cancelled". */
 const char *halo_task_state_name(const struct halo_task *task);
 

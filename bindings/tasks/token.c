@@ -6,11 +6,6 @@
 #include "tasks/shield.h"
 #include "tasks/task.h"
 
-void halo_lua_wake(struct halo_lua *handle)
-{
-    halo_port_wake(handle->port);
-}
-
 halo_lua_token halo_lua_token_new(lua_State *L, halo_lua_cancelled cancelled, void *user)
 {
     struct halo_lua *lua = halo_lua_get(L);
@@ -103,7 +98,7 @@ static const struct halo_wait_kind wait_for_host = {
 
 bool halo_token_is_awaited(const struct halo_lua *lua)
 {
-    return lua->port && lua->port->awaited > 0;
+    return lua->port->awaited > 0;
 }
 
 /* The next slot that was completed; where that is for nobody it is taken. False where there is
@@ -122,7 +117,7 @@ void halo_token_deliver(lua_State *L, struct halo_lua *lua)
 {
     struct halo_slot done;
 
-    if (!lua->port || !atomic_load(&lua->port->news))
+    if (!atomic_load(&lua->port->news))
         return;
     while (next_done(lua->port, &done)) {
         if (done.dropped)
@@ -138,14 +133,14 @@ void halo_token_deliver(lua_State *L, struct halo_lua *lua)
 
 /* ---- the call ------------------------------------------------------------------------------ */
 
-/* The state of a token's slot; FREE where the token is none, or somebody waits for it already. */
+/* The state of a token's slot; FREE where it is none, or somebody waits for it or has done so. */
 static enum halo_slot_state look_at(struct halo_port *port, halo_lua_token token)
 {
     enum halo_slot_state state = HALO_SLOT_FREE;
 
     pthread_mutex_lock(&port->lock);
     const struct halo_slot *slot = token.port == port ? halo_port_find(port, token.id) : NULL;
-    if (slot && !slot->task)
+    if (slot && !slot->task && !slot->dropped)
         state = slot->state;
     pthread_mutex_unlock(&port->lock);
     return state;
@@ -201,6 +196,8 @@ static int park(lua_State *L, struct halo_lua *lua, halo_lua_token token)
 int halo_lua_await(lua_State *L, halo_lua_token token)
 {
     struct halo_lua *lua = halo_lua_get(L);
+    if (lua->closed)
+        return luaL_error(L, "halo has been closed");
     enum halo_slot_state state = look_at(lua->port, token);
 
     if (state != HALO_SLOT_ISSUED && state != HALO_SLOT_COMPLETED)

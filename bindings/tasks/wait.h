@@ -69,7 +69,7 @@ void halo_wait_for(struct halo_lua *lua, const struct halo_wait_kind *kind, cons
  */
 int halo_park(lua_State *L, struct halo_lua *lua, const struct halo_wait_kind *kind,
               const char *what, void *on);
-/* Until a wake from Lua, which a host can bring about. */
+/* Until a wake from Lua. */
 extern const struct halo_wait_kind halo_wait_for_wake;
 
 /*

@@ -470,7 +470,8 @@ static bool ring_pending(void *state)
 /*
  * A poll of the ring's own descriptor does not show deferred task work, which posts the
  * completions; an eventfd does. It costs a little at each completion, so only those who ask for it
- * pay.
+ * pay. From then on wakes go to it directly: where the ring polls an eventfd to signal another one,
+ * the kernel does so later, and since Linux 6.11 only once.
  */
 static int ring_fd(void *state)
 {
@@ -490,26 +491,40 @@ static int ring_fd(void *state)
         return fd;
     }
     /* It does not tell of what ended before it was registered. */
+    join_wakes(ring);
     check_submitted(ring, io_uring_submit_and_get_events(&ring->uring));
-    if (io_uring_cq_ready(&ring->uring) > 0)
-        halo_event_set(fd);
     return fd;
 }
 
 static void arm_all(struct ring *ring)
 {
-    if (!ring->wake_armed)
+    if (!ring->wake_armed && ring->event_fd < 0)
         ring->wake_armed = arm(ring, SEQ_WAKE, ring->loop->wake_fd);
     if (!ring->poller_armed && halo_poller_is_open(&ring->poller))
         ring->poller_armed = arm(ring, SEQ_POLLER, halo_poller_fd(&ring->poller));
+}
+
+/* A host's descriptor tells of wakes as well, which the ring does not: it is what is waited for. */
+static void wait_as_host(struct ring *ring, int64_t timeout_ns)
+{
+    struct pollfd polled = {.fd = ring->event_fd, .events = POLLIN};
+    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000,
+                               .tv_nsec = timeout_ns % 1000000000};
+
+    enter(ring, 0);
+    if (timeout_ns == 0 || io_uring_cq_ready(&ring->uring) > 0)
+        return;
+    ppoll(&polled, 1, timeout_ns < 0 ? NULL : &timeout, NULL);
+    halo_event_take(ring->event_fd);
+    enter(ring, 0);
 }
 
 static void ring_wait(void *state, int64_t timeout_ns)
 {
     struct ring *ring = state;
 
-    if (ring->event_fd >= 0)
-        halo_event_clear(ring->event_fd);
+    if (ring->event_fd >= 0 && halo_event_take(ring->event_fd))
+        timeout_ns = 0;
     if (ring->refused) {
         wait_without_ring(ring, timeout_ns);
         return;
@@ -517,10 +532,13 @@ static void ring_wait(void *state, int64_t timeout_ns)
     if (ring->cancels_owed)
         cancel_owed(ring);
     arm_all(ring);
-    if (timeout_ns != 0 || has_work(ring))
-        enter(ring, halo_workers_bound_wait(ring->workers, timeout_ns));
+    int64_t bound_ns = halo_workers_bound_wait(ring->workers, timeout_ns);
+    if (ring->event_fd >= 0)
+        wait_as_host(ring, bound_ns);
+    else if (timeout_ns != 0 || has_work(ring))
+        enter(ring, bound_ns);
     reap(ring);
-    if (!ring->wake_armed)
+    if (!ring->wake_armed && ring->event_fd < 0)
         halo_event_clear(ring->loop->wake_fd);
     if (!ring->poller_armed && halo_poller_is_open(&ring->poller))
         halo_poller_collect(&ring->poller, &ring->loop->answered);

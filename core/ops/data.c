@@ -152,6 +152,8 @@ static bool read_grow(struct halo_op *op)
 /* Goes on with a read that has not got all that it wants. Returns 0, or why it cannot. */
 static int read_on(struct halo_op *op)
 {
+    if (op->most && op->done > op->most)
+        return -EFBIG;
     if (op->flags & HALO_READ_ALL && op->done == op->length) {
         int error = halo_file_extend(op, 0);
         if (error)

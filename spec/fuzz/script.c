@@ -64,7 +64,7 @@ lua_State *script_open(const struct script *script)
     /* Compiled code calls no hook. */
     if (luaL_dostring(L, "jit.off() jit.flush()") != 0)
         fuzz_fail("%s", message(L));
-    halo_lua_open(L);
+    luaopen_halo(L);
     lua_settop(L, 0);
     lua_pushcfunction(L, lines_run);
     lua_setglobal(L, "lines_run");
@@ -80,7 +80,7 @@ void script_run(lua_State *L, const uint8_t *data, size_t size)
     lines = 0;
     lua_pushvalue(L, 1);
     lua_pushlstring(L, (const char *)data, size);
-    if (halo_lua_run(L, 1, 0) != 0)
+    if (halo_lua_run(halo_lua_of(L), L, 1, 0) != 0)
         fuzz_fail("%s", message(L));
     lua_settop(L, 1);
 }
@@ -88,6 +88,6 @@ void script_run(lua_State *L, const uint8_t *data, size_t size)
 void script_close(lua_State *L)
 {
     lua_sethook(L, NULL, 0, 0);
-    halo_lua_close(L);
+    halo_lua_close(halo_lua_of(L), -1);
     lua_close(L);
 }

@@ -68,7 +68,7 @@ static lua_State *load(const char *script)
     lua_State *L = luaL_newstate();
 
     luaL_openlibs(L);
-    halo_lua_open(L);
+    luaopen_halo(L);
     simulator_open(L);
     lua_settop(L, 0);
     if (luaL_loadfile(L, script) != 0 || lua_pcall(L, 0, 1, 0) != 0)
@@ -78,15 +78,17 @@ static lua_State *load(const char *script)
 
 static void run_program(lua_State *L, uint64_t seed, int argc, char **argv)
 {
+    struct halo_lua *halo = halo_lua_of(L);
+
     lua_pushnumber(L, (double)seed);
     for (int i = FIRST_ARGUMENT; i < argc; i++)
         lua_pushstring(L, argv[i]);
-    if (halo_lua_run(L, lua_gettop(L) - 1, 0) != 0)
+    if (halo_lua_run(halo, L, lua_gettop(L) - 1, 0) != 0)
         fail("%s", message(L));
-    if (halo_lua_failures(L) > 0)
+    if (halo_lua_failures(halo) > 0)
         fail("a task failed");
     engine_begin_end();
-    halo_lua_close(L);
+    halo_lua_close(halo, -1);
     lua_close(L);
     if (model_open_count() > 0 && engine_given_up() == 0)
         fail("%u descriptors are open after the end", model_open_count());

@@ -49,15 +49,19 @@ int main(int argc, char **argv)
     if (argc < 4)
         return 2;
     lua_State *L = luaL_newstate();
+    struct halo_lua *halo;
+
     luaL_openlibs(L);
-    halo_lua_open(L);
-    if (luaL_loadfile(L, argv[1]) != 0 || chdir(argv[2]) != 0 || halo_lua_spawn(L, 0) != 0)
+    if (halo_lua_new(&halo, L, NULL) != 0)
+        return 1;
+    if (luaL_loadfile(L, argv[1]) != 0 || chdir(argv[2]) != 0 ||
+        halo_lua_spawn(halo, L, 0, NULL) != 0)
         return fail(L);
     for (int steps = atoi(argv[3]); steps > 0; steps--)
-        if (halo_lua_step(L, 0) < 0)
+        if (halo_lua_step(halo, 0) < 0)
             return fail(L);
     if (argc > 4)
-        halo_lua_close(L);
+        halo_lua_close(halo, -1);
     lua_close(L);
     uint64_t at_once = look();
     usleep(LATER_US);

@@ -4,6 +4,8 @@ local command = require "spec.support.command"
 
 local quote, run = command.quote, command.run
 
+local PATIENCE_S = 120
+
 local host_program = {}
 
 local function flags_of(package)
@@ -29,7 +31,7 @@ function host_program.build(name, more)
     quote(("spec/support/%s.c"):format(name), command.build_dir .. "/libhalo.a"),
     more or "", flags_of "luajit", flags_of "liburing", flags_of "libmd", "-lm",
     os.getenv "HOST_LIBS" or "",
-  }, " "))
+  }, " "), PATIENCE_S)
   assert(status == 0, stderr)
   return program
 end

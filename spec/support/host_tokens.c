@@ -177,14 +177,14 @@ static int start(lua_State *L)
                                        {"nothing", nothing}, {NULL, NULL}};
 
     luaL_openlibs(L);
-    halo_lua_open(L);
+    luaopen_halo(L);
     for (const luaL_Reg *entry = waiting; entry->name; entry++) {
         halo_lua_push_function(L, entry->name, entry->func);
         lua_setglobal(L, entry->name);
     }
     lua_register(L, "twice", twice);
     lua_register(L, "counts", counts);
-    if (luaL_loadfile(L, lua_touserdata(L, 1)) != 0 || halo_lua_run(L, 0, 0) != 0)
+    if (luaL_loadfile(L, lua_touserdata(L, 1)) != 0 || halo_lua_run(halo_lua_of(L), L, 0, 0) != 0)
         return lua_error(L);
     return 0;
 }
@@ -202,7 +202,7 @@ int main(int argc, char **argv)
         printf("failed: %s\n", lua_tostring(L, -1));
         failed = 1;
     }
-    halo_lua_close(L);
+    halo_lua_close(halo_lua_of(L), -1);
     lua_close(L);
     pthread_mutex_lock(&lock);
     over = true;

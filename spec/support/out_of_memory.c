@@ -102,10 +102,11 @@ static int run(long n, const char *script, const char *check)
     luaL_openlibs(L);
     /* LuaJIT itself looks for a function at a wrong place where memory is out in compiled code. */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
-    halo_lua_open(L);
+    luaopen_halo(L);
+    struct halo_lua *halo = halo_lua_of(L);
     load(L, script);
     left = n;
-    status = halo_lua_run(L, 0, 0);
+    status = halo_lua_run(halo, L, 0, 0);
     bool hit = left == 0 || left == -2;
     left = -1;
     if (status != 0 && (!hit || !strstr(message_of(L), "memory"))) {
@@ -113,11 +114,11 @@ static int run(long n, const char *script, const char *check)
         return WRONG;
     }
     load(L, check);
-    if (halo_lua_run(L, 0, 0) != 0) {
+    if (halo_lua_run(halo, L, 0, 0) != 0) {
         printf("after run %ld: %s\n", n, message_of(L));
         return WRONG;
     }
-    halo_lua_close(L);
+    halo_lua_close(halo, -1);
     lua_close(L);
     return hit ? HIT : CLEAN;
 }

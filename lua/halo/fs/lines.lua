@@ -10,7 +10,6 @@ local scope = require "halo.scope"
 local find, sub = string.find, string.sub
 
 local CHUNK_BYTES = 65536 -- longer strings cost LuaJIT a mapping of memory each
-local STRING_MAX = core.limits.string
 
 ---@class halo.fs
 local fs = {}
@@ -88,7 +87,7 @@ end
 local function add_piece(reader, piece)
   reader.pieces[#reader.pieces + 1] = piece
   reader.size = reader.size + #piece
-  if reader.size > STRING_MAX then
+  if reader.size > core.bytes_max() then
     fail(reader, "EFBIG: line too long: " .. reader.file:path())
   end
 end

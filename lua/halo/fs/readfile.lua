@@ -13,7 +13,6 @@ local checked, guard, settle = wait.checked, wait.guard, wait.settle
 local AT_FDCWD = core.AT_FDCWD
 
 local CHUNK_BYTES = 65536 -- longer strings cost LuaJIT a mapping of memory each
-local STRING_MAX = core.limits.string
 
 ---@class halo.fs
 local fs = {}
@@ -56,7 +55,7 @@ end
 function by_path.readfile(base, path)
   local data, message, code = checked(core.readfile(base, path))
   if code == "ESPIPE" then
-    return read_stream(base, path, STRING_MAX)
+    return read_stream(base, path, core.bytes_max())
   end
   return checked(data, message, code)
 end
@@ -75,7 +74,7 @@ function fs.readfile(path, ...)
   if content then
     return content
   elseif fifo then
-    return read_stream(AT_FDCWD, path, STRING_MAX, fifo)
+    return read_stream(AT_FDCWD, path, core.bytes_max(), fifo)
   end
   return by_path.readfile(AT_FDCWD, path)
 end

@@ -1,0 +1,21 @@
+/*
+ * host.h: what the functions of halo_lua.h have in common. None of them lets an error out: what may
+ * raise one runs on a stack of halo's own, under lua_cpcall(), since a host's is not protected.
+ */
+#ifndef HALO_HOST_H
+#define HALO_HOST_H
+
+#include "tasks/handle.h"
+
+/* 0, or why this call is refused: the checks that come first, in this order. */
+int halo_host_check_thread(const struct halo_lua *halo);
+int halo_host_check_open(const struct halo_lua *halo);
+/* And no step runs. */
+int halo_host_check_idle(const struct halo_lua *halo);
+/* L belongs to the runtime, and has a function and nargs arguments on top. */
+int halo_host_check_call(const struct halo_lua *halo, lua_State *L, int nargs);
+
+/* Keeps the error on top of halo's own stack as the message, pops it, and returns its code. */
+int halo_host_fail(struct halo_lua *halo, int status);
+
+#endif
