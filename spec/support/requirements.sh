@@ -28,6 +28,7 @@ extra    clang_tidy    clang-tidy         clang-tools-extra    clang         cla
 extra    cppcheck      cppcheck           cppcheck             cppcheck      cppcheck
 extra    libedit       libedit-dev        libedit-devel        libedit       libedit-dev
 extra    fuse          libfuse3-dev       fuse3-devel          fuse3         fuse3-dev
+extra    libuv         libuv1-dev         libuv-devel          libuv         libuv-dev
 machines qemu_system   qemu-system-x86    qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
 machines qemu_user     qemu-user-static   qemu-user-static     qemu-user-static qemu-aarch64
 machines gcc_aarch64   gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc
@@ -55,6 +56,7 @@ have_gcc_aarch64() { command -v aarch64-linux-gnu-gcc; }
 have_busybox() { command -v busybox; }
 have_modprobe() { command -v modprobe; }
 have_cpio() { command -v cpio; }
+have_libuv() { "${PKG_CONFIG:-pkg-config}" --exists libuv; }
 have_fuse() { "${PKG_CONFIG:-pkg-config}" --exists fuse3; }
 
 # Prints, one a line, the packages of the given column for all that is missing in the groups.
