@@ -16,7 +16,7 @@ ferror fflush fgets floor fprintf fputc fputs free fwrite getenv geteuid getpid 
 gnu_dev_makedev halo_.* isatty lua.* madvise malloc mbrtowc mem.* mmap munmap nl_langinfo
 open_memstream posix_spawn_file_actions_.* posix_spawnattr_.* pthread_attr_.*
 pthread_cond_destroy pthread_cond_init pthread_condattr_.* pthread_mutex_destroy
-pthread_mutex_init pthread_sigmask qsort realloc secure_getenv setlocale sigaddset
+pthread_mutex_init pthread_self pthread_sigmask qsort realloc secure_getenv setlocale sigaddset
 sigemptyset sigfillset snprintf sprintf stderr stdin stdout str.* tolower umask uname
 vsnprintf wcrtomb wcslen wcwidth'
 
