@@ -40,7 +40,7 @@ CORE_O := $(CORE:%.c=$(B)/%.o)
 LIB_O := $(CORE_O) $(BINDINGS:%.c=$(B)/%.o) $(B)/embedded.o
 MAIN_O := $(B)/bindings/main.o
 
-EXAMPLES := $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
+EXAMPLES := $(patsubst examples/%.c,$(B)/%,$(filter-out examples/uv.c,$(wildcard examples/*.c)))
 BENCHES := $(patsubst spec/bench/%.c,$(B)/bench/%,$(wildcard spec/bench/*.c))
 
 # The simulator is halo with a model in the place of the kernel: what its objects call is led to

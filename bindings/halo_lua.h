@@ -127,8 +127,8 @@ struct halo_lua_options {
      * Milliseconds after which a task that holds the loop is stopped by an error, which no pcall
      * holds off; never. A C function such as string.find with a hard pattern is not stopped, and a
      * finalizer is not. It implies no_jit, and takes away jit.on, debug.sethook and newproxy, but
-     * not ffi, by which a script can do what it likes. What computes takes 2 to 30 times as long
-     * without the JIT, and up to 1.1 times as long with this on top of that.
+     * not ffi, by which a script can do what it likes. Measured, what computes took 2 to 9 times as
+     * long without the JIT, and up to twice as long with this on top of that.
      */
     unsigned stop_ms;
     /*

@@ -70,11 +70,12 @@ describe("make install", function()
     end)
   end
 
-  ---Builds a file of examples/ against what was installed.
-  local function build(prefix, compiler, file)
+  ---Builds a file of examples/ against what was installed, and other packages.
+  local function build(prefix, compiler, file, packages)
     local program = dir:path "program"
     local environment = "PKG_CONFIG_PATH=" .. quote(prefix .. "/lib/pkgconfig")
-    local flags, _, found = run(environment .. " pkg-config --cflags --libs halo")
+    local flags, _, found = run(environment .. " pkg-config --cflags --libs halo "
+      .. (packages or ""))
     assert.equal(0, found)
     local _, stderr, status = run(("%s -pthread -o %s examples/%s %s -Wl,-rpath,%s/lib"):format(
       compiler, quote(program), file, flags:gsub("%s+$", ""), prefix), PATIENCE_S)
@@ -99,6 +100,50 @@ describe("make install", function()
     local script = dir:file("script.lua",
       "print(unpack(require('halo').map({ 10, 100, 1000 }, primes)))")
     assert.same({ "4\t25\t168\n", "", 0 }, { run(quote(program, script)) })
+  end)
+
+  it_does("gives what a host with libuv's loop is built from", function()
+    local _, _, missing = run "pkg-config --exists libuv"
+    if missing ~= 0 then
+      return pending "libuv is not installed"
+    end
+    local program = build(installed(), "gcc -D_GNU_SOURCE= -Wall", "uv.c", "libuv")
+    local script = dir:file("script.lua", [[
+      local halo = require "halo"
+      halo.spawn(function() halo.sleep(0.25) print "slept" end)
+      for _ = 1, 20 do halo.sleep(0.001) end
+      local file = halo.fs.create("]] .. dir:path "file" .. [[")
+      print(file:write(("x"):rep(1e6)), file:fsync(), file:close())
+    ]])
+    local stdout, stderr, status = run(quote(program, script))
+    assert.matches("^1000000\ttrue\ttrue\nslept\nuv: %d+ ticks\n$", stdout)
+    assert.same({ "", 0 }, { stderr, status })
+    dir:file("script.lua", "local h = require 'halo' h.channel():recv()")
+    stdout, stderr, status = run(quote(program, script))
+    assert.matches("^uv: deadlock: .*\n\ttask %d+ waits in channel at ", stderr)
+    assert.same({ "uv: 0 ticks\n", 1 }, { stdout, status })
+  end)
+
+  it_does("gives what a host that limits its scripts is built from", function()
+    local program = build(installed(), "gcc -D_GNU_SOURCE= -Wall", "untrusted.c")
+    local cases = {
+      ["print(#fs.readdir '/' > 0, io, os, ffi, require, halo.process)"] = "",
+      ["local ok = pcall(function() while true do end end) print(ok)"] = "held the loop for more",
+      ["while true do pcall(halo.sleep, 100) end"] = "the time in all is over",
+      ["local s = 'x' while true do s = s .. s end"] = "not enough memory",
+      ["for i = 1, 200 do halo.spawn(halo.sleep, 1) end"] = "too many tasks: 100 are alive",
+      ["halo.buffer(1e9)"] = "a number from 0 to 8388608 expected",
+      ["halo.buffer(1):ptr()"] = "attempt to call method 'ptr' (a nil value)",
+    }
+    for code, expected in pairs(cases) do
+      local stdout, stderr, status = run(quote(program, dir:file("script.lua", code)))
+      if expected == "" then
+        assert.same({ "true\tnil\tnil\tnil\tnil\tnil\n", "", 0 }, { stdout, stderr, status })
+      else
+        assert.is_truthy(stderr:find(expected, 1, true), code .. ": " .. stderr)
+        assert.same({ "", 1 }, { stdout, status })
+      end
+    end
   end)
 
   it_does("gives the module, the command and its manual page", function()

@@ -92,10 +92,13 @@ end
 ---@field max_in_flight integer? operations with the engine; 1,024 by default
 ---@field pool_threads integer? worker threads at most; 32 by default
 ---@field engine "auto"|"ring"|"pool"? what the user has chosen goes before it
+---@field max_tasks integer? alive at once, or halo.spawn raises; no limit by default
+---@field max_bytes integer? that a call may make, at least 262,144; no limit by default
 ---@field warn_blocking_ms integer? tell on standard error which task holds the loop for longer, and
 ---which call waits on the spot; not by default. What the user has chosen goes before it
 
----Sets limits and the engine; only before the first operation.
+---Sets limits and the engine: the first four only before the first operation. What is not named is
+---as it was in the beginning; what a host has given can be lowered, and not raised.
 ---@param options halo.Options
 ---@return true
 function halo.configure(options)

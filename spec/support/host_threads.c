@@ -264,10 +264,12 @@ static void cost(void)
     }
     long after = resident_kib();
     qsort(times, (size_t)made - 1, sizeof(times[0]), compare);
+    double kib = (double)(after - with_states) / (made - 1), own_kib = lua_kib / (made - 1);
     printf(
-        "%ld KiB beyond a state of %ld KiB, of them %.0f of Lua; %.0f us, the first one %.0f us\n",
-        (after - with_states) / (made - 1), (with_states - before) / (made - 1),
-        lua_kib / (made - 1), times[(made - 1) / 2], first_us);
+        "%.0f KiB beyond its state, which grows by %.0f to %.0f KiB; %.0f us, at least %.0f, the "
+        "first one %.0f\n",
+        kib - own_kib, own_kib, own_kib + (double)(with_states - before) / (made - 1),
+        times[(made - 1) / 2], times[0], first_us);
     for (int i = 0; i < made; i++) {
         halo_lua_close(halos[i], -1);
         lua_close(states[i]);

@@ -31,6 +31,7 @@ extra    inspect       lua-inspect        luarocks             luarocks      lua
 extra    lpeg          lua-lpeg           lua-lpeg             lua51-lpeg    lua5.1-lpeg
 extra    cjson         lua-cjson          luarocks             luarocks      lua5.1-cjson
 extra    fuse          libfuse3-dev       fuse3-devel          fuse3         fuse3-dev
+extra    libuv         libuv1-dev         libuv-devel          libuv         libuv-dev
 machines qemu_system   qemu-system-x86    qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
 machines qemu_user     qemu-user-static   qemu-user-static     qemu-user-static qemu-aarch64
 machines gcc_aarch64   gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc
@@ -61,6 +62,7 @@ have_cpio() { command -v cpio; }
 have_inspect() { luajit -e 'require "inspect"'; }
 have_lpeg() { luajit -e 'require "lpeg"'; }
 have_cjson() { luajit -e 'require "cjson"'; }
+have_libuv() { "${PKG_CONFIG:-pkg-config}" --exists libuv; }
 have_fuse() { "${PKG_CONFIG:-pkg-config}" --exists fuse3; }
 
 # Prints, one a line, the packages of the given column for all that is missing in the groups.
