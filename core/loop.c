@@ -16,9 +16,11 @@
 #include "check.h"
 #include "dispatch.h"
 #include "fd.h"
+#include "fence.h"
 #include "leftovers.h"
 #include "op.h"
 #include "ops/ops.h"
+#include "ops/shared.h"
 
 #define DEADLINE_MAX_MS 1000000000
 
@@ -278,9 +280,12 @@ void halo_timer_stop(struct halo_loop *loop, struct halo_timer *timer)
     halo_timers_stop(&loop->timers, timer);
 }
 
-void halo_loop_moved(struct halo_loop *loop)
+int halo_loop_chdir(struct halo_loop *loop, const char *path)
 {
+    int error = loop->config.fence ? halo_fence_chdir(loop->config.fence, path)
+                                   : (int)halo_result_of(chdir(path));
     loop->files.mounts.fresh = false;
+    return error;
 }
 
 bool halo_loop_is_due(const struct halo_loop *loop)
@@ -325,6 +330,8 @@ const char *halo_loop_carries(const struct halo_loop *loop, unsigned code, bool 
 bool halo_loop_is_local(struct halo_loop *loop, const char *path)
 {
     bool resolved;
+    if (!halo_fence_is_open(loop->config.fence, HALO_MAY_READ))
+        return false;
     return halo_mounts_locate(&loop->files.mounts, AT_FDCWD, path, true, 0, &resolved) == 0;
 }
 

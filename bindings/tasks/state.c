@@ -62,8 +62,10 @@ void halo_lua_close_loop(struct halo_lua *lua)
         halo_port_close(port);
     struct halo_loop *loop = lua->loop;
     lua->loop = NULL; /* a signal may come meanwhile, and interrupts what it finds there */
-    if (loop)
-        halo_loop_close(loop, CLOSE_DEADLINE_MS);
+    unsigned left = loop ? halo_loop_close(loop, CLOSE_DEADLINE_MS) : 0;
+    if (left == 0) /* else a worker may still look its roots up */
+        halo_fence_free(lua->fence);
+    lua->fence = NULL;
     lua->closed = true;
 }
 
@@ -139,6 +141,7 @@ static void make_loop(lua_State *L, struct halo_lua *lua)
     if (lua->closed)
         halo_error(L, "halo has been closed");
     read_environment(L, lua);
+    lua->config.fence = lua->fence;
     int error = halo_loop_create(&lua->loop, &lua->config);
     if (error) {
         halo_loop_explain(error, &lua->config, reason, sizeof(reason));

@@ -30,6 +30,8 @@ struct halo_lua {
     /* The loop, made with the first operation, and what it is made by. */
     struct halo_loop *loop;
     struct halo_config config;
+    struct halo_fence *fence; /* what paths may reach; NULL: anything */
+    bool fenced_by_flags;     /* of the command, which refusals name */
     bool closed;
     bool engine_chosen; /* by the user */
     uint8_t chosen_engine;

@@ -17,7 +17,7 @@ gnu_dev_makedev halo_.* isatty lua.* madvise malloc mbrtowc mem.* mmap munmap nl
 open_memstream posix_spawn_file_actions_.* posix_spawnattr_.* pthread_attr_.*
 pthread_cond_destroy pthread_cond_init pthread_condattr_.* pthread_mutex_destroy
 pthread_mutex_init pthread_sigmask qsort realloc secure_getenv setlocale sigaddset
-sigemptyset sigfillset snprintf sprintf stderr stdin stdout str.* tolower umask uname
+sigemptyset sigfillset snprintf sprintf stderr stdin stdout str.* tolower tzset umask uname
 vsnprintf wcrtomb wcslen wcwidth'
 
 known=$(echo $harmless $modelled | tr ' ' '\n')
