@@ -2,6 +2,7 @@
 -- exits with the status that it returns.
 
 local core = require "halo.core"
+local fence = require "halo.terminal.fence"
 local loader = require "halo.loader"
 local options = require "halo.terminal.options"
 
@@ -192,13 +193,13 @@ local steps = {
     return run(require, nil, name)
   end,
   j = function(text)
-    return run(require("halo.terminal.luajit").control, nil, text)
+    return run(core.module("halo.terminal.luajit").control, nil, text)
   end,
   O = function(text)
-    return run(require("halo.terminal.luajit").optimise, nil, text)
+    return run(core.module("halo.terminal.luajit").optimise, nil, text)
   end,
   b = function(words)
-    return run(require("halo.terminal.luajit").bytecode, nil, words)
+    return run(core.module("halo.terminal.luajit").bytecode, nil, words)
   end,
 }
 
@@ -266,7 +267,7 @@ local function doctor(argv)
   if argv[2] then
     return usage_error "doctor takes no arguments; a script of that name is ./doctor"
   end
-  return require("halo.terminal.doctor").run() and EXIT_OK or EXIT_ERROR
+  return core.module("halo.terminal.doctor").run() and EXIT_OK or EXIT_ERROR
 end
 
 local words = { check = check, doctor = doctor }
@@ -276,7 +277,7 @@ local function say(given)
   if given.help then
     io.stdout:write(options.usage)
   elseif given.manual then
-    io.stdout:write(require("halo.terminal.manual").text())
+    io.stdout:write(core.module("halo.terminal.manual").text())
   else
     return nil
   end
@@ -284,14 +285,23 @@ local function say(given)
 end
 
 ---What is different in a command from Lua in another program.
-local function set_up(given, means)
+---@return boolean? ok
+---@return string? message
+local function set_up(given, means, argv)
+  local path = argv[given.script]
+  local ok, message = fence.put_up(given, means.fence, path ~= "-" and path or nil)
+  means.fence = nil -- nobody else is to have it
+  if not ok then
+    return nil, message
+  end
   if given.engine then
     core.choose_engine(given.engine)
   end
   core.engine()
   replace_exit(means)
   keep_output_in_order()
-  loader.install()
+  loader.install(given.allow_bytecode)
+  return true
 end
 
 ---@param argv string[] the program's name at 0
@@ -306,7 +316,12 @@ function command.main(argv, means)
   if status then
     return status
   end
-  set_up(given, means)
+  local ok
+  ok, message = set_up(given, means, argv)
+  if not ok then
+    io.stderr:write("halo: ", message, "\n")
+    return EXIT_USAGE
+  end
   if given.version then
     verbose = true
     print_version()
@@ -315,10 +330,10 @@ function command.main(argv, means)
   if words[argv[given.script]] then
     return words[argv[given.script]]({ unpack(argv, given.script) })
   end
-  local ok = run_all(given, argv, means.is_terminal(0))
+  ok = run_all(given, argv, means.is_terminal(0))
   if ok and given.prompt then
     set_globals()
-    return require("halo.terminal.prompt").run(prompt_options(means))
+    return core.module("halo.terminal.prompt").run(prompt_options(means))
   end
   return ok and EXIT_OK or EXIT_ERROR
 end

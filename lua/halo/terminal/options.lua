@@ -15,6 +15,13 @@ options.list = {
   { "-j CMD", "control LuaJIT: on, off, flush, v, p or dump, with =ARG behind it" },
   { "-O[OPT]", "LuaJIT's optimisations: a level, or +NAME, -NAME, NAME=N" },
   { "-b ...", "save or list bytecode, as luajit -b" },
+  { "--allow-read=A,B", "reach nothing but these files and directories, to read" },
+  { "--allow-write=A,B", "likewise, to read and write; both imply --no-ffi --no-exec" },
+  { "--no-ffi", "take away ffi, C modules, and debug but for traceback and getinfo" },
+  { "--no-exec", "start no programs" },
+  { "--allow-ffi", "with --allow-read or -write: leave all that, which no fence holds" },
+  { "--allow-exec", "likewise: let programs be started, behind the same fence" },
+  { "--allow-bytecode", "load bytecode, too, which can do anything" },
   { "--engine=NAME", "auto (default), ring or pool; or HALO_ENGINE in the environment" },
   { "--man", "print the manual page: halo --man | man -l -" },
   { "-h, --help", "say this" },
@@ -47,6 +54,13 @@ options.usage = "usage: halo [options] [script [args]]\n" .. format(options.list
 ---@field manual boolean?
 ---@field no_environment boolean?
 ---@field engine string?
+---@field allow_read string[]? paths
+---@field allow_write string[]? paths
+---@field no_ffi boolean?
+---@field no_exec boolean?
+---@field allow_ffi boolean?
+---@field allow_exec boolean?
+---@field allow_bytecode boolean?
 
 local flags = {
   ["-i"] = "interactive",
@@ -54,6 +68,9 @@ local flags = {
   ["-h"] = "help", ["--help"] = "help",
   ["-E"] = "no_environment",
   ["--man"] = "manual",
+  ["--no-ffi"] = "no_ffi", ["--allow-ffi"] = "allow_ffi",
+  ["--no-exec"] = "no_exec", ["--allow-exec"] = "allow_exec",
+  ["--allow-bytecode"] = "allow_bytecode",
 }
 
 ---An option with an argument: behind the letter, or the next word.
@@ -80,6 +97,32 @@ local function parse_engine(given, name)
   return true
 end
 
+---Paths, with commas between them, of --allow-read or --allow-write.
+local function parse_paths(given, which, text)
+  local field = "allow_" .. which
+  given[field] = given[field] or {}
+  for path in text:gmatch "[^,]+" do
+    table.insert(given[field], path)
+  end
+  if #given[field] == 0 then
+    return nil, ("--allow-%s needs paths, such as --allow-%s=."):format(which, which)
+  end
+  return true
+end
+
+---What does not go together.
+local function check_fence(given)
+  local has_paths = given.allow_read or given.allow_write
+  for _, what in ipairs { "ffi", "exec" } do
+    if given["allow_" .. what] and given["no_" .. what] then
+      return nil, ("--allow-%s and --no-%s contradict each other"):format(what, what)
+    elseif given["allow_" .. what] and not has_paths then
+      return nil, ("--allow-%s goes with --allow-read or --allow-write"):format(what)
+    end
+  end
+  return given
+end
+
 ---@param argv string[]
 ---@return halo.GivenOptions?
 ---@return string? message what is wrong with them
@@ -102,6 +145,15 @@ function options.parse(argv)
       given[flags[word]] = true
     elseif word:match "^%-%-engine=" then
       ok, message = parse_engine(given, word:match "=(.*)")
+    elseif word:match "^%-%-allow%-read$" or word:match "^%-%-allow%-write$" then
+      ok, message = parse_paths(given, word:match "(%w+)$", "")
+    elseif word:match "^%-%-allow%-%w+=" then
+      local which, paths = word:match "^%-%-allow%-(%w+)=(.*)"
+      if which == "read" or which == "write" then
+        ok, message = parse_paths(given, which, paths)
+      else
+        ok, message = nil, "unknown option " .. word
+      end
     else
       ok, message = parse_step(given, argv, i)
       i = ok or i
@@ -112,7 +164,7 @@ function options.parse(argv)
     i = i + 1
   end
   given.script = i
-  return given
+  return check_fence(given)
 end
 
 return options
