@@ -293,7 +293,7 @@ local function list_anchor(self, anchor)
     return core.list(self.base, self.root_path, 0, 0)
   end
   local row, count, code = core.list(anchor.file, ".", 0, 0)
-  if not row and code == "EACCES" then
+  if not row and code == "EACCES" and core.fd(anchor.file) then
     return core.list(("/proc/self/fd/%d"):format(core.fd(anchor.file)), 0, 0)
   end
   return row, count, code
