@@ -412,6 +412,42 @@ HALO_API int halo_lua_register(struct halo_lua *halo, const char *name, lua_CFun
 /* Pushes such a function instead; the name is for messages. Raises when memory is out. */
 HALO_API void halo_lua_push_function(lua_State *L, const char *name, lua_CFunction fn);
 
+/* ---- fences -------------------------------------------------------------------------------- */
+
+/*
+ * Lets halo's calls reach a path and, where it is a directory, what is below it: with the first
+ * call nothing else can be reached any more. A path leads nowhere out, by no ".." and no symbolic
+ * link; what is refused is nil, a message and "EACCES". Only before the first operation. The rights
+ * add up; those without a path take NULL, and NULL with 0 allows nothing. Returns 0, or a code;
+ * HALO_LUA_FAILED where the path cannot be opened, or operations have begun without a fence.
+ *
+ * This holds halo's own calls. Lua's other libraries have to be taken away, see below; and it is no
+ * wall against who finds a bug in LuaJIT: a script that may be hostile belongs in a process of its
+ * own.
+ */
+#define HALO_LUA_MAY_READ    1u
+#define HALO_LUA_MAY_WRITE   2u /* also reading */
+#define HALO_LUA_MAY_EXECUTE 4u /* start processes, which are not held */
+#define HALO_LUA_MAY_ADOPT   8u /* use the program's descriptors by their numbers */
+HALO_API int halo_lua_allow(struct halo_lua *halo, const char *path, unsigned rights);
+
+/*
+ * Takes from the runtime's state what goes around halo, before scripts run. names are words with
+ * spaces between them, of these:
+ *
+ *     ffi        LuaJIT's ffi, which can do anything
+ *     loadlib    package.loadlib and the search for C modules
+ *     loadfile   loadfile, dofile and the search for modules in files
+ *     bytecode   bytecode in load and loadstring; string.dump
+ *     io os debug jit      these libraries
+ *     exec       os.execute and io.popen
+ *     internals  halo's own inner modules, which check less than the others
+ *     all        all of them
+ *
+ * Returns 0, or a code; HALO_LUA_FAILED for an unknown word.
+ */
+HALO_API int halo_lua_remove_libraries(struct halo_lua *halo, const char *names);
+
 #ifdef __cplusplus
 }
 #endif

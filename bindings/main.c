@@ -16,6 +16,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "fence.h"
 #include "halo_lua.h"
 
 #define SWALLOWED_MAX    1000 /* cancellations by a script that goes on printing for nobody */
@@ -254,6 +255,7 @@ static void push_means(lua_State *L)
     luaL_register(L, NULL, means);
     lua_pushboolean(L, pipe_ignored);
     lua_setfield(L, -2, "pipe_ignored");
+    halo_push_fence_means(L);
 }
 
 /* ---- the command --------------------------------------------------------------------------- */

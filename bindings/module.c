@@ -51,7 +51,10 @@ static void load_embedded(lua_State *L, const struct halo_embedded *module)
         lua_error(L);
 }
 
-/* Pushes the module of that name, which is run the first time it is asked for. */
+/*
+ * module(name): the module of that name, which is run the first time it is asked for. Also what
+ * require() finds in package.preload.
+ */
 static int require_embedded(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
@@ -166,6 +169,8 @@ static void make_core(lua_State *L)
     lua_setfield(L, -2, "getenv");
     lua_pushcfunction(L, sources);
     lua_setfield(L, -2, "sources");
+    lua_pushcfunction(L, require_embedded);
+    lua_setfield(L, -2, "module");
 }
 
 void halo_open_state(lua_State *L)

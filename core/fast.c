@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fence.h"
 #include "loop.h"
 #include "ops/shared.h"
 #include "ops/ops.h"
@@ -31,7 +32,7 @@ static bool may_go(struct halo_loop *loop, enum halo_op_code code, const char *p
 {
     bool alone = halo_loop_is_alone(loop, flags, 0), resolved;
 
-    if (!may_start(loop, code, alone))
+    if (!halo_fence_is_open(loop->config.fence, HALO_MAY_READ) || !may_start(loop, code, alone))
         return false;
     return alone ||
            (halo_mounts_locate(&loop->files.mounts, AT_FDCWD, path, follow, 0, &resolved) == 0 &&

@@ -47,6 +47,7 @@ struct halo_file {
     bool leads_group;    /* that process does */
     uint8_t state;       /* enum halo_file_state */
     uint8_t place;       /* see mounts.h */
+    uint8_t rights;      /* HALO_MAY_*, where the loop has a fence */
     uint8_t lock;        /* LOCK_SH or LOCK_EX where it is held by this handle, or 0 */
     bool stream;         /* pipe, terminal, socket, inotify: polled first, no offsets */
     bool local;          /* a file or directory whose close(2) waits for no network or daemon */

@@ -52,10 +52,11 @@ enum halo_engine_kind {
 
 /* A zeroed struct is the default configuration. */
 struct halo_config {
-    uint32_t max_files;           /* 0: HALO_MAX_FILES_DEFAULT */
-    uint32_t max_in_flight;       /* 0: HALO_MAX_IN_FLIGHT_DEFAULT */
-    uint32_t pool_threads;        /* 0: HALO_POOL_THREADS_DEFAULT */
-    enum halo_engine_kind engine; /* HALO_ENGINE_AUTO */
+    uint32_t max_files;             /* 0: HALO_MAX_FILES_DEFAULT */
+    uint32_t max_in_flight;         /* 0: HALO_MAX_IN_FLIGHT_DEFAULT */
+    uint32_t pool_threads;          /* 0: HALO_POOL_THREADS_DEFAULT */
+    enum halo_engine_kind engine;   /* HALO_ENGINE_AUTO */
+    const struct halo_fence *fence; /* what paths may reach, or NULL; it outlives the loop */
 };
 
 /* Counters since the loop was created; "now" where it says so. */
@@ -73,6 +74,24 @@ struct halo_stats {
     uint64_t turns;          /* turns of the loop */
     uint64_t unknown;        /* completions whose sequence number nobody knew: always 0 */
 };
+
+/* ---- fences -------------------------------------------------------------------------------- */
+
+#define HALO_MAY_READ    1u
+#define HALO_MAY_WRITE   2u /* also reading */
+#define HALO_MAY_EXECUTE 4u /* start processes, which no fence holds; without a path */
+#define HALO_MAY_ADOPT   8u /* use descriptors by their number; without a path */
+
+/*
+ * What a loop's paths may reach: directories and files, its roots. A path goes by the root that its
+ * names begin with, a relative one behind the working directory, and stays below that as by
+ * halo_file_confine(); all else is -EACCES. Files by their handles go on. A root below another has
+ * the rights of both. allows() looks at the names alone. They return 0 or -errno.
+ */
+HALO_API int halo_fence_create(struct halo_fence **fence);
+HALO_API int halo_fence_allow(struct halo_fence *fence, const char *path, unsigned rights);
+HALO_API bool halo_fence_allows(const struct halo_fence *fence, const char *path, unsigned rights);
+HALO_API void halo_fence_free(struct halo_fence *fence);
 
 /* ---- operations ---------------------------------------------------------------------------- */
 
@@ -255,8 +274,9 @@ struct halo_op {
     bool no_reader;                /* the open of a FIFO that nobody reads from yet */
     bool own_data;                 /* data lies in storage, */
     bool headed;                   /* behind a struct halo_kept */
-    int anchor;                    /* the caller's own */
-    const bool *interrupt;         /* the loop's, while the operation runs on its thread */
+    uint8_t rights, needs, needs2, rooted, lacking; /* of the fence, see fence.h */
+    int anchor;                                     /* the caller's own */
+    const bool *interrupt; /* the loop's, while the operation runs on its thread */
 
     /* What operations with paths have besides. */
     struct halo_file *base_slot; /* the directories it is counted on */
@@ -335,11 +355,11 @@ HALO_API bool halo_op_has_ended(const struct halo_op *op);
 
 /* What kind of operation it is. */
 HALO_API enum halo_op_code halo_op_kind(const struct halo_op *op);
-
 /* Whether its base confines: to lead out of that is EXDEV, as a rename across file systems is. */
 HALO_API bool halo_op_is_confined(const struct halo_op *op);
-
-/* The operation's name, as in the table of operations: "open", "read", ... */
+/* Which of HALO_MAY_* it has not got; 0 where no fence has refused it. */
+HALO_API unsigned halo_op_lacks(const struct halo_op *op);
+/* The operation's name: "open", "read", ... */
 HALO_API const char *halo_op_name(const struct halo_op *op);
 
 /* An entry of a directory. */
@@ -433,8 +453,7 @@ HALO_API void halo_file_drop(struct halo_loop *loop, uint64_t file);
 /* Calls visit with the handle of each file that is open, standard input and its like excepted. */
 HALO_API void halo_file_each(struct halo_loop *loop, void (*visit)(uint64_t file, void *context),
                              void *context);
-
-/* True while a file is open, a borrowed one included. */
+/* True while one is open, a borrowed one included. */
 HALO_API bool halo_loop_has_files(const struct halo_loop *loop);
 
 /* ---- timers -------------------------------------------------------------------------------- */
@@ -503,7 +522,7 @@ HALO_API unsigned halo_loop_close(struct halo_loop *loop, uint64_t deadline_ms);
 /*
  * Holds a name in an open directory: halo_loop_close() removes it, with all that is below, once
  * nothing is under way, unless it is released before. For what is made under a name of its own and
- * renamed when it is done. Returns NULL where memory is out, or the handle is closed.
+ * renamed when it is done. Returns NULL where memory is out, or such a name cannot be held.
  */
 HALO_API struct halo_leftover *halo_leftover_hold(struct halo_loop *loop, uint64_t directory,
                                                   const char *name);
@@ -541,8 +560,8 @@ HALO_API uint64_t halo_loop_spent_ns(const struct halo_loop *loop);
  */
 HALO_API bool halo_loop_needs_cwd(const struct halo_loop *loop);
 
-/* Says that the working directory has changed. */
-HALO_API void halo_loop_moved(struct halo_loop *loop);
+/* Changes the working directory, within the fence. Returns 0 or -errno. */
+HALO_API int halo_loop_chdir(struct halo_loop *loop, const char *path);
 
 /* True while an operation is under way or a timer armed: a turn has something to wait for. */
 HALO_API bool halo_loop_busy(const struct halo_loop *loop);
@@ -573,8 +592,7 @@ HALO_API void halo_loop_wake(struct halo_loop *loop);
  */
 HALO_API const char *halo_loop_carries(const struct halo_loop *loop, unsigned code, bool *by_ring);
 
-/* Whether a path leads to a file system of this kernel alone: no other machine or process is asked.
- */
+/* Whether a path leads to a file system of this kernel alone. */
 HALO_API bool halo_loop_is_local(struct halo_loop *loop, const char *path);
 
 /* Fills in the counters. */

@@ -80,7 +80,10 @@ struct halo_leftover *halo_leftover_hold(struct halo_loop *loop, uint64_t direct
                                          const char *name)
 {
     struct halo_file *file = halo_files_find_open(&loop->files, directory);
-    struct halo_leftover *left = file ? malloc(sizeof(*left) + strlen(name) + 1) : NULL;
+    bool fenced = loop->config.fence && file && !(file->rights & HALO_MAY_WRITE);
+    if (!file || fenced || strchr(name, '/') || is_dots(name))
+        return NULL;
+    struct halo_leftover *left = malloc(sizeof(*left) + strlen(name) + 1);
     if (!left)
         return NULL;
     strcpy(left->name, name);
@@ -96,6 +99,11 @@ struct halo_leftover *halo_leftover_hold(struct halo_loop *loop, uint64_t direct
 
 void halo_leftover_release(struct halo_loop *loop, struct halo_leftover *left)
 {
+    const struct halo_leftover *held = loop->leftovers;
+    while (held && held != left)
+        held = held->next;
+    if (!held)
+        return;
     struct halo_file *file = halo_files_find_open(&loop->files, left->directory);
     if (file)
         file->leftovers--;

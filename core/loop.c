@@ -16,9 +16,11 @@
 #include "check.h"
 #include "dispatch.h"
 #include "fd.h"
+#include "fence.h"
 #include "leftovers.h"
 #include "op.h"
 #include "ops/ops.h"
+#include "ops/shared.h"
 
 #define DEADLINE_MAX_MS 1000000000
 
@@ -294,9 +296,12 @@ bool halo_loop_needs_cwd(const struct halo_loop *loop)
     return false;
 }
 
-void halo_loop_moved(struct halo_loop *loop)
+int halo_loop_chdir(struct halo_loop *loop, const char *path)
 {
+    int error = loop->config.fence ? halo_fence_chdir(loop->config.fence, path)
+                                   : (int)halo_result_of(chdir(path));
     loop->files.mounts.fresh = false;
+    return error;
 }
 
 bool halo_loop_is_due(const struct halo_loop *loop)
@@ -341,6 +346,8 @@ const char *halo_loop_carries(const struct halo_loop *loop, unsigned code, bool 
 bool halo_loop_is_local(struct halo_loop *loop, const char *path)
 {
     bool resolved;
+    if (!halo_fence_is_open(loop->config.fence, HALO_MAY_READ))
+        return false;
     return halo_mounts_locate(&loop->files.mounts, AT_FDCWD, path, true, 0, &resolved) == 0;
 }
 

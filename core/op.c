@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "dispatch.h"
+#include "fence.h"
 #include "ops/ops.h"
 
 #define EAGAIN_MAX            8
@@ -116,11 +117,22 @@ static bool polls_again(struct halo_op *op)
     return (op->headed && op->slot->kept) || op->retries++ < EAGAIN_MAX;
 }
 
+/* What leads out of a root is refused like what is outside of all. */
+static int64_t refuse_outside(struct halo_op *op, int64_t result)
+{
+    if (result != -HALO_OUTSIDE && result != -HALO_OUTSIDE2)
+        return result;
+    op->lacking = result == -HALO_OUTSIDE ? op->needs : op->needs2;
+    return -EACCES;
+}
+
 /* Decides what an answer means: the operation is done, or needs another round. */
 static enum halo_step judge(struct halo_loop *loop, struct halo_op *op, int64_t result)
 {
     bool poll_before = polls_before(op);
 
+    if (op->rooted)
+        result = refuse_outside(op, result);
     if (op->cancelled &&
         (is_interruption(result) || result == -EAGAIN || (poll_before && result >= 0)))
         result = -ECANCELED;
@@ -334,6 +346,8 @@ static int begin(struct halo_loop *loop, struct halo_op *op)
     int error = halo_files_enter(&loop->files, op);
     if (error)
         return error;
+    if (loop->config.fence && (error = halo_fence_enter(loop->config.fence, op)) != 0)
+        return error;
     if (halo_op_is(op, HALO_OP_CLOSE) && op->slot->in_flight > 0)
         cancel_all_on(loop, op);
     return op->row->begin ? op->row->begin(loop, op) : 0;
@@ -450,6 +464,11 @@ enum halo_op_code halo_op_kind(const struct halo_op *op)
 bool halo_op_is_confined(const struct halo_op *op)
 {
     return (op->resolve | op->resolve2) & RESOLVE_BENEATH;
+}
+
+unsigned halo_op_lacks(const struct halo_op *op)
+{
+    return op->lacking;
 }
 
 const char *halo_op_name(const struct halo_op *op)

@@ -225,7 +225,7 @@ describe("require, dofile and loadfile are as those of plain luajit:", function(
     dir:file("cases", table.concat(cases, "\n"))
     dir:file("program", PROGRAM)
     run_with("luajit", expected)
-    run_with(command.halo_bin, got)
+    run_with(command.halo_bin .. " --allow-bytecode", got)
   end)
 
   for i, case in ipairs(cases) do
@@ -237,7 +237,9 @@ end)
 
 describe("bytecode", function()
   local dir = temp.dir()
-  local refused = "cannot load %s: it is bytecode, which only loadfile(path, 'b') loads"
+  local not_allowed = "not allowed: it is bytecode (--allow-bytecode)"
+  local refused = "cannot load %s: " .. not_allowed
+  local refused_by_mode = "cannot load %s: it is bytecode, which only loadfile(path, 'b') loads"
 
   before_each(function()
     dir:file("code.lua", CODE)
@@ -269,10 +271,48 @@ describe("bytecode", function()
     assert.same({ "halo: attempt to load chunk with wrong mode\n", 1 }, { stderr, status })
   end)
 
-  it("is loaded where the mode asks for it", function()
-    assert.equal("bytecode\nbytecode\n", (halo_says(command.halo("-e", [[
+  it("is loaded by nothing, whatever the mode says", function()
+    local stdout = halo_says(command.halo("-e", [[
+      local code = string.dump(function() return "bytecode" end)
+      local pieces = { code:sub(1, 5), code:sub(6) }
+      for _, mode in ipairs { "b", "bt" } do
+        print(loadfile("code.lua", mode))
+        print(load(code, "name", mode))
+        print(loadstring(code, "name", mode))
+      end
+      print(load(code))
+      print(loadstring(code))
+      print(load(function() return table.remove(pieces, 1) end))
+      package.loaders[2] = nil
+      print(pcall(require, "halo.loader"))
+      require("halo.loader").install(true)
+      print(load(code))
+    ]]))
+    assert.is_nil(stdout:find "function: ")
+    local _, count = stdout:gsub("nil\t[^\n]*" .. not_allowed:gsub("[%(%)%-]", "%%%0") .. "\n", "")
+    assert.equal(10, count)
+  end)
+
+  it("is loaded with --allow-bytecode where the mode asks for it", function()
+    local expected = "bytecode\nbytecode\nbytecode\nnil\t%s\n"
+    local line = command.halo("--allow-bytecode", "-e", [[
       print(loadfile("code.lua", "b")())
       print(loadfile("code.lua", "bt")())
+      print(load(string.dump(loadfile("code.lua", "b")))())
+      print(loadfile("code.lua"))
+    ]])
+    assert.equal(expected:format(refused_by_mode:format "code.lua"), (halo_says(line)))
+  end)
+
+  it("leaves load as it is for text", function()
+    assert.equal("1\t2\n3\nfalse\t(command line):3: bad argument #1 to 'loadstring' "
+      .. "(function expected, got no value)\nnil\t[string \"x =\"]:1: "
+      .. "unexpected symbol near '<eof>'\nname\n", (halo_says(command.halo("-e", [[
+      print(load("return 1, ...")(2))
+      print(load("return a", "name", "t", { a = 3 })())
+      print(pcall(function() local f = loadstring() return f end))
+      print(loadstring "x =")
+      print(debug.getinfo(load("return", "@name"), "S").short_src)
     ]]))))
   end)
 end)

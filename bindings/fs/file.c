@@ -126,7 +126,7 @@ static int file_confines(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
     const struct halo_lua_file *file = halo_check_file(L, 1, "at");
-    struct halo_file_info info = {0};
+    struct halo_file_info info = {.confines = lua->fence && !file->handle};
     if (lua->loop)
         halo_file_info(lua->loop, file->handle, &info);
     lua_pushboolean(L, info.confines);
@@ -198,6 +198,9 @@ static int file_adopt(lua_State *L)
     const char *name = halo_check_path(L, 2, "adopt", &length);
     bool own = lua_toboolean(L, 3);
 
+    /* A fence would be none if the host's own files were anybody's who guesses their numbers. */
+    if (lua->fence && fd > STDERR_FILENO && !halo_fence_allows(lua->fence, NULL, HALO_MAY_ADOPT))
+        return halo_push_refusal(L, lua, HALO_MAY_ADOPT, name);
     lua_settop(L, 2);
     lua_getfield(L, LUA_REGISTRYINDEX, new_file_key);
     lua_pushvalue(L, 2);

@@ -213,13 +213,15 @@ static int fs_chdir(lua_State *L)
     struct halo_lua *lua = halo_lua_self(L);
     size_t length;
     const char *path = halo_check_path(L, 1, "chdir", &length);
+    struct halo_loop *loop = halo_lua_loop(L, lua);
 
-    if (lua->loop && halo_loop_needs_cwd(lua->loop))
+    if (halo_loop_needs_cwd(loop))
         return halo_push_error(L, EBUSY, path, NULL);
-    if (chdir(path) < 0)
-        return halo_push_error(L, errno, path, NULL);
-    if (lua->loop)
-        halo_loop_moved(lua->loop);
+    int error = halo_loop_chdir(loop, path);
+    if (error == -EACCES && lua->fence && !halo_fence_allows(lua->fence, path, HALO_MAY_READ))
+        return halo_push_refusal(L, lua, HALO_MAY_READ, path);
+    if (error < 0)
+        return halo_push_error(L, -error, path, NULL);
     lua_pushboolean(L, 1);
     return 1;
 }

@@ -51,6 +51,27 @@ int halo_push_error(lua_State *L, int error, const char *path, const char *path2
     return push_message(L, error, strerror(error), path, path2);
 }
 
+/* What a fence says that lets a call not by. */
+static const char *refusal(const struct halo_lua *lua, unsigned right)
+{
+    bool flags = lua->fenced_by_flags;
+    switch (right) {
+    case HALO_MAY_READ:
+        return flags ? "not allowed (--allow-read)" : "not allowed to read";
+    case HALO_MAY_WRITE:
+        return flags ? "not allowed (--allow-write)" : "not allowed to write";
+    case HALO_MAY_EXECUTE:
+        return flags ? "not allowed (--no-exec)" : "not allowed to start programs";
+    default:
+        return "not allowed";
+    }
+}
+
+int halo_push_refusal(lua_State *L, const struct halo_lua *lua, unsigned right, const char *path)
+{
+    return push_message(L, EACCES, refusal(lua, right), path, NULL);
+}
+
 int halo_push_file_error(lua_State *L, int error, const struct halo_lua_file *file)
 {
     const char *text = error == EBADF ? "the file is closed" : strerror(error);
@@ -101,6 +122,8 @@ static int push_failure(lua_State *L, struct halo_lua *lua, const struct halo_op
     const char *path2 = has_two_paths(op) ? lua_tostring(from, 2) : NULL;
     const char *text = strerror(error);
 
+    if (halo_op_lacks(op))
+        text = refusal(lua, halo_op_lacks(op));
     if (error == EXDEV && halo_op_is_confined(op))
         text = "the path leads out of the directory, or to another file system";
     if (file && error == EBADF)

@@ -18,6 +18,7 @@ bool halo_result_is_plain(const struct halo_op *op);
 int halo_push_result(lua_State *L, struct halo_lua *lua, struct halo_op *op, lua_State *from);
 
 /* Pushes nil, message, code for an errno, with the message's paths or NULL. Returns 3. */
+int halo_push_refusal(lua_State *L, const struct halo_lua *lua, unsigned right, const char *path);
 int halo_push_error(lua_State *L, int error, const char *path, const char *path2);
 
 #endif

@@ -109,6 +109,7 @@ static void configure_loop(lua_State *L, struct halo_lua *lua)
         .pool_threads =
             (uint32_t)limit_field(L, "pool_threads", 1, HALO_THREADS_MAX, given->pool_threads),
         .engine = given->engine,
+        .fence = lua->config.fence,
     };
 
     lua_getfield(L, 1, "engine");

@@ -85,6 +85,9 @@ unsigned halo_lua_close_loop(struct halo_lua *lua, uint64_t deadline_ms)
     lua->loop = NULL; /* a signal may come meanwhile, and interrupts what it finds there */
     if (loop)
         lua->left = halo_loop_close(loop, deadline_ms);
+    if (lua->left == 0) /* else a worker may still look its roots up */
+        halo_fence_free(lua->fence);
+    lua->fence = NULL;
     lua->closed = true;
     return lua->left;
 }
@@ -163,6 +166,7 @@ static void make_loop(lua_State *L, struct halo_lua *lua)
     if (lua->closed)
         halo_error(L, "halo has been closed");
     read_environment(L, lua);
+    lua->config.fence = lua->fence;
     int error = halo_loop_create(&lua->loop, &lua->config);
     if (error) {
         halo_loop_explain(error, &lua->config, reason, sizeof(reason));

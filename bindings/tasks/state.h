@@ -80,6 +80,8 @@ struct halo_lua {
     struct halo_config config;
     struct halo_config given; /* by the host: configure() may lower it */
     bool is_given;            /* and its other options hold */
+    struct halo_fence *fence; /* what paths may reach; NULL: anything */
+    bool fenced_by_flags;     /* of the command, which refusals name */
     bool closed;
     bool engine_chosen; /* by the user */
     uint8_t chosen_engine;

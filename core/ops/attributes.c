@@ -254,5 +254,6 @@ const struct halo_op_row halo_keep_row = {
     .on_file = true,
     .quick = true,
     .lengthy = true,
+    .alters = true,
     .block = keep_block,
 };

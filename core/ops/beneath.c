@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fence.h"
 #include "ops/ops.h"
 #include "ops/shared.h"
 #include "resolve.h"
@@ -25,6 +26,15 @@ static uint32_t resolve_in(const struct halo_op *op, int base_fd)
     return base_fd == op->base_fd ? op->resolve : base_fd == op->base2_fd ? op->resolve2 : 0;
 }
 
+int halo_op_outside(const struct halo_op *op, int base_fd, int fd)
+{
+    if (fd != -EXDEV)
+        return fd;
+    if (op->rooted & 1 && base_fd == op->base_fd)
+        return -HALO_OUTSIDE;
+    return op->rooted & 2 && base_fd == op->base2_fd ? -HALO_OUTSIDE2 : fd;
+}
+
 int halo_open_at(const struct halo_op *op, int base_fd, const char *path, int flags, mode_t mode,
                  bool at_once)
 {
@@ -32,7 +42,7 @@ int halo_open_at(const struct halo_op *op, int base_fd, const char *path, int fl
     int fd = halo_resolve_open(base_fd, path, halo_open_flags(flags), mode, resolve);
     if (fd == -EAGAIN && !at_once && !(flags & O_NONBLOCK))
         fd = halo_resolve_open(base_fd, path, flags, mode, resolve);
-    return fd;
+    return halo_op_outside(op, base_fd, fd);
 }
 
 static int open_place(const struct halo_op *op, int base_fd, const char *path, int flags)

@@ -515,6 +515,7 @@ const struct halo_op_row halo_copyfile_row = {
     .quick = true,
     .lengthy = true,
     .opens = true,
+    .only_reads = true,
     .attempt = copyfile_attempt,
     .block = copyfile_block,
 };

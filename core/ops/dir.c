@@ -34,7 +34,8 @@ static int open_once(const struct halo_op *op, int base, const char *path, int f
         .resolve = resolve,
     };
     if (op->resolve)
-        return halo_resolve_open(base, path, flags | O_DIRECTORY, 0, resolve | op->resolve);
+        return halo_op_outside(
+            op, base, halo_resolve_open(base, path, flags | O_DIRECTORY, 0, resolve | op->resolve));
     if (resolve == 0)
         return (int)halo_result_of(openat(base, path, (int)how.flags));
     return (int)halo_result_of(syscall(SYS_openat2, base, path, &how, sizeof(how)));
@@ -100,7 +101,7 @@ static int open_from_base(const struct halo_op *op, uint64_t resolve, bool by_na
 static int open_directory(const struct halo_op *op, bool try)
 {
     if (!op->base)
-        return open_piece(op, AT_FDCWD, op->path, O_RDONLY, 0);
+        return open_piece(op, op->base_fd, op->path, O_RDONLY, 0);
     bool no_links = op->flags & HALO_READDIR_NO_SYMLINKS;
     uint64_t resolve = (try ? RESOLVE_NO_XDEV : 0) | (no_links ? RESOLVE_NO_SYMLINKS : 0);
     int fd = open_from_base(op, resolve, false);
@@ -329,6 +330,7 @@ const struct halo_op_row halo_readdir_row = {
     .quick = true,
     .lengthy = true,
     .opens = true,
+    .only_reads = true,
     .begin = readdir_begin,
     .attempt = readdir_attempt,
     .block = readdir_block,

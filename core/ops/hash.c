@@ -164,6 +164,7 @@ const struct halo_op_row halo_hash_row = {
     .quick = true,
     .lengthy = true,
     .opens = true,
+    .only_reads = true,
     .attempt = hash_attempt,
     .block = hash_block,
 };

@@ -134,6 +134,7 @@ const struct halo_op_row halo_stat_row = {
     .name = "stat",
     .opcode = IORING_OP_STATX,
     .quick = true,
+    .only_reads = true,
     .prepare = stat_prepare,
     .block = stat_block,
 };
@@ -144,6 +145,7 @@ const struct halo_op_row halo_lstat_row = {
     .opcode = IORING_OP_STATX,
     .no_follow = true,
     .quick = true,
+    .only_reads = true,
     .prepare = lstat_prepare,
     .block = lstat_block,
 };
@@ -163,6 +165,7 @@ const struct halo_op_row halo_access_row = {
     .name = "access",
     .opcode = HALO_NO_OPCODE,
     .quick = true,
+    .only_reads = true,
     .block = access_block,
 };
 
@@ -180,6 +183,7 @@ const struct halo_op_row halo_fchmod_row = {
     .opcode = HALO_NO_OPCODE,
     .on_file = true,
     .quick = true,
+    .alters = true,
     .block = fchmod_block,
 };
 
@@ -206,6 +210,7 @@ const struct halo_op_row halo_fchown_row = {
     .opcode = HALO_NO_OPCODE,
     .on_file = true,
     .quick = true,
+    .alters = true,
     .block = fchown_block,
 };
 
@@ -232,6 +237,7 @@ const struct halo_op_row halo_futime_row = {
     .opcode = HALO_NO_OPCODE,
     .on_file = true,
     .quick = true,
+    .alters = true,
     .block = futime_block,
 };
 
@@ -241,6 +247,7 @@ const struct halo_op_row halo_statfs_row = {
     .opcode = HALO_NO_OPCODE,
     .no_base = true,
     .quick = true,
+    .only_reads = true,
     .block = statfs_block,
 };
 

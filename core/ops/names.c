@@ -193,6 +193,7 @@ const struct halo_op_row halo_readlink_row = {
     .opcode = HALO_NO_OPCODE,
     .no_follow = true,
     .quick = true,
+    .only_reads = true,
     .block = readlink_block,
 };
 
@@ -202,6 +203,7 @@ const struct halo_op_row halo_realpath_row = {
     .opcode = HALO_NO_OPCODE,
     .no_base = true,
     .quick = true,
+    .only_reads = true,
     .block = realpath_block,
 };
 

@@ -47,6 +47,7 @@ static int open_begin(struct halo_loop *loop, struct halo_op *op)
         return error;
     op->slot->flags = op->flags;
     op->slot->resolve = op->resolve & ~(uint32_t)RESOLVE_NO_SYMLINKS;
+    op->slot->rights = op->rights;
     /* io_uring looks at the path before it looks at the flags. */
     op->pool_only = halo_path_is_refused(op->path);
     return 0;

@@ -51,6 +51,8 @@ struct halo_op_row {
     bool opens;          /* its twin opens what it needs, by halo_op_open_at() and its like */
     bool no_follow;      /* a symbolic link as the last component is not followed */
     bool quick;          /* mostly short: may be tried on the loop's thread, see policy.h */
+    bool only_reads;     /* what path leads to; what does not say so changes it */
+    bool alters;         /* the attributes of a file, which need not be open for writing */
     bool lengthy;        /* its twin makes many calls, and repeats an interrupted one itself */
     /* Before the start, or NULL: returns 0, or -errno to end the operation at once. */
     int (*begin)(struct halo_loop *loop, struct halo_op *op);

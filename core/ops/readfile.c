@@ -143,6 +143,7 @@ const struct halo_op_row halo_readfile_row = {
     .quick = true,
     .lengthy = true,
     .opens = true,
+    .only_reads = true,
     .attempt = readfile_attempt,
     .block = readfile_block,
 };

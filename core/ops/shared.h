@@ -49,6 +49,9 @@ static inline int halo_open_flags(int flags)
 int halo_open_at(const struct halo_op *op, int base_fd, const char *path, int flags, mode_t mode,
                  bool at_once);
 
+/* What an open in one of the operation's bases answers, where that is a root it must not leave. */
+int halo_op_outside(const struct halo_op *op, int base_fd, int fd);
+
 /* As pread(2), but fails with EAGAIN where it would have to wait for a disk. */
 int64_t halo_read_cached(struct halo_file *file, void *data, size_t length, off_t offset);
 

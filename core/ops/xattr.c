@@ -125,6 +125,7 @@ const struct halo_op_row halo_getxattr_row = {
     .opcode = IORING_OP_GETXATTR,
     .no_base = true,
     .quick = true,
+    .only_reads = true,
     .begin = getxattr_begin,
     .prepare = getxattr_prepare,
     .block = getxattr_block,
@@ -137,6 +138,7 @@ const struct halo_op_row halo_lgetxattr_row = {
     .no_base = true,
     .no_follow = true,
     .quick = true,
+    .only_reads = true,
     .begin = getxattr_begin,
     .block = lgetxattr_block,
 };
@@ -178,6 +180,7 @@ const struct halo_op_row halo_fsetxattr_row = {
     .opcode = IORING_OP_FSETXATTR,
     .on_file = true,
     .quick = true,
+    .alters = true,
     .prepare = fsetxattr_prepare,
     .block = fsetxattr_block,
 };
@@ -188,6 +191,7 @@ const struct halo_op_row halo_listxattr_row = {
     .opcode = HALO_NO_OPCODE,
     .no_base = true,
     .quick = true,
+    .only_reads = true,
     .begin = listxattr_begin,
     .block = listxattr_block,
 };
@@ -199,6 +203,7 @@ const struct halo_op_row halo_llistxattr_row = {
     .no_base = true,
     .no_follow = true,
     .quick = true,
+    .only_reads = true,
     .begin = listxattr_begin,
     .block = llistxattr_block,
 };
@@ -238,5 +243,6 @@ const struct halo_op_row halo_fremovexattr_row = {
     .opcode = HALO_NO_OPCODE,
     .on_file = true,
     .quick = true,
+    .alters = true,
     .block = fremovexattr_block,
 };

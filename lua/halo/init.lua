@@ -242,7 +242,7 @@ setmetatable(halo, {
   __index = function(_, name)
     local module = on_demand[name]
     if module then
-      local value = require(module)
+      local value = core.module(module)
       halo[name] = module == "halo.streams" and value[name] or value
       return halo[name]
     end

@@ -1,6 +1,7 @@
 -- require, dofile and loadfile whose files are read through the loop and whose chunks may wait.
 -- The standard ones run them from C, where nothing can be suspended. Two tasks that require one
--- module get the same one, loaded once: the second waits for the first.
+-- module get the same one, loaded once: the second waits for the first. And load and loadstring
+-- that take no bytecode, which could make LuaJIT do anything.
 
 local core = require "halo.core"
 local fs = require "halo.fs"
@@ -29,6 +30,9 @@ local sentinel = newproxy()
 
 local WRONG_MODE = "attempt to load chunk with wrong mode"
 local REFUSED = "cannot load %s: it is bytecode, which only loadfile(path, 'b') loads"
+local NO_BYTECODE = "not allowed: it is bytecode (--allow-bytecode)"
+
+local installed, bytecode_allowed = false, false
 
 ---What the standard functions take for a string: also a number, and where it is optional also nil.
 ---To be called by the function that was called with these arguments, for one of them.
@@ -69,7 +73,12 @@ local function read_source(path)
   return source
 end
 
-local standard_loadfile = loadfile
+local standard_load, standard_loadfile = load, loadfile
+
+---The mode that is meant: without bytecode only text is one.
+local function mode_of(mode)
+  return bytecode_allowed and mode or "t"
+end
 
 ---Loads a file; bytecode only where the mode says so.
 ---@return function? chunk
@@ -77,16 +86,21 @@ local standard_loadfile = loadfile
 local function load_file(path, mode, env)
   local chunk, source, message
   if path == nil then
-    chunk, message = standard_loadfile(nil, mode or "t", env)
+    chunk, message = standard_loadfile(nil, mode_of(mode), env)
   else
     source, message = read_source(path)
     if source then
-      chunk, message = load(source, "@" .. path, mode or "t")
+      chunk, message = standard_load(source, "@" .. path, mode_of(mode))
     end
   end
   if not chunk then
-    local refused = message == WRONG_MODE and mode == nil
-    return nil, refused and REFUSED:format(path or "standard input") or message
+    local name = path or "standard input"
+    if message == WRONG_MODE and not bytecode_allowed and mode ~= "t" then
+      message = ("cannot load %s: %s"):format(name, NO_BYTECODE)
+    elseif message == WRONG_MODE and mode == nil then
+      message = REFUSED:format(name)
+    end
+    return nil, message
   elseif type(env) == "table" then
     setfenv(chunk, env)
   end
@@ -261,13 +275,62 @@ function loader.require(...)
   return loaded[name]
 end
 
----Puts them into the place of the standard ones.
-function loader.install()
-  if package.loaders[2] ~= search_lua then
-    package.loaders[2] = search_lua
-    _G.require = loader.require
-    _G.dofile = loader.dofile
-    _G.loadfile = loader.loadfile
+local takes_chunk = { ["function"] = true, string = true, number = true }
+local takes_name = { ["nil"] = true, string = true, number = true }
+
+---What the standard ones raise for such an argument.
+local function check_loaded(fn, takes, wanted, position, ...)
+  local value = select(position, ...)
+  if not takes[type(value)] then
+    local got = select("#", ...) < position and "no value" or type(value)
+    local text = "bad argument #%d to '%s' (%s expected, got %s)"
+    error(text:format(position, fn, wanted, got), 3)
+  end
+end
+
+local function told(mode, chunk, message, ...)
+  if message == WRONG_MODE and mode ~= "t" then
+    message = NO_BYTECODE
+  end
+  return chunk, message, ...
+end
+
+local function load_text(fn, ...)
+  check_loaded(fn, takes_chunk, "function", 1, ...)
+  check_loaded(fn, takes_name, "string", 2, ...)
+  local chunk, name, mode = ...
+  return told(mode, standard_load(chunk, name, "t", select(4, ...)))
+end
+
+---As the standard load, for text alone.
+---@param ... any chunk, name, mode, env
+---@return function? chunk
+---@return string? message
+function loader.load(...)
+  return load_text("load", ...)
+end
+
+---As the standard loadstring, for text alone.
+---@param ... any chunk, name, mode, env
+---@return function? chunk
+---@return string? message
+function loader.loadstring(...)
+  return load_text("loadstring", ...)
+end
+
+---Puts them into the place of the standard ones. What was said first remains so.
+---@param bytecode boolean? whether it may be loaded
+function loader.install(bytecode)
+  if installed then
+    return
+  end
+  installed, bytecode_allowed = true, bytecode or false
+  package.loaders[2] = search_lua
+  _G.require = loader.require
+  _G.dofile = loader.dofile
+  _G.loadfile = loader.loadfile
+  if not bytecode_allowed then
+    _G.load, _G.loadstring = loader.load, loader.loadstring
   end
 end
 

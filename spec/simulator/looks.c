@@ -260,6 +260,9 @@ HAS_NOT(int, inotify_init1)
 HAS_NOT(int, inotify_add_watch)
 HAS_NOT(int, inotify_rm_watch)
 HAS_NOT(int, chdir)
+HAS_NOT(int, fchdir)
+HAS_NOT(int, closefrom) /* of the command alone, as the next one */
+HAS_NOT(int, prctl)
 HAS_NOT(int, dup3) /* where a ring refuses later: the one here does not */
 HAS_NOT(int, kill)
 HAS_NOT(int, pipe2)

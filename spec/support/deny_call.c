@@ -1,7 +1,7 @@
 /*
  * deny_call SYSCALL ERROR COMMAND...: runs a command which a seccomp filter refuses a system call,
- * as containers do. SYSCALL is setup or enter, of io_uring, openat2 or getrandom; ERROR is the
- * name of one of those below.
+ * as containers do. SYSCALL is setup or enter, of io_uring, openat2, getrandom or landlock; ERROR
+ * is the name of one of those below.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -22,6 +22,7 @@ static const struct word {
         {"enter", SYS_io_uring_enter},
         {"openat2", SYS_openat2},
         {"getrandom", SYS_getrandom},
+        {"landlock", 444}, /* SYS_landlock_create_ruleset, which older headers lack */
         {NULL, 0},
 },
   errors[] = {
@@ -57,7 +58,8 @@ int main(int argc, char **argv)
     const struct word *error = argc > 3 ? find(errors, argv[2]) : NULL;
 
     if (!call || !error) {
-        fprintf(stderr, "usage: deny_call setup|enter|openat2|getrandom ERROR COMMAND...\n");
+        fprintf(stderr,
+                "usage: deny_call setup|enter|openat2|getrandom|landlock ERROR COMMAND...\n");
         return 2;
     }
     if (deny(call->number, error->number) != 0) {

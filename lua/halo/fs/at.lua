@@ -185,7 +185,7 @@ end
 ---The method that makes a call by path, whose module may not be loaded yet.
 local function find_method(_, name)
   if not by_path[name] and modules[name] then
-    require(modules[name])
+    core.module(modules[name])
   end
   local call = by_path[name]
   if call then

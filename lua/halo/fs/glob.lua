@@ -52,6 +52,7 @@ local nothing_there = {
 ---@field only_dirs boolean it ended in a slash
 ---@field base halo.File
 ---@field root halo.fs.Anchor
+---@field root_path string? by which it was opened
 ---@field dir string what stands before the paths to look at them
 ---@field hidden boolean?
 ---@field workers halo.fs.Workers
@@ -289,10 +290,10 @@ end
 ---@async
 local function list_anchor(self, anchor)
   if anchor == self.root and anchor.own then
-    return core.list(self.base, self.dir == "" and "/" or self.dir, 0, 0)
+    return core.list(self.base, self.root_path, 0, 0)
   end
   local row, count, code = core.list(anchor.file, ".", 0, 0)
-  if not row and code == "EACCES" then
+  if not row and code == "EACCES" and core.fd(anchor.file) then
     return core.list(("/proc/self/fd/%d"):format(core.fd(anchor.file)), 0, 0)
   end
   return row, count, code
@@ -385,6 +386,7 @@ local function open_root(self, root)
   if not file then
     return nil, message, code
   end
+  self.root_path = path
   return new_anchor(self, file, #path, true)
 end
 
@@ -403,12 +405,24 @@ local function search(self, root)
   workers.run(self.workers, visit, self, job)
 end
 
+---Takes the directories off that a pattern begins with by name: in a fence "/", where it begins
+---otherwise, may not be opened.
+---@return string
+local function take_names(parts)
+  local root = "/"
+  while parts[2] and parts[1].literal do
+    root = root .. table.remove(parts, 1).literal .. "/"
+  end
+  return root
+end
+
 ---@async
 local function expand(self, text)
   self.parts, self.only_dirs = parse(text), text:sub(-1) == "/"
   local root = text:match "^/" or ""
   if root ~= "" then
     self.dir = ""
+    root = core.confines(core.AT_FDCWD) and take_names(self.parts) or root
   end
   if self.parts[1] or root ~= "" then
     local ok, failure = guard(search, self, root)

@@ -23,7 +23,7 @@ setmetatable(fs, {
     if not module then
       return nil
     end
-    local value = require(module)[name]
+    local value = core.module(module)[name]
     fs[name] = value
     return value
   end,

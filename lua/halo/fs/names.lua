@@ -48,7 +48,7 @@ function by_path.remove(base, path, options)
   check.options(options, 2, "remove", remove_options)
   local ok, message, code = checked(core.remove(base, path))
   if code == "EISDIR" and options.recursive then
-    ok, message, code = require("halo.fs.rmtree").remove_any(base, path)
+    ok, message, code = core.module("halo.fs.rmtree").remove_any(base, path)
   end
   if code == "ENOENT" and options.force then
     return true

@@ -5,6 +5,7 @@ local check = require "halo.fs.check"
 local core = require "halo.core"
 local bit = require "bit"
 local has_ffi, ffi = pcall(require, "ffi")
+local metatable_of = debug.getmetatable
 
 local refused = require("halo.wait").refused
 
@@ -241,7 +242,7 @@ else
   local shared = { __index = get, __tostring = metatable.__tostring, __eq = metatable.__eq }
 
   function stat.is_stat(value)
-    return debug.getmetatable(value) == shared
+    return metatable_of(value) == shared
   end
 
   function stat.new()

@@ -2,6 +2,7 @@
 -- exits with the status that it returns.
 
 local core = require "halo.core"
+local fence = require "halo.terminal.fence"
 local halo_io = require "halo.io"
 local loader = require "halo.loader"
 local options = require "halo.terminal.options"
@@ -208,13 +209,13 @@ local steps = {
     return run(require, nil, name)
   end,
   j = function(text)
-    return run(require("halo.terminal.luajit").control, nil, text)
+    return run(core.module("halo.terminal.luajit").control, nil, text)
   end,
   O = function(text)
-    return run(require("halo.terminal.luajit").optimise, nil, text)
+    return run(core.module("halo.terminal.luajit").optimise, nil, text)
   end,
   b = function(words)
-    return run(require("halo.terminal.luajit").bytecode, nil, words)
+    return run(core.module("halo.terminal.luajit").bytecode, nil, words)
   end,
 }
 
@@ -282,7 +283,7 @@ local function doctor(argv)
   if argv[2] then
     return usage_error "doctor takes no arguments; a script of that name is ./doctor"
   end
-  return require("halo.terminal.doctor").run() and EXIT_OK or EXIT_ERROR
+  return core.module("halo.terminal.doctor").run() and EXIT_OK or EXIT_ERROR
 end
 
 local words = { check = check, doctor = doctor }
@@ -292,31 +293,41 @@ local function say(given)
   if given.help then
     io.stdout:write(options.usage)
   elseif given.manual then
-    io.stdout:write(require("halo.terminal.manual").text())
+    io.stdout:write(core.module("halo.terminal.manual").text())
   else
     return nil
   end
   return EXIT_OK
 end
 
----What is different in a command from Lua in another program.
-local function set_up(given, means)
+---What is different in a command from Lua in another program. The fence comes around what the
+---script is given.
+---@return boolean? ok
+---@return string? message
+local function set_up(given, means, argv)
+  core.is_command = true
+  loader.install(given.allow_bytecode)
+  if given.stock_io or not halo_io.install() then
+    keep_output_in_order()
+  end
+  if given.lfs then
+    require("halo.lfs").install()
+  end
+  local path = argv[given.script]
+  local ok, message = fence.put_up(given, means.fence, path ~= "-" and path or nil)
+  means.fence = nil -- nobody else is to have it
+  if not ok then
+    return nil, message
+  end
   if given.engine then
     core.choose_engine(given.engine)
   end
   core.engine()
   replace_exit(means)
-  core.is_command = true
-  if given.stock_io or not halo_io.install() then
-    keep_output_in_order()
-    loader.install()
-  end
   if given.warn_blocking then
     core.warn_blocking(given.warn_blocking)
   end
-  if given.lfs then
-    require("halo.lfs").install()
-  end
+  return true
 end
 
 ---@param argv string[] the program's name at 0
@@ -331,7 +342,12 @@ function command.main(argv, means)
   if status then
     return status
   end
-  set_up(given, means)
+  local ok
+  ok, message = set_up(given, means, argv)
+  if not ok then
+    io.stderr:write("halo: ", message, "\n")
+    return EXIT_USAGE
+  end
   if given.version then
     verbose = true
     print_version()
@@ -340,10 +356,10 @@ function command.main(argv, means)
   if words[argv[given.script]] then
     return words[argv[given.script]]({ unpack(argv, given.script) })
   end
-  local ok = run_all(given, argv, means.is_terminal(0))
+  ok = run_all(given, argv, means.is_terminal(0))
   if ok and given.prompt then
     set_globals()
-    return require("halo.terminal.prompt").run(prompt_options(means))
+    return core.module("halo.terminal.prompt").run(prompt_options(means))
   end
   return ok and EXIT_OK or EXIT_ERROR
 end

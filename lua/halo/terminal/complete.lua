@@ -4,6 +4,8 @@
 local fs = require "halo.fs"
 local tokens = require "halo.terminal.tokens"
 
+local metatable_of, getinfo = debug.getmetatable, debug.getinfo
+
 local LISTED_MAX = 100
 local WIDTH = 80
 
@@ -21,7 +23,7 @@ local function add_fields(found, value, depth)
       end
     end
   end
-  local metatable = debug.getmetatable(value)
+  local metatable = metatable_of(value)
   if metatable and depth < 8 then
     add_fields(found, rawget(metatable, "modules"), depth + 1) -- what halo loads when asked for
     local index = rawget(metatable, "__index")
@@ -37,10 +39,10 @@ local function get_field(value, name)
     if type(value) == "table" and rawget(value, name) ~= nil then
       return rawget(value, name)
     end
-    local metatable = debug.getmetatable(value)
+    local metatable = metatable_of(value)
     local index = metatable and rawget(metatable, "__index")
     if type(index) == "function" then
-      local is_own = debug.getinfo(index, "S").source:find("^=%[halo%]")
+      local is_own = getinfo(index, "S").source:find("^=%[halo%]")
       return is_own and index(value, name) or nil
     end
     value = index

@@ -17,6 +17,13 @@ options.list = {
   { "-b ...", "save or list bytecode, as luajit -b" },
   { "--warn-blocking[=MS]", "tell which task holds the others up for MS (10) milliseconds" },
   { "--lfs", "require \"lfs\" gives LuaFileSystem's functions on halo's calls" },
+  { "--allow-read=A,B", "reach nothing but these files and directories, to read" },
+  { "--allow-write=A,B", "likewise, to read and write; both imply --no-ffi --no-exec" },
+  { "--no-ffi", "take away ffi, C modules, and debug but for traceback and getinfo" },
+  { "--no-exec", "start no programs" },
+  { "--allow-ffi", "with --allow-read or -write: leave all that, which no fence holds" },
+  { "--allow-exec", "likewise: let programs be started, behind the same fence" },
+  { "--allow-bytecode", "load bytecode, too, which can do anything" },
   { "--engine=NAME", "auto (default), ring or pool; or HALO_ENGINE in the environment" },
   { "--stock-io", "leave io, os and print to LuaJIT, where a call that waits holds up every task" },
   { "--man", "print the manual page: halo --man | man -l -" },
@@ -53,6 +60,13 @@ options.usage = "usage: halo [options] [script [args]]\n" .. format(options.list
 ---@field stock_io boolean?
 ---@field engine string?
 ---@field warn_blocking integer? milliseconds
+---@field allow_read string[]? paths
+---@field allow_write string[]? paths
+---@field no_ffi boolean?
+---@field no_exec boolean?
+---@field allow_ffi boolean?
+---@field allow_exec boolean?
+---@field allow_bytecode boolean?
 
 local flags = {
   ["-i"] = "interactive",
@@ -62,6 +76,9 @@ local flags = {
   ["--man"] = "manual",
   ["--stock-io"] = "stock_io",
   ["--lfs"] = "lfs",
+  ["--no-ffi"] = "no_ffi", ["--allow-ffi"] = "allow_ffi",
+  ["--no-exec"] = "no_exec", ["--allow-exec"] = "allow_exec",
+  ["--allow-bytecode"] = "allow_bytecode",
 }
 
 ---An option with an argument: behind the letter, or the next word.
@@ -102,6 +119,32 @@ local function parse_warn_blocking(given, word)
   return true
 end
 
+---Paths, with commas between them, of --allow-read or --allow-write.
+local function parse_paths(given, which, text)
+  local field = "allow_" .. which
+  given[field] = given[field] or {}
+  for path in text:gmatch "[^,]+" do
+    table.insert(given[field], path)
+  end
+  if #given[field] == 0 then
+    return nil, ("--allow-%s needs paths, such as --allow-%s=."):format(which, which)
+  end
+  return true
+end
+
+---What does not go together.
+local function check_fence(given)
+  local has_paths = given.allow_read or given.allow_write
+  for _, what in ipairs { "ffi", "exec" } do
+    if given["allow_" .. what] and given["no_" .. what] then
+      return nil, ("--allow-%s and --no-%s contradict each other"):format(what, what)
+    elseif given["allow_" .. what] and not has_paths then
+      return nil, ("--allow-%s goes with --allow-read or --allow-write"):format(what)
+    end
+  end
+  return given
+end
+
 ---@param argv string[]
 ---@return halo.GivenOptions?
 ---@return string? message what is wrong with them
@@ -126,6 +169,15 @@ function options.parse(argv)
       ok, message = parse_warn_blocking(given, word)
     elseif word:match "^%-%-engine=" then
       ok, message = parse_engine(given, word:match "=(.*)")
+    elseif word:match "^%-%-allow%-read$" or word:match "^%-%-allow%-write$" then
+      ok, message = parse_paths(given, word:match "(%w+)$", "")
+    elseif word:match "^%-%-allow%-%w+=" then
+      local which, paths = word:match "^%-%-allow%-(%w+)=(.*)"
+      if which == "read" or which == "write" then
+        ok, message = parse_paths(given, which, paths)
+      else
+        ok, message = nil, "unknown option " .. word
+      end
     else
       ok, message = parse_step(given, argv, i)
       i = ok or i
@@ -136,7 +188,7 @@ function options.parse(argv)
     i = i + 1
   end
   given.script = i
-  return given
+  return check_fence(given)
 end
 
 return options

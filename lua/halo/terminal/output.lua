@@ -3,6 +3,8 @@
 
 local core = require "halo.core"
 
+local metatable_of = debug.getmetatable
+
 local output = {}
 
 ---Calls fn with the line off the screen. What was printed is followed by the line on a row of its
@@ -29,7 +31,7 @@ end
 ---Lets all that prints to the terminal do so above the editor's line.
 ---@param editor halo.Editor
 function output.above(editor)
-  local files, File = debug.getmetatable(io.stdout).__index, core.File
+  local files, File = metatable_of(io.stdout).__index, core.File
   local print_plainly, write_plainly, write_file = print, io.write, files.write
   local fd_of, write_halo = core.fd, File.write
   local to_terminal = { [io.stdout] = true, [io.stderr] = true }

@@ -3,6 +3,8 @@
 
 local stat = require "halo.fs.stat"
 
+local metatable_of, getinfo = debug.getmetatable, debug.getinfo
+
 local DEPTH_MAX, ITEMS_MAX = 4, 50
 local STRING_MAX, INNER_STRING_MAX = 4000, 200
 local WIDTH = 80
@@ -65,7 +67,7 @@ local function show_string(self, value, depth)
 end
 
 local function show_function(value)
-  local info = debug.getinfo(value, "S")
+  local info = getinfo(value, "S")
   if info.what == "C" then
     return "function (built in)"
   elseif info.source:find("^=%[halo%]") then
@@ -163,7 +165,7 @@ function show(self, value, depth)
   elseif stat.is_stat(value) then
     local shown = show_table(self, value:table(), depth)
     return { text = "stat " .. shown.text, width = shown.width + 5, long = shown.long }
-  elseif kind == "table" and not (debug.getmetatable(value) or {}).__tostring then
+  elseif kind == "table" and not (metatable_of(value) or {}).__tostring then
     return show_table(self, value, depth)
   elseif kind == "function" then
     return piece(self, "note", show_function(value))
