@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 make=$1 && shift
 [ $# -gt 0 ] ||
-    set -- warnings format lua includes style tidy collector soak libraries \
+    set -- warnings format lua includes style tidy collector soak \
         sanitize threads valgrind
 
 c_files() { find core bindings examples spec -name '*.[ch]' | sort; }
@@ -69,14 +69,12 @@ gate_tidy() { tidy && look_with_cppcheck; }
 # Half a minute of what `make soak` does for an hour: it sees what is wrong, and coarse growth.
 gate_soak() { $make soak HOURS=0.008; }
 
-# Their sources come over the net; what does not come is skipped.
-gate_libraries() { $make libraries; }
-
 # Specs of commands start what no checker follows, and those that are about Lua over calls which
 # have specs of their own tell the same on each engine: left are the others.
 specs_of_calls() {
     others='cli|closed_stdio|docs|.*examples|readme|prompt.*|host.*|luajit|.*_stock|path'
     others="$others|bad_(input|self)|command_.*|fs_resolve|install|refused_ring|security|survived"
+    others="$others|blocking|libraries|lfs|fences.*|nginx|io_.*"
     others="$others|fs_(pattern|perm|glob|rmtree|trees.*|walk.*|copy)|wrong_guess|results"
     printf '%s\n' spec/*_spec.lua | grep -vE "/($others)_spec" | grep -vE "/(${1:-none})_spec"
 }
@@ -124,7 +122,7 @@ gate_threads() {
 gate_valgrind() {
     $make all || return 1
     BUILD_DIR=$PWD/build ENGINES=pool BUSTED_FLAGS=--exclude-tags=slow TEST_TIMEOUT=2400 \
-        SPEC=$(specs_of_calls 'process|streams|core_corners') \
+        SPEC=$(specs_of_calls 'process.*|streams|core_corners') \
         WRAPPER="valgrind -q --leak-check=full --errors-for-leak-kinds=definite
             --show-leak-kinds=definite --error-exitcode=99 --num-callers=30" \
         sh spec/support/test.sh
