@@ -355,10 +355,13 @@ HALO_API bool halo_op_has_ended(const struct halo_op *op);
 
 /* What kind of operation it is. */
 HALO_API enum halo_op_code halo_op_kind(const struct halo_op *op);
+
 /* Whether its base confines: to lead out of that is EXDEV, as a rename across file systems is. */
 HALO_API bool halo_op_is_confined(const struct halo_op *op);
+
 /* Which of HALO_MAY_* it has not got; 0 where no fence has refused it. */
 HALO_API unsigned halo_op_lacks(const struct halo_op *op);
+
 /* The operation's name: "open", "read", ... */
 HALO_API const char *halo_op_name(const struct halo_op *op);
 
@@ -453,7 +456,8 @@ HALO_API void halo_file_drop(struct halo_loop *loop, uint64_t file);
 /* Calls visit with the handle of each file that is open, standard input and its like excepted. */
 HALO_API void halo_file_each(struct halo_loop *loop, void (*visit)(uint64_t file, void *context),
                              void *context);
-/* True while one is open, a borrowed one included. */
+
+/* True while a file is open, a borrowed one included. */
 HALO_API bool halo_loop_has_files(const struct halo_loop *loop);
 
 /* ---- timers -------------------------------------------------------------------------------- */

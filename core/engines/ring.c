@@ -26,17 +26,15 @@
 #include "loop.h"
 #include "ops/ops.h"
 #include "engines/poller.h"
+#include "engines/uring.h"
 #include "engines/workers.h"
 #include "fd.h"
 
 /* Sequence numbers below HALO_SEQ_FIRST are the ring's own submissions. */
 #define SEQ_WAKE   1
 #define SEQ_CANCEL 2
-#define SEQ_NOP    3
-#define SEQ_POLLER 4
+#define SEQ_POLLER 3
 
-#define SQ_ENTRIES_MAX        1024u
-#define KERNEL_WORKERS        64u /* a few that hang must not keep the others from working */
 #define SUBMIT_TRIES          1000
 #define INTERRUPTIONS_AT_ONCE 16
 #define PAUSE_NS              2000000 /* between two of them */
@@ -58,74 +56,6 @@ struct ring {
     unsigned stranded;      /* operations that were in it then, and have not been answered */
     bool has_opcode[HALO_OP_COUNT];
 };
-
-/* ---- set-up -------------------------------------------------------------------------------- */
-
-static int set_up(struct ring *ring, const struct halo_config *config)
-{
-    static const unsigned tries[] = {
-        IORING_SETUP_SUBMIT_ALL | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SINGLE_ISSUER |
-            IORING_SETUP_DEFER_TASKRUN,                                                  /* 6.1 */
-        IORING_SETUP_SUBMIT_ALL | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_COOP_TASKRUN, /* 5.19 */
-        0,
-    };
-    unsigned entries = config->max_in_flight;
-    int error = 0;
-
-    if (entries > SQ_ENTRIES_MAX)
-        entries = SQ_ENTRIES_MAX;
-    for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
-        struct io_uring_params params = {
-            .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | tries[i],
-            .cq_entries = 3 * config->max_in_flight + 3,
-        };
-        error = io_uring_queue_init_params(entries, &ring->uring, &params);
-        ring->tells_work = tries[i] & IORING_SETUP_TASKRUN_FLAG;
-        if (error != -EINVAL)
-            break;
-    }
-    if (error)
-        return error;
-    /* Waiting with a timeout needs EXT_ARG (5.11); without NODROP answers could be lost. */
-    unsigned needed = IORING_FEAT_EXT_ARG | IORING_FEAT_NODROP;
-    if ((ring->uring.features & needed) == needed)
-        return 0;
-    io_uring_queue_exit(&ring->uring);
-    return -ENOSYS;
-}
-
-/* Some sandboxes grant io_uring_setup() and refuse io_uring_enter(). */
-static int try_nop(struct ring *ring)
-{
-    struct io_uring_cqe *cqe;
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
-
-    HALO_CHECK(sqe, "a new ring has no room");
-    io_uring_prep_nop(sqe);
-    sqe->user_data = SEQ_NOP;
-    int submitted = -EINTR;
-    for (int tries = 0; tries < SUBMIT_TRIES && submitted == -EINTR; tries++)
-        submitted = io_uring_submit_and_wait(&ring->uring, 1);
-    if (submitted < 0)
-        return submitted;
-    int error = io_uring_wait_cqe(&ring->uring, &cqe);
-    if (!error)
-        io_uring_cqe_seen(&ring->uring, cqe);
-    return error;
-}
-
-static int probe(struct ring *ring)
-{
-    struct io_uring_probe *probe = io_uring_get_probe_ring(&ring->uring);
-    if (!probe)
-        return -ENOMEM;
-    for (int i = 0; i < HALO_OP_COUNT; i++) {
-        int opcode = halo_op_table[i]->opcode;
-        ring->has_opcode[i] = opcode != HALO_NO_OPCODE && io_uring_opcode_supported(probe, opcode);
-    }
-    io_uring_free_probe(probe);
-    return 0;
-}
 
 /* ---- completion ---------------------------------------------------------------------------- */
 
@@ -570,24 +500,16 @@ static int ring_open(struct halo_loop *loop, void **state)
         return -ENOMEM;
     ring->loop = loop;
     ring->event_fd = -1;
-    int error = set_up(ring, &loop->config);
+    int error = halo_uring_open(&ring->uring, &loop->config, &ring->tells_work, ring->has_opcode);
     if (error) {
         free(ring);
         return error;
     }
-    error = try_nop(ring);
-    if (!error)
-        error = probe(ring);
-    if (!error && !(ring->workers = halo_workers_create(loop->config.pool_threads, loop->wake_fd)))
-        error = -ENOMEM;
-    if (error) {
+    ring->workers = halo_workers_create(loop->config.pool_threads, loop->wake_fd);
+    if (!ring->workers) {
         ring_close(ring);
-        return error;
+        return -ENOMEM;
     }
-    /* These help where the kernel has them, and are not missed where it does not. */
-    unsigned kernel_workers[2] = {KERNEL_WORKERS, KERNEL_WORKERS};
-    io_uring_register_iowq_max_workers(&ring->uring, kernel_workers);
-    io_uring_ring_dontfork(&ring->uring);
     ring->wake_armed = arm(ring, SEQ_WAKE, loop->wake_fd);
     *state = ring;
     return 0;

@@ -9,7 +9,7 @@ findings=$(
     find core bindings lua spec examples -name '*.[ch]' -o -name '*.lua' -o -name '*.sh' |
         sort | xargs awk '
             FNR == 1 { start = 0 }
-            FNR == 601 { print FILENAME ": more than 600 lines" }
+            FNR == (FILENAME ~ /\.h$/ ? 701 : 601) { print FILENAME ": too many lines" }
             length($0) > 100 { print FILENAME ":" FNR ": more than 100 columns" }
             # clang-format sees to it that only a function has its braces in the first column.
             FILENAME ~ /\.[ch]$/ && /^{/ { start = FNR }

@@ -37,7 +37,6 @@ add("core/engines/ring.c",
   { "ring_pending", "bool unseen = ring->stranded > 0 || ring->poller.watched > 0;" },
   { "take_away", "if (op->cancelled)" },
   { "take_sqe", "bool room = !ring->refused && ring->held < ring->uring.cq.ring_entries;" },
-  { "try_nop", "if (!error)" },
   { "wait_without_ring",
     "if (ring->stranded > 0 && (timeout_ns < 0 || timeout_ns > PAUSE_NS))", 5 },
 })
@@ -56,7 +55,11 @@ add("core/engines/ring.c",
   { "ring_fd", "if (ring->refused) {" },
 })
 
-add("core/engines/ring.c", "a loop with more operations in flight than the ring has entries", {
+add("core/engines/uring.c", "a refusal of the ring in between", {
+  { "try_nop", "if (!error)" },
+})
+
+add("core/engines/uring.c", "a loop with more operations in flight than the ring has entries", {
   { "set_up", "if (entries > SQ_ENTRIES_MAX)" },
 })
 

@@ -15,7 +15,7 @@ local AT_FDCWD = core.AT_FDCWD
 local PERM = tonumber("666", 8)
 local CHUNK_BYTES = 65536
 local ENOENT = 2
--- What is opened for its userdata: a fence lets it by, and the root is there where there is no /dev.
+-- What is opened for its userdata: a fence lets it by, and without a /dev there is the root.
 local NOTHING, ROOT = "/dev/null", "/"
 
 local open = {}
