@@ -18,8 +18,11 @@ static struct halo_group *check_group(lua_State *L)
 static void cancel_members(lua_State *L, struct halo_lua *lua, struct halo_group *self)
 {
     self->cancelled = true;
-    for (struct halo_task *task = self->members; task; task = task->group_next)
+    for (struct halo_task *task = self->members; task; task = task->group_next) {
+        self->live += task->watches;
+        task->watches = false;
         halo_task_cancel(L, lua, task);
+    }
 }
 
 static void ring(lua_State *L, struct halo_lua *lua, struct halo_alarm *alarm)
@@ -140,6 +143,35 @@ static int spawn_member(lua_State *L)
     return 1;
 }
 
+/*
+ * spawn_watcher(fn, ...): the same, for what is to be done if the group is cancelled, which waits
+ * for it then. Where the group ends otherwise it is cancelled as well, and is_member() is false.
+ * Nothing where the running task is in no group.
+ */
+static int spawn_watcher(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_task *self = lua->task;
+    struct halo_group *group = !self ? NULL : self->group ? self->group : self->home;
+
+    if (!group)
+        return 0;
+    struct halo_task *task = halo_task_new(L, lua, lua_gettop(L) - 1);
+    task->shields = self->shields > 0 ? 2 : 1;
+    halo_group_join(group, task, false);
+    task->watches = !group->cancelled;
+    group->live -= task->watches;
+    return 1;
+}
+
+/* is_member(): whether the running task belongs to a group. */
+static int is_member(lua_State *L)
+{
+    const struct halo_task *self = halo_lua_self(L)->task;
+    lua_pushboolean(L, self && (self->group || self->home));
+    return 1;
+}
+
 static void wake_waiting(struct halo_lua *lua, struct halo_group *self)
 {
     struct halo_task *task = self->waiting;
@@ -169,13 +201,18 @@ static void unlink_member(struct halo_group *self, struct halo_task *task)
     if (task->group_next)
         task->group_next->group_link = task->group_link;
     task->group = NULL;
-    self->live--;
+    self->live -= !task->watches;
 }
 
-/* What is spawned from now on comes too late. */
-static void close_group(struct halo_lua *lua, struct halo_group *self)
+/* What is spawned from now on comes too late; who only watches goes. */
+static void close_group(lua_State *L, struct halo_lua *lua, struct halo_group *self)
 {
     self->closed = true;
+    for (struct halo_task *task; (task = self->members);) {
+        unlink_member(self, task);
+        task->home = NULL;
+        halo_task_cancel(L, lua, task);
+    }
     halo_alarm_stop(lua, &self->alarm);
     if (self->further > TOLD_MAX)
         halo_report_append_count(self->failed, self->further - TOLD_MAX);
@@ -186,7 +223,6 @@ void halo_group_leave(lua_State *L, struct halo_lua *lua, struct halo_task *task
     struct halo_group *self = task->group;
     bool failed = task->told && task->state == HALO_TASK_FAILED && !task->was_cancelled;
 
-    (void)L;
     if (!self)
         return;
     unlink_member(self, task);
@@ -197,7 +233,7 @@ void halo_group_leave(lua_State *L, struct halo_lua *lua, struct halo_task *task
     if (failed)
         remember_failure(self, task);
     if (self->live == 0)
-        close_group(lua, self);
+        close_group(L, lua, self);
     if (self->waiting && (self->live == 0 || failed || (self->any && self->ended)))
         wake_waiting(lua, self);
 }
@@ -341,6 +377,8 @@ static const luaL_Reg functions[] = {
     {"can_wait", can_wait},
     {"spawn", spawn},
     {"spawn_member", spawn_member},
+    {"spawn_watcher", spawn_watcher},
+    {"is_member", is_member},
     {"spawn_helper", spawn_helper},
     {"group_spawn", group_spawn},
     {"group_adopt", group_adopt},

@@ -36,6 +36,7 @@ struct halo_task {
     bool cancelled;         /* every call that may wait raises, outside of a shield */
     bool told;              /* its failure belongs to its group */
     bool watched;           /* its failure has somebody to take it */
+    bool watches;           /* its group does not wait for it: see spawn_watcher() */
     bool kept;              /* its Task stays anchored after its end, for its group */
     struct halo_task *next; /* in the ready queue */
     struct halo_alarm alarm;

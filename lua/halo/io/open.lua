@@ -3,6 +3,7 @@
 local core = require "halo.core"
 local files = require "halo.io.files"
 local fs = require "halo.fs"
+local handle = require "halo.process.handle"
 local read = require "halo.io.read"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
@@ -15,6 +16,7 @@ local AT_FDCWD = core.AT_FDCWD
 local PERM = tonumber("666", 8)
 local CHUNK_BYTES = 65536
 local ENOENT = 2
+local GRACE_S = 2
 -- What is opened for its userdata: a fence lets it by, and without a /dev there is the root.
 local NOTHING, ROOT = "/dev/null", "/"
 
@@ -372,6 +374,11 @@ function open.shell(command)
   return { "/bin/sh", "-c", command, "sh" }
 end
 
+---Whether it may share one with the program: then that has to stay in this process's group.
+local function has_terminal()
+  return core.is_terminal_fd(0) or core.is_terminal_fd(1) or core.is_terminal_fd(2)
+end
+
 ---@async
 ---@return userdata?
 ---@return string? text
@@ -388,6 +395,7 @@ local function start(command, mode)
   end
   local argv = open.shell(command)
   local streams = { [reads and "stdout" or "stdin"] = its, keeps_ignored = true }
+  streams.group = core.is_member() and not has_terminal()
   local pid, process, why = core.spawn_process(argv[1], argv, streams)
   core.close(its)
   if not pid then
@@ -398,7 +406,11 @@ local function start(command, mode)
   if not lua_file then
     return nil, text, number
   end
-  states[lua_file].process = process
+  local state = states[lua_file]
+  state.process = process
+  handle.watch(process, command, GRACE_S, function()
+    state.process = false
+  end)
   return lua_file
 end
 

@@ -109,6 +109,25 @@ function handle.new(file, pid, command, grace)
   return self
 end
 
+---@async
+local function watch(self, on_end)
+  core.shield(-1)
+  if not pcall(await, self) and core.is_member() then
+    core.shield(1)
+    terminate(self)
+    reap(self)
+    on_end()
+    core.shield(-1)
+  end
+end
+
+---Ends a process that others wait for when the group is cancelled that it was started in.
+---@param on_end fun() called then
+function handle.watch(file, command, grace, on_end)
+  local self = { file = file, command = command, grace = grace, ended = false }
+  core.spawn_watcher(watch, setmetatable(self, Process), on_end)
+end
+
 ---Waits until it has ended.
 ---@async
 ---@return integer? status its exit code, or 128 and the number of the signal that killed it; nil
