@@ -490,9 +490,12 @@ static int ring_fd(void *state)
         join_wakes(ring);
         return fd;
     }
-    /* It does not tell of what ended before it was registered. */
-    join_wakes(ring);
+    /* It does not tell of what ended before it was registered, nor of who was woken. */
+    bool woken = halo_event_take(ring->loop->wake_fd);
+    (void)dup3(fd, ring->loop->wake_fd, O_CLOEXEC);
     check_submitted(ring, io_uring_submit_and_get_events(&ring->uring));
+    if (woken || io_uring_cq_ready(&ring->uring) > 0)
+        halo_event_set(fd);
     return fd;
 }
 
