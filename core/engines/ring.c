@@ -290,8 +290,7 @@ static void wait_without_ring(struct ring *ring, int64_t timeout_ns)
     timeout_ns = halo_workers_bound_wait(ring->workers, timeout_ns);
     if (ring->stranded > 0 && (timeout_ns < 0 || timeout_ns > PAUSE_NS))
         timeout_ns = PAUSE_NS;
-    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000,
-                               .tv_nsec = timeout_ns % 1000000000};
+    struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
     if (timeout_ns != 0)
         ppoll(polled, sizeof(polled) / sizeof(polled[0]), timeout_ns < 0 ? NULL : &timeout, NULL);
     halo_event_clear(ring->loop->wake_fd);
@@ -493,7 +492,7 @@ static int ring_fd(void *state)
     /* It does not tell of what ended before it was registered, nor of who was woken. */
     bool woken = halo_event_take(ring->loop->wake_fd);
     (void)dup3(fd, ring->loop->wake_fd, O_CLOEXEC);
-    check_submitted(ring, io_uring_submit_and_get_events(&ring->uring));
+    enter(ring, 0);
     if (woken || io_uring_cq_ready(&ring->uring) > 0)
         halo_event_set(fd);
     return fd;
@@ -507,18 +506,13 @@ static void arm_all(struct ring *ring)
         ring->poller_armed = arm(ring, SEQ_POLLER, halo_poller_fd(&ring->poller));
 }
 
-/* A host's descriptor tells of wakes as well, which the ring does not: it is what is waited for. */
+/* A host's descriptor tells of wakes, and the ring does not: that is waited for. */
 static void wait_as_host(struct ring *ring, int64_t timeout_ns)
 {
-    struct pollfd polled = {.fd = ring->event_fd, .events = POLLIN};
-    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000,
-                               .tv_nsec = timeout_ns % 1000000000};
-
     enter(ring, 0);
     if (timeout_ns == 0 || io_uring_cq_ready(&ring->uring) > 0)
         return;
-    ppoll(&polled, 1, timeout_ns < 0 ? NULL : &timeout, NULL);
-    halo_event_take(ring->event_fd);
+    halo_event_wait(ring->event_fd, timeout_ns);
     enter(ring, 0);
 }
 

@@ -92,8 +92,8 @@ end
 ---@field engine "auto"|"ring"|"pool"? what the user has chosen goes before it
 ---@field max_tasks integer? alive at once, or halo.spawn raises; no limit by default
 ---@field max_bytes integer? that a call may make, at least 262,144; no limit by default
----@field max_hold number? seconds that a task may hold the loop; one that computes for longer is told
----of on standard error, with its line
+---@field max_hold number? seconds that a task may hold the loop; one that computes for longer is
+---told of on standard error, with its line
 
 ---Sets limits and the engine: the first four only before the first operation. What is not named is
 ---as it was in the beginning; what a host has given can be lowered, and not raised.

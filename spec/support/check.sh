@@ -43,8 +43,10 @@ tidy() {
     fi
     packages=$(pkg-config --cflags liburing libxxhash libmd luajit) || return 1
     packages="$packages $(pkg-config --cflags fuse3 2>/dev/null)"
-    pkg-config --exists libuv && without='^$' || without='/uv\.c$'
-    c_files | grep '\.c$' | grep -v "$without" | xargs -P "$(nproc)" -I FILE clang-tidy --quiet FILE -- \
+    without='^$'
+    pkg-config --exists libuv || without='/uv\.c$'
+    c_files | grep '\.c$' | grep -v "$without" |
+        xargs -P "$(nproc)" -I FILE clang-tidy --quiet FILE -- \
         -std=gnu11 -D_GNU_SOURCE= -pthread -Icore -Ibindings -Ispec/simulator $packages \
         2>/dev/null
 }
