@@ -429,10 +429,8 @@ static void cancel_owed(struct ring *ring)
 static void enter(struct ring *ring, int64_t timeout_ns)
 {
     struct io_uring_cqe *cqe;
-    struct __kernel_timespec timeout = {.tv_sec = timeout_ns / 1000000000,
-                                        .tv_nsec = timeout_ns % 1000000000};
+    struct __kernel_timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
     int result;
-
     /* Deferred task work posts completions only for a caller who asks for events. */
     if (timeout_ns == 0)
         result = io_uring_submit_and_get_events(&ring->uring);
@@ -468,9 +466,8 @@ static bool ring_pending(void *state)
 
 /*
  * A poll of the ring's own descriptor does not show deferred task work, which posts the
- * completions; an eventfd does. It costs a little at each completion, so only those who ask for it
- * pay. From then on wakes go to it directly: where the ring polls an eventfd to signal another one,
- * the kernel does so later, and since Linux 6.11 only once.
+ * completions; an eventfd does, at a cost that only those who ask for it pay. Wakes go to it
+ * directly: an eventfd that the ring polls signals another one only once, since Linux 6.11.
  */
 static int ring_fd(void *state)
 {
@@ -480,15 +477,11 @@ static int ring_fd(void *state)
     int fd = halo_fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (fd < 0)
         return -errno;
-    if (!ring->refused && io_uring_register_eventfd(&ring->uring, fd) < 0) {
-        close(fd);
-        return ring->uring.ring_fd;
-    }
+    if (!ring->refused && io_uring_register_eventfd(&ring->uring, fd) < 0)
+        return close(fd), ring->uring.ring_fd;
     ring->event_fd = fd;
-    if (ring->refused) {
-        join_wakes(ring);
-        return fd;
-    }
+    if (ring->refused)
+        return join_wakes(ring), fd;
     /* It does not tell of what ended before it was registered, nor of who was woken. */
     bool woken = halo_event_take(ring->loop->wake_fd);
     (void)dup3(fd, ring->loop->wake_fd, O_CLOEXEC);
@@ -541,7 +534,6 @@ static void ring_wait(void *state, int64_t timeout_ns)
         halo_poller_collect(&ring->poller, &ring->loop->answered);
     collect_workers(ring);
     arm_all(ring);
-    /* A host goes back to its own poll from here: what wakes it must be with the kernel. */
     if (ring->event_fd >= 0 && has_submissions(ring))
         check_submitted(ring, io_uring_submit(&ring->uring));
 }
