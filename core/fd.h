@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HALO_FD_FIRST 3
@@ -51,6 +53,16 @@ static inline bool halo_event_take(int fd)
 {
     uint64_t count;
     return read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
+/* Waits until an eventfd is signalled, and takes that. Negative: for ever. */
+static inline void halo_event_wait(int fd, int64_t timeout_ns)
+{
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+
+    ppoll(&polled, 1, timeout_ns < 0 ? NULL : &timeout, NULL);
+    halo_event_take(fd);
 }
 
 #endif

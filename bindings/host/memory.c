@@ -81,6 +81,7 @@ static void *allocate(void *data, void *block, size_t before, size_t after)
     void *made = memory->allocator(memory->data, block, before, after);
     if (!made && after > 0 && memory->must_give)
         return move_out(memory, block, before, after);
+    memory->refused |= !made && after > 0;
     if (made || after == 0)
         memory->used += after - before;
     return made;

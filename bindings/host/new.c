@@ -216,7 +216,8 @@ static int open_new(struct opening *opening)
     opening->state = L;
     opening->makes_state = true;
     int status = lua_cpcall(L, open, opening);
-    if (opening->is_out)
+    /* An error of a module that finds no memory is another one by then. */
+    if (opening->is_out || (status != 0 && opening->memory && opening->memory->refused))
         status = LUA_ERRMEM;
     if (status != 0)
         halo_memory_close_state(L, opening->memory);

@@ -220,8 +220,7 @@ static void wait_without_ring(struct ring *ring, int64_t timeout_ns)
     timeout_ns = halo_workers_bound_wait(ring->workers, timeout_ns);
     if (ring->stranded > 0 && (timeout_ns < 0 || timeout_ns > PAUSE_NS))
         timeout_ns = PAUSE_NS;
-    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000,
-                               .tv_nsec = timeout_ns % 1000000000};
+    struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
     if (timeout_ns != 0)
         ppoll(polled, sizeof(polled) / sizeof(polled[0]), timeout_ns < 0 ? NULL : &timeout, NULL);
     halo_event_clear(ring->loop->wake_fd);
@@ -360,10 +359,8 @@ static void cancel_owed(struct ring *ring)
 static void enter(struct ring *ring, int64_t timeout_ns)
 {
     struct io_uring_cqe *cqe;
-    struct __kernel_timespec timeout = {.tv_sec = timeout_ns / 1000000000,
-                                        .tv_nsec = timeout_ns % 1000000000};
+    struct __kernel_timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
     int result;
-
     /* Deferred task work posts completions only for a caller who asks for events. */
     if (timeout_ns == 0)
         result = io_uring_submit_and_get_events(&ring->uring);
@@ -399,9 +396,8 @@ static bool ring_pending(void *state)
 
 /*
  * A poll of the ring's own descriptor does not show deferred task work, which posts the
- * completions; an eventfd does. It costs a little at each completion, so only those who ask for it
- * pay. From then on wakes go to it directly: where the ring polls an eventfd to signal another one,
- * the kernel does so later, and since Linux 6.11 only once.
+ * completions; an eventfd does, at a cost that only those who ask for it pay. Wakes go to it
+ * directly: an eventfd that the ring polls signals another one only once, since Linux 6.11.
  */
 static int ring_fd(void *state)
 {
@@ -411,18 +407,17 @@ static int ring_fd(void *state)
     int fd = halo_fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (fd < 0)
         return -errno;
-    if (!ring->refused && io_uring_register_eventfd(&ring->uring, fd) < 0) {
-        close(fd);
-        return ring->uring.ring_fd;
-    }
+    if (!ring->refused && io_uring_register_eventfd(&ring->uring, fd) < 0)
+        return close(fd), ring->uring.ring_fd;
     ring->event_fd = fd;
-    if (ring->refused) {
-        join_wakes(ring);
-        return fd;
-    }
-    /* It does not tell of what ended before it was registered. */
-    join_wakes(ring);
-    check_submitted(ring, io_uring_submit_and_get_events(&ring->uring));
+    if (ring->refused)
+        return join_wakes(ring), fd;
+    /* It does not tell of what ended before it was registered, nor of who was woken. */
+    bool woken = halo_event_take(ring->loop->wake_fd);
+    (void)dup3(fd, ring->loop->wake_fd, O_CLOEXEC);
+    enter(ring, 0);
+    if (woken || io_uring_cq_ready(&ring->uring) > 0)
+        halo_event_set(fd);
     return fd;
 }
 
@@ -434,18 +429,13 @@ static void arm_all(struct ring *ring)
         ring->poller_armed = arm(ring, SEQ_POLLER, halo_poller_fd(&ring->poller));
 }
 
-/* A host's descriptor tells of wakes as well, which the ring does not: it is what is waited for. */
+/* A host's descriptor tells of wakes, and the ring does not: that is waited for. */
 static void wait_as_host(struct ring *ring, int64_t timeout_ns)
 {
-    struct pollfd polled = {.fd = ring->event_fd, .events = POLLIN};
-    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000,
-                               .tv_nsec = timeout_ns % 1000000000};
-
     enter(ring, 0);
     if (timeout_ns == 0 || io_uring_cq_ready(&ring->uring) > 0)
         return;
-    ppoll(&polled, 1, timeout_ns < 0 ? NULL : &timeout, NULL);
-    halo_event_take(ring->event_fd);
+    halo_event_wait(ring->event_fd, timeout_ns);
     enter(ring, 0);
 }
 
@@ -474,7 +464,6 @@ static void ring_wait(void *state, int64_t timeout_ns)
         halo_poller_collect(&ring->poller, &ring->loop->answered);
     collect_workers(ring);
     arm_all(ring);
-    /* A host goes back to its own poll from here: what wakes it must be with the kernel. */
     if (ring->event_fd >= 0 && has_submissions(ring))
         check_submitted(ring, io_uring_submit(&ring->uring));
 }

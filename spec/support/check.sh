@@ -45,7 +45,8 @@ tidy() {
     fi
     packages=$(pkg-config --cflags liburing libxxhash libmd luajit) || return 1
     packages="$packages $(pkg-config --cflags fuse3 2>/dev/null)"
-    pkg-config --exists libuv && without=/nginx/ || without='/nginx/\|/uv\.c$'
+    without=/nginx/
+    pkg-config --exists libuv || without='/nginx/\|/uv\.c$'
     c_files | grep '\.c$' | grep -v "$without" |
         xargs -P "$(nproc)" -I FILE clang-tidy --quiet FILE -- \
         -std=gnu11 -D_GNU_SOURCE= -pthread -Icore -Ibindings -Ispec/simulator $packages \
