@@ -54,6 +54,18 @@ describe("a file system that takes half a second for each call #slow", function(
     path = mount.path .. "/file"
   end)
 
+  it("is read beyond the size that the kernel remembers", function()
+    local log = mount.path .. "/log"
+    local before = assert(fs.stat(log, "size"))
+    local file = assert(fs.open(path, "r+"))
+    assert.equal(1, file:write "x")
+    file:close()
+    local reader = assert(fs.open(log))
+    local text = reader:read(4096)
+    reader:close()
+    assert.is_truthy(text and #text > before and text:find "write file 0 1", text)
+  end)
+
   ---Tasks that go on hanging, two in each of the calls, until stop() is called.
   local function start_hanging()
     local file = assert(fs.open(path, "r+"))

@@ -78,6 +78,17 @@ static void to_poller(struct ring *ring, struct halo_op *op)
         halo_poller_submit(&ring->poller, op, &ring->loop->answered);
 }
 
+/*
+ * To read from a FUSE file that is opened with direct_io, the kernel asks the daemon; but the
+ * ring's reads it ends at the size that it knows, which may be an old one. So the plain call has
+ * the last word on the end of a file that is not local.
+ */
+static bool is_doubtful_end(const struct halo_op *op, int result)
+{
+    return result == 0 && halo_op_is(op, HALO_OP_READ) && op->length > op->done &&
+           !op->slot->stream && !op->slot->local;
+}
+
 static void complete(struct ring *ring, uint64_t seq, int result)
 {
     struct halo_op *op = halo_slab_find(&ring->loop->slab, seq);
@@ -96,7 +107,8 @@ static void complete(struct ring *ring, uint64_t seq, int result)
      * does as well where a file lacks the right to write and the offsets to do it at (EBADF).
      */
     bool invalid = result == -EINVAL || result == -EOPNOTSUPP || result == -EBADF;
-    if (!op->cancelled && (invalid || result == -ECANCELED) && !polls) {
+    bool undecided = invalid || result == -ECANCELED || is_doubtful_end(op, result);
+    if (!op->cancelled && undecided && !polls) {
         op->pool_only = true;
         op->refused = invalid;
         to_workers(ring, op);
