@@ -5,7 +5,7 @@ local command = require "spec.support.command"
 local denial = require "spec.support.denial"
 local temp = require "spec.support.temp"
 
-local quote, run, halo_line = command.quote, command.run, command.halo
+local quote, run, halo_line = command.quote, command.run, command.halo_fenced
 
 describe("the command's fence", function()
   local dir = temp.dir()

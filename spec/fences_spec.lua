@@ -11,7 +11,7 @@ local posix = require "spec.support.posix"
 local swappers = require "spec.support.swappers"
 local temp = require "spec.support.temp"
 
-local quote, run, halo_line = command.quote, command.run, command.halo
+local quote, run, halo_line = command.quote, command.run, command.halo_fenced
 
 local PRELUDE = [==[
 OUT, RO, RW, PROGRAM, HALO, LIBRARY = ...

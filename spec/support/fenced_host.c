@@ -9,38 +9,35 @@
 
 #include "halo_lua.h"
 
-static int fail(const struct halo_lua *halo, const char *what)
-{
-    fprintf(stderr, "%s: %s\n", what, halo_lua_message(halo));
-    return EXIT_FAILURE;
-}
-
 static bool allow(struct halo_lua *halo, const char *path, unsigned right)
 {
     return !*path || halo_lua_allow(halo, path, right) == 0;
 }
 
+/* Returns what is wrong, or NULL. */
+static const char *run(struct halo_lua *halo, lua_State *L, int argc, char **argv)
+{
+    if (halo_lua_allow(halo, NULL, 0) != 0 || !allow(halo, argv[1], HALO_LUA_MAY_READ) ||
+        !allow(halo, argv[2], HALO_LUA_MAY_WRITE))
+        return halo_lua_message(halo);
+    if (luaL_loadfilex(L, argv[4], "t") != 0)
+        return lua_tostring(L, -1);
+    if (halo_lua_remove_libraries(halo, argv[3]) != 0)
+        return halo_lua_message(halo);
+    for (int i = 5; i < argc; i++)
+        lua_pushstring(L, argv[i]);
+    return halo_lua_run(halo, L, argc - 5, 0) == 0 ? NULL : lua_tostring(L, -1);
+}
+
 int main(int argc, char **argv)
 {
     struct halo_lua *halo;
-    int status = EXIT_SUCCESS;
 
     if (argc < 5 || halo_lua_new(&halo, NULL, NULL) != 0)
         return EXIT_FAILURE;
-    lua_State *L = halo_lua_state(halo);
-    if (halo_lua_allow(halo, NULL, 0) != 0 || !allow(halo, argv[1], HALO_LUA_MAY_READ) ||
-        !allow(halo, argv[2], HALO_LUA_MAY_WRITE))
-        return fail(halo, "allow");
-    if (luaL_loadfilex(L, argv[4], "t") != 0)
-        return EXIT_FAILURE;
-    if (halo_lua_remove_libraries(halo, argv[3]) != 0)
-        return fail(halo, "remove");
-    for (int i = 5; i < argc; i++)
-        lua_pushstring(L, argv[i]);
-    if (halo_lua_run(halo, L, argc - 5, 0) != 0) {
-        fprintf(stderr, "run: %s\n", lua_tostring(L, -1));
-        status = EXIT_FAILURE;
-    }
+    const char *problem = run(halo, halo_lua_state(halo), argc, argv);
+    if (problem)
+        fprintf(stderr, "%s\n", problem);
     halo_lua_free(halo);
-    return status;
+    return problem ? EXIT_FAILURE : EXIT_SUCCESS;
 }
