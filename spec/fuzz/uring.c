@@ -9,7 +9,7 @@
 #define STEP_NS    1000
 #define OPCODES    64
 #define ALL        4096
-#define SEQ_POLLER 4 /* the ring's poll of the poller */
+#define SEQ_POLLER 3 /* the ring's poll of the poller */
 
 /* ---- submissions and completions ----------------------------------------------------------- */
 
