@@ -228,7 +228,7 @@ describe("in plain luajit, halo.configure", function()
       luajit [[
       local halo = require "halo" halo.fs.stat("/")
       print(pcall(function()
-        halo.configure { engine = "pool" } end)) ]])
+        halo.configure { max_files = 100 } end)) ]])
   end)
 end)
 

@@ -117,7 +117,7 @@ return {
   { "a poller of the ring not armed anew", "core/engines/ring.c",
     "        ring->poller_armed &= seq != SEQ_POLLER;\n", "" },
   { "a ring that answers what it did not do", "core/engines/ring.c",
-    "if (!op->cancelled && (invalid || result == -ECANCELED) && !polls) {",
+    "if (!op->cancelled && undecided && !polls) {",
     "if (!op->cancelled && invalid && !polls) {" },
   { "answers of workers left by the ring", "core/engines/ring.c",
     "    collect_workers(ring);\n    arm_all(ring);",
