@@ -8,17 +8,20 @@
 
 /* ---- the port ------------------------------------------------------------------------------ */
 
-/* Ports that no runtime has. This is all that the process shares, and it has a lock. */
-static struct halo_port *unused;
-static pthread_mutex_t unused_lock = PTHREAD_MUTEX_INITIALIZER;
+/*
+ * All ports, which are never freed, since a token may be completed at any time; and those that no
+ * runtime has. This is all that the process shares, and it has a lock.
+ */
+static struct halo_port *made, *unused;
+static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct halo_port *take_unused(void)
 {
-    pthread_mutex_lock(&unused_lock);
+    pthread_mutex_lock(&ports_lock);
     struct halo_port *port = unused;
     if (port)
         unused = port->next;
-    pthread_mutex_unlock(&unused_lock);
+    pthread_mutex_unlock(&ports_lock);
     return port;
 }
 
@@ -28,6 +31,12 @@ static struct halo_port *make(void)
     if (port && pthread_mutex_init(&port->lock, NULL) != 0) {
         free(port);
         return NULL;
+    }
+    if (port) {
+        pthread_mutex_lock(&ports_lock);
+        port->made = made;
+        made = port;
+        pthread_mutex_unlock(&ports_lock);
     }
     return port;
 }
@@ -61,10 +70,10 @@ static void unlock_and_release(struct halo_port *port)
     pthread_mutex_unlock(&port->lock);
     if (!last)
         return;
-    pthread_mutex_lock(&unused_lock);
+    pthread_mutex_lock(&ports_lock);
     port->next = unused;
     unused = port;
-    pthread_mutex_unlock(&unused_lock);
+    pthread_mutex_unlock(&ports_lock);
 }
 
 void halo_port_release(struct halo_port *port)

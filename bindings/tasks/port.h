@@ -45,6 +45,7 @@ struct halo_port {
     unsigned references;    /* of the runtime, and one of each token that is not complete */
     uint64_t last_number;   /* of a token, in this runtime or another one */
     struct halo_port *next; /* of those that no runtime has */
+    struct halo_port *made; /* before it */
     struct halo_slot *slots;
     uint32_t count, free, done, done_last;
     uint32_t awaited; /* by tasks; the runtime's own */

@@ -246,15 +246,16 @@ static void texts(void)
     EXPECT(strstr(halo_lua_message(halo), "text:1: unexpected symbol"));
     EXPECT_EQUAL(HALO_LUA_FAILED, halo_lua_spawn_text(halo, "\033LJ\2", 4, "=text", NULL));
     EXPECT(strstr(halo_lua_message(halo), "attempt to load"));
-    spawn("print('a', 1, nil, true) print() io.stderr:write ''");
+    halo_lua_task_release(spawn("print('a', 1, nil, true) print() io.stderr:write ''"));
     EXPECT_EQUAL(0, finish());
     EXPECT(strcmp(printed, "a\t1\tnil\ttrue\n\n") == 0);
     EXPECT_EQUAL(0, halo_lua_spawn_text(halo, "newproxy(true)", 14, "=text", NULL));
     EXPECT(luaL_dostring(L, "getmetatable(newproxy(true)).__gc = function() error 'late' end") ==
            0);
-    spawn("error 'here'");
+    struct halo_lua_task *failing = spawn("error 'here'");
     halo_lua_spawn_text(halo, "error 'lost'", 12, "=text", NULL);
     finish();
+    halo_lua_task_release(failing);
     EXPECT(strstr(lines, "error in a finalizer: "));
     end();
 }
