@@ -2,8 +2,8 @@
 --
 --     build/halo spec/support/survived_table.lua [BUILD_DIR [README]]
 --
--- What the engines have told under one name is added up. A kind that no run has told of since keeps
--- its row: long runs are not made every day.
+-- What engines and specs have told of one kind is added up. A kind that no run has told of since
+-- keeps its row: long runs are not made every day.
 
 local BEGIN, END = "<!-- survived: made by make survived -->", "<!-- /survived -->"
 local HEAD = "| What was done to it | How often | Lost | Repeat it |\n|---|--:|--:|---|\n"
@@ -48,17 +48,14 @@ end
 ---What the runs below a directory have told.
 ---@return table<string, survived.Row> by kind
 function table_of.told(dir)
-  local rows, by_name = {}, {}
+  local rows = {}
   for path in output_of(("ls '%s'/survived/* 2>/dev/null || true"):format(dir)):gmatch "[^\n]+" do
-    local name = path:match "([^/]+)%.[^.]*$"
     local kind, tried, unit, lost, command =
       read(path):match "^([^\t]*)\t(%d+)\t([^\t]*)\t(%d+)\t([^\n]*)"
-    assert(kind and name, path .. ": this is no row")
-    local row = by_name[name]
-    if not row then
-      row = { kind = kind, tried = 0, unit = unit, lost = 0, command = command }
-      by_name[name], rows[kind] = row, row
-    end
+    assert(kind, path .. ": this is no row")
+    rows[kind] = rows[kind] or
+      { kind = kind, tried = 0, unit = unit, lost = 0, command = command }
+    local row = rows[kind]
     row.tried, row.lost = row.tried + tonumber(tried), row.lost + tonumber(lost)
   end
   return rows
