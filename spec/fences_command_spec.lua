@@ -199,6 +199,9 @@ describe("Landlock", function()
   end
 
   it("holds what this engine does", function()
+    if os.getenv "SANITIZE" == "thread" then
+      return pending "so slow that a worker has read the script, which is there before the fence"
+    end
     local stdout = behind_landlock ""
     if stdout:find "held\tfalse" then
       return pending "this kernel has no Landlock"
