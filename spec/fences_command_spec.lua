@@ -81,6 +81,10 @@ describe("the command's fence", function()
       (pcall(require, "halo.core")), debug.getregistry, debug.traceback ~= nil, package.loadlib)]],
     "true\t0\tfalse\tfalse\tnil\ttrue\tnil\n")
 
+  it_does("names path and flag for temporary files", ROOTS, [[
+    print(io.tmpfile()) print(pcall(os.tmpname))]],
+    "nil\t/tmp: not allowed (--allow-write)\t13\nfalse\t/tmp: not allowed (--allow-write)\n")
+
   it_does("lets programs by with --allow-exec, which stay behind it",
     ROOTS .. " --allow-exec --allow-read=/usr,/lib,/bin", [[
     print((halo.process.run { "cat", "ro/file" }))

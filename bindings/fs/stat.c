@@ -186,6 +186,14 @@ static int stat_type(lua_State *L)
     return 0;
 }
 
+/* stat_count(stats): how many such userdata holds; what is none has no stats. */
+static int stat_count(lua_State *L)
+{
+    size_t size = lua_type(L, 1) == LUA_TUSERDATA ? lua_objlen(L, 1) : 0;
+    lua_pushinteger(L, (lua_Integer)(size / sizeof(struct halo_stat)));
+    return 1;
+}
+
 /* stat_table(stats, i): one of the stats of a row (listing.c), counted from 0, as a table. */
 static int stat_table(lua_State *L)
 {
@@ -201,6 +209,7 @@ static const luaL_Reg functions[] = {
     {"stat_fields", stat_fields},
     {"stat_type", stat_type},
     {"stat_table", stat_table},
+    {"stat_count", stat_count},
     {NULL, NULL},
 };
 

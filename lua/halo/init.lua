@@ -166,14 +166,11 @@ end
 ---@field size fun(self: halo.Buffer): integer
 local Buffer = core.Buffer
 
-local byte_pointer
-
 ---A pointer to the memory, for FFI. It is valid as long as the buffer is.
 ---@return ffi.cdata* # uint8_t *
 function Buffer:ptr()
   local ffi = require "ffi"
-  byte_pointer = byte_pointer or ffi.typeof("uint8_t *")
-  return ffi.cast(byte_pointer, Buffer.address(self))
+  return ffi.cast("uint8_t *", Buffer.address(self))
 end
 
 ---@class halo.TaskInfo

@@ -286,6 +286,21 @@ try("ffi by the functions that halo has", [[
   end ]] .. cat:format "ffi")
 try("the pointer of a buffer", [[local pointer = halo.buffer(16):ptr() pointer[100000] = 1
   show "loaded bytecode"]])
+try("the pointer of a buffer, by an ffi of the script's", [[
+  package.loaded.ffi = { typeof = print, cast = function(pointer, address)
+    if type(pointer) ~= "string" then show "loaded bytecode" end return pointer end }
+  show(halo.buffer(16):ptr())]])
+try("io.tmpfile, os.tmpname and finalizers", [[show(io.tmpfile()) show(pcall(os.tmpname))
+  local meta = getmetatable(io.stdout) show(pcall(meta.__gc, io.stdin))
+  show(pcall(meta.__index.read, halo.buffer(16), "*a"))]])
+try("halo.lfs", [[local lfs = require "halo.lfs"
+  for _, path in ipairs { SECRET, OUT, RW .. "/link", RW .. "/dirlink", RW .. "/../out" } do
+    for name, fn in pairs(lfs) do
+      if type(fn) == "function" and name ~= "install" then show(pcall(fn, path)) end
+    end
+    show(pcall(lfs.link, path, RW .. "/" .. #path)) show(pcall(lfs.touch, path, 1, 1))
+    show(fs.readfile(RW .. "/" .. #path)) show(pcall(lfs.lock_dir, path, 1))
+  end]])
 try("package.loadlib of the C library", [[
   show(package.loadlib(LIBRARY, "*")) local open = package.loadlib(LIBRARY, "luaopen_ffi")
   show(open)

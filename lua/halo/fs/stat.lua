@@ -226,11 +226,19 @@ if has_ffi then
     return self
   end
 
+  local counted, count
+
   ---One of those that core.list() has put into a row; nil where there is none.
   ---@param stats userdata
   ---@param i integer from 0
   ---@return halo.Stat?
   function stat.at(stats, i)
+    if stats ~= counted then
+      counted, count = stats, core.stat_count(stats)
+    end
+    if not (i >= 0 and i < count) then
+      error "no such stat"
+    end
     local self = Stat(ffi.cast(Stats, stats)[i])
     return self.mode ~= 0 and self or nil
   end

@@ -116,6 +116,21 @@ local function name_refusals(means)
     return rename(from, to, ...)
   end
   os.remove = refusing(os.remove, true)
+  local tmpfile, tmpname = io.tmpfile, os.tmpname
+  io.tmpfile = function()
+    local message = refusal("/tmp", true)
+    if message then
+      return nil, message, EACCES
+    end
+    return tmpfile()
+  end
+  os.tmpname = function()
+    local message = refusal("/tmp", true)
+    if message then
+      error(message, 2)
+    end
+    return tmpname()
+  end
   io.lines, io.input = raising(io.lines), raising(io.input)
   io.output = raising(io.output, true)
 end
