@@ -203,8 +203,8 @@ describe("Landlock", function()
   end
 
   it("holds what this engine does", function()
-    if os.getenv "SANITIZE" == "thread" then
-      return pending "so slow that a worker has read the script, which is there before the fence"
+    if os.getenv "HALO_ENGINE" ~= "ring" then
+      return pending "a worker may have read the script, and is there before the fence"
     end
     local stdout = behind_landlock ""
     if stdout:find "held\tfalse" then
