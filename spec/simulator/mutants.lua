@@ -106,8 +106,9 @@ return {
     "        set_user_data(sqe, op->seq);",
     "        set_user_data(sqe, op->seq % 50 == 7 ? SEQ_CANCEL : op->seq);" },
   { "a poll that the ring refuses, told to a reader", "core/engines/ring.c",
-    "    if (polls && result == -EINVAL && !op->cancelled) {",
-    "    if (polls && result == -EINVAL && op->result == 100) {" },
+    "    if (polls && result == -EINVAL && !op->cancelled) {\n        to_poller(ring, op);\n"
+      .. "        return;\n    }\n    if (polls && result == -EINVAL)\n"
+      .. "        result = -ECANCELED;\n", "" },
   { "a cancel of the ring that frees its target", "core/engines/ring.c",
     "    io_uring_prep_cancel64(sqe, op->seq, 0);\n    set_user_data(sqe, SEQ_CANCEL);",
     "    io_uring_prep_cancel64(sqe, op->seq, 0);\n    set_user_data(sqe, SEQ_CANCEL);\n"
