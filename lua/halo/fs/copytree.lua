@@ -11,6 +11,7 @@ local core = require "halo.core"
 local dir_cache = require "halo.fs.dir_cache"
 local meta = require "halo.fs.meta"
 local paths = require "halo.fs.paths"
+local shield = require("halo.scope").shield
 local stat_of = require "halo.fs.stat"
 local wait = require "halo.wait"
 local workers = require "halo.fs.workers"
@@ -301,10 +302,11 @@ end
 
 -- ---- the root ----------------------------------------------------------------------------------
 
----Makes the copy's root, by a path that may lead through a symbolic link to one that is there.
+---Makes the copy's root, by a path that may lead through a symbolic link to one that is there. A
+---move that is cancelled removes it, and so has to know whether it is there.
 ---@async
 local function open_root(self, base, path, text, mode)
-  local made, message, code = checked(core.mkdir(base, path, first_bits(self, mode)))
+  local made, message, code = shield(core.mkdir, base, path, first_bits(self, mode))
   local file = nil
   if made then
     file, message, code = dir_cache.pin(core.open, base, path, LISTABLE + flags.NOFOLLOW)
