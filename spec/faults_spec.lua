@@ -42,7 +42,7 @@ local function products()
     return list
   end
   local short = {
-    ring = { { "answers", "once", "alone" } },
+    ring = { { "answers", "once", "alone", "-Dir:" } },
     pool = { { "answers", "once", "alone", "-Dir:" } },
     auto = { { "answers", "once", "company", "-Dir:" } },
   }

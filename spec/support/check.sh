@@ -116,14 +116,17 @@ gate_threads() {
     fi
     $make all SANITIZE=thread || return 1
     BUILD_DIR=$PWD/build/thread SANITIZE=thread ENGINES=pool TEST_TIMEOUT=1500 \
+        SPEC="$(specs_of_calls | xargs) spec/host_threads_spec.lua spec/host_tokens_spec.lua" \
         BUSTED_FLAGS=--exclude-tags=slow WRAPPER=$fixed sh spec/support/test.sh
 }
 
-# Specs with the tag #slow would take valgrind too long, and it does not know pidfd_open().
+# Specs with the tag #slow would take valgrind too long, and so would those that measure time or do
+# a thing many times; and it does not know pidfd_open().
 gate_valgrind() {
     $make all || return 1
+    lengthy='waiting|fs_fast|task|fs_stat|disk_full|fs_watch_many|engine|faults'
     BUILD_DIR=$PWD/build ENGINES=pool BUSTED_FLAGS=--exclude-tags=slow TEST_TIMEOUT=2400 \
-        SPEC=$(specs_of_calls 'process.*|streams|core_corners') \
+        SPEC=$(specs_of_calls "process.*|streams|core_corners|$lengthy") \
         WRAPPER="valgrind -q --leak-check=full --errors-for-leak-kinds=definite
             --show-leak-kinds=definite --error-exitcode=99 --num-callers=30" \
         sh spec/support/test.sh
