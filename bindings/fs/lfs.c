@@ -34,10 +34,9 @@ static int lfs_lock_stdio(lua_State *L)
 {
     FILE *const *file = luaL_checkudata(L, 1, LUA_FILEHANDLE);
     char kind = *luaL_checkstring(L, 2);
+    int type = kind == 'r' ? F_RDLCK : kind == 'w' ? F_WRLCK : F_UNLCK;
     struct flock lock = {
-        .l_type = kind == 'r'   ? F_RDLCK
-                  : kind == 'w' ? F_WRLCK
-                                : F_UNLCK,
+        .l_type = (short)type,
         .l_whence = SEEK_SET,
         .l_start = (off_t)lua_tointeger(L, 3),
         .l_len = (off_t)lua_tointeger(L, 4),

@@ -35,6 +35,9 @@ static void *add_extra(struct halo_memory *memory, size_t size)
 static void free_extra(struct halo_extra **link)
 {
     struct halo_extra *extra = *link;
+
+    if (!extra) /* which is never so, but a checker cannot see that */
+        return;
     *link = extra->next;
     free(extra);
 }

@@ -12,6 +12,7 @@ struct halo_lua_task *halo_handle_new(lua_State *L, struct halo_lua *lua)
     if (!handle) {
         luaL_unref(L, LUA_REGISTRYINDEX, anchor);
         luaL_error(L, "not enough memory");
+        return NULL;
     }
     handle->lua = lua;
     handle->thread = lua->thread;
