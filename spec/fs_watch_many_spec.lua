@@ -343,7 +343,7 @@ describe("many watches", function()
       local picture = watching.picture(root)
       table.insert(pictures, picture)
       repeat
-        local patience = picture.entries[root .. "/done"] == nil and 30 or 0.1
+        local patience = picture.entries[root .. "/done"] == nil and 30 or 1
         local event = halo.timeout(patience, watch.next, watch)
         if event then
           picture:add(event)
