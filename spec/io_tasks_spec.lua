@@ -57,6 +57,22 @@ describe("io in tasks", function()
     end)
   end
 
+  for _, format in ipairs { "l", "L", 5, "a", "n", 0 } do
+    it("ends the reads of a file that is closed meanwhile: " .. format, function()
+      local from, to = pipe()
+      local first = halo.spawn(from.read, from, format)
+      local second = halo.spawn(pcall, from.read, from, format)
+      if format ~= 0 then
+        to:write "12"
+      end
+      halo.sleep(0.002)
+      assert.is_true(from:close())
+      assert.same({ nil, "Operation canceled", 125 }, { first:join() })
+      assert.same({ false, "attempt to use a closed file" }, { second:join() })
+      to:close()
+    end)
+  end
+
   it("gives the lines of a stream to many, each as a whole", function()
     local from, to = pipe()
     local seen, count = {}, 0
