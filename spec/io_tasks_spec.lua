@@ -153,6 +153,14 @@ describe("io in tasks", function()
     end
   end
 
+  it("tells how a program has ended as wait(2) does, with the core that it has left", function()
+    local line = "cd " .. dir.root .. " && ulimit -c unlimited && kill -SEGV $$"
+    local script = ("io.stderr:write(os.execute(%q), os.execute 'kill $$')"):format(line)
+    local _, expected = command.run(command.luajit .. " -e " .. command.quote(script))
+    local _, told = command.run(command.halo("-e", script))
+    assert.equal(expected, told)
+  end)
+
   it("ends a program that os.execute has started with its scope", function()
     local line, await_begin, await_end = sleeper()
     local running = tasks.start(os.execute, line)
