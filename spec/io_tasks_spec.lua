@@ -153,6 +153,13 @@ describe("io in tasks", function()
     end
   end
 
+  it("leaves standard input where a program goes on, once it was asked for its position", function()
+    dir:file("numbers", ("12345678\n"):rep(1000))
+    local script = "io.read() print(io.stdin:seek()) io.stdout:flush() os.execute 'wc -c'"
+    local line = command.halo("-e", script) .. " <" .. dir:path "numbers"
+    assert.equal("9\n8991\n", (command.run(line)))
+  end)
+
   it("tells how a program has ended as wait(2) does, with the core that it has left", function()
     local line = "cd " .. dir.root .. " && ulimit -c unlimited && kill -SEGV $$"
     local script = ("io.stderr:write(os.execute(%q), os.execute 'kill $$')"):format(line)
