@@ -178,7 +178,8 @@ static int process_wait(lua_State *L)
 
 /*
  * reap_process(process): closes its File and frees its number. Gives its exit code, or nil and the
- * number of the signal that has killed it; nil alone where nobody can know, false where it goes on.
+ * number of the signal that has killed it, and whether it has left its core; nil alone where nobody
+ * can know, false where it goes on.
  */
 static int process_reap(lua_State *L)
 {
@@ -197,8 +198,9 @@ static int process_reap(lua_State *L)
     lua_pushnil(L);
     if (how < 0)
         return 1;
-    lua_pushinteger(L, how - HALO_SIGNALED);
-    return 2;
+    lua_pushinteger(L, (how - HALO_SIGNALED) % HALO_DUMPED);
+    lua_pushboolean(L, how >= HALO_SIGNALED + HALO_DUMPED);
+    return 3;
 }
 
 /* signal_process(process, number): true, or nil, message, code. */

@@ -218,6 +218,7 @@ struct halo_spawn {
 };
 
 #define HALO_SIGNALED 256 /* of a process that was killed: this and the signal's number */
+#define HALO_DUMPED   128 /* and this, where it has left its core */
 
 struct halo_op_row;
 struct halo_file;

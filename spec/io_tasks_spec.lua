@@ -57,6 +57,22 @@ describe("io in tasks", function()
     end)
   end
 
+  for _, format in ipairs { "l", "L", 5, "a", "n", 0 } do
+    it("ends the reads of a file that is closed meanwhile: " .. format, function()
+      local from, to = pipe()
+      local first = halo.spawn(from.read, from, format)
+      local second = halo.spawn(pcall, from.read, from, format)
+      if format ~= 0 then
+        to:write "12"
+      end
+      halo.sleep(0.002)
+      assert.is_true(from:close())
+      assert.same({ nil, "Operation canceled", 125 }, { first:join() })
+      assert.same({ false, "attempt to use a closed file" }, { second:join() })
+      to:close()
+    end)
+  end
+
   it("gives the lines of a stream to many, each as a whole", function()
     local from, to = pipe()
     local seen, count = {}, 0
@@ -136,6 +152,21 @@ describe("io in tasks", function()
       end)
     end
   end
+
+  it("leaves standard input where a program goes on, once it was asked for its position", function()
+    dir:file("numbers", ("12345678\n"):rep(1000))
+    local script = "io.read() print(io.stdin:seek()) io.stdout:flush() os.execute 'wc -c'"
+    local line = command.halo("-e", script) .. " <" .. dir:path "numbers"
+    assert.equal("9\n8991\n", (command.run(line)))
+  end)
+
+  it("tells how a program has ended as wait(2) does, with the core that it has left", function()
+    local line = "cd " .. dir.root .. " && ulimit -c unlimited && kill -SEGV $$"
+    local script = ("io.stderr:write(os.execute(%q), os.execute 'kill $$')"):format(line)
+    local _, expected = command.run(command.luajit .. " -e " .. command.quote(script))
+    local _, told = command.run(command.halo("-e", script))
+    assert.equal(expected, told)
+  end)
 
   it("ends a program that os.execute has started with its scope", function()
     local line, await_begin, await_end = sleeper()

@@ -239,13 +239,16 @@ static int stdio_set_end(lua_State *L)
     return 0;
 }
 
-/* C's reader is behind the descriptor, by what is unread. */
+/*
+ * C's reader is behind the descriptor, by what is unread. To ask where it is leaves that so, but
+ * not of a file that programs inherit: they are to go on from there.
+ */
 static off_t seek_from(FILE *stream, off_t offset, int whence)
 {
     size_t unread;
 
     halo_stream_unread(stream, &unread);
-    if (whence != SEEK_CUR || offset != 0) {
+    if (whence != SEEK_CUR || offset != 0 || fileno(stream) <= STDERR_FILENO) {
         halo_stream_forget_unread(stream);
         return lseek(fileno(stream), offset, whence);
     }

@@ -128,7 +128,6 @@ static bool grow(FILE *stream, size_t size)
     return true;
 }
 
-/* Moves the unread bytes so that so many are free before them, and behind. */
 /* An unbuffered one has had to keep more than its byte for a while. */
 static void shrink(FILE *stream)
 {
@@ -141,6 +140,7 @@ static void shrink(FILE *stream)
     reset_reading(stream);
 }
 
+/* Moves the unread bytes so that so many are free before them, and behind. */
 static bool make_room(FILE *stream, size_t before, size_t behind)
 {
     size_t unread = (size_t)(stream->_IO_read_end - stream->_IO_read_ptr);

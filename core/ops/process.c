@@ -196,7 +196,9 @@ static int ask(int pidfd, int options)
         return -errno;
     if (how.si_pid == 0)
         return -EAGAIN; /* it has not ended */
-    return how.si_code == CLD_EXITED ? how.si_status : HALO_SIGNALED + how.si_status;
+    if (how.si_code == CLD_EXITED)
+        return how.si_status;
+    return HALO_SIGNALED + (how.si_code == CLD_DUMPED ? HALO_DUMPED : 0) + how.si_status;
 }
 
 /* A wait takes nothing, so that nothing is lost where nobody takes its result. */

@@ -49,7 +49,9 @@ end
 local function fill(request)
   local lua_file, state = request.lua_file, request.state
   local size = not request.ended and stdio.begin_reading(lua_file)
-  if size == 0 then
+  if not size and not request.ended then -- another task has closed it
+    request.ended, request.message, request.code = true, "closed", "ECANCELED"
+  elseif size == 0 then
     local ok, text, number = write.drain(lua_file)
     if not ok then
       request.ended, request.message, request.code = true, text, number
@@ -121,7 +123,7 @@ end
 local function read_count(request, count)
   local lua_file, left = request.lua_file, count
   while left > 0 do
-    local text = stdio.take_up_to(lua_file, left)
+    local text = stdio.take_up_to(lua_file, left) or ""
     left = left - #text
     keep(request, text)
     local size = left > 0 and not request.ended and stdio.begin_reading(lua_file) or 0
@@ -140,7 +142,7 @@ end
 
 ---Nothing, where there is something; nil at the end.
 local function read_nothing(request)
-  local text = stdio.take_up_to(request.lua_file, 1)
+  local text = stdio.take_up_to(request.lua_file, 1) or ""
   if text == "" and not fill(request) then
     return nil
   end
@@ -172,8 +174,7 @@ local function read_number(request)
       kept(request)
       return number
     end
-    fill(request)
-  until false
+  until not fill(request) and request.message
 end
 
 local function read_one(request, format)
@@ -243,10 +244,12 @@ local function read_slowly(lua_file, ...)
   local state = are_formats(...) and state_of(lua_file)
   if not state or not state.filling and stdio.alone(state.file) then
     return false
-  elseif not stdio.begin_reading(lua_file) then
-    return false
   end
   files.lock(state)
+  if not stdio.begin_reading(lua_file) then -- or no more, after the wait
+    files.unlock(state)
+    return false
+  end
   local request = {
     state = state,
     lua_file = lua_file,

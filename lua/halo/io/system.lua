@@ -9,7 +9,7 @@ local scope = require "halo.scope"
 
 local refused = files.refused
 local AT_FDCWD = core.AT_FDCWD
-local SIGNALED = 128 -- what halo adds to a signal's number
+local SIGNALED = 128 -- what halo adds to a signal's number; and wait(2) where a core was left
 local GRACE_S = 2
 
 local system = {}
@@ -91,7 +91,10 @@ local function execute(command)
   if not status then
     return -1
   end
-  return signal and status - SIGNALED or status * 256
+  if signal then
+    return process.dumped and status or status - SIGNALED
+  end
+  return status * 256
 end
 
 local function execute_in(_, command)

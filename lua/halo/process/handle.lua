@@ -50,13 +50,14 @@ local function reap(self)
   if self.ended then
     return
   end
-  local status, number = core.reap_process(self.file)
+  local status, number, dumped = core.reap_process(self.file)
   if status == false then
     return -- it goes on
   end
   self.ended = true
   self.status = number and SIGNALED + number or status
   self.signal = number and (signal_names[number] or tostring(number))
+  self.dumped = dumped
 end
 
 ---Waits until it has ended, and does not reap it unless it has to: where it cannot be waited for,
