@@ -15,7 +15,7 @@ local default, refused = files.default, files.refused
 local AT_FDCWD = core.AT_FDCWD
 local PERM = tonumber("666", 8)
 local CHUNK_BYTES = 65536
-local ENOENT = 2
+local ENOENT, ENOSYS = 2, 38
 local GRACE_S = 2
 -- What is opened for its userdata: a fence lets it by, and without a /dev there is the root.
 local NOTHING, ROOT = "/dev/null", "/"
@@ -426,7 +426,9 @@ function open.popen(...)
   end
   open.flush_all()
   local lua_file, text, number = start(c_string(command), mode)
-  if not lua_file then
+  if number == ENOSYS then -- a kernel before 5.3 has no descriptors of processes
+    return stock.popen(...)
+  elseif not lua_file then
     return nil, c_string(command) .. ": " .. text, number
   end
   return lua_file

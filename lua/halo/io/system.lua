@@ -82,7 +82,9 @@ local function execute(command)
   core.settle_stdout()
   local argv = open.shell(command)
   local pid, file, code = core.spawn_process(argv[1], argv, { keeps_ignored = true })
-  if not pid then
+  if code == "ENOSYS" then -- as for io.popen
+    return stock.execute(command)
+  elseif not pid then
     refused(file, code)
     return -1
   end
