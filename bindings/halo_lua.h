@@ -47,7 +47,7 @@
 extern "C" {
 #endif
 
-#include <lua.h> /* which leaves that to whoever includes it */
+#include <lua.h> /* which leaves that to whoever includes it; for luaL_*, C++ takes <lua.hpp> */
 
 #ifndef HALO_API
 #define HALO_API __attribute__((visibility("default")))
@@ -127,7 +127,8 @@ struct halo_lua_options {
      * Milliseconds after which a task that holds the loop is stopped by an error, which no pcall
      * holds off; never. A C function such as string.find with a hard pattern is not stopped, and a
      * finalizer is not. It implies no_jit, and takes away jit.on, debug.sethook and newproxy, but
-     * not ffi, by which a script can do what it likes. Measured, what computes took 2 to 9 times as
+     * not ffi, by which a script can do what it likes, nor io and debug, by which it can make a
+     * finalizer: see halo_lua_remove_libraries(). Measured, what computes took 2 to 9 times as
      * long without the JIT, and up to twice as long with this on top of that.
      */
     unsigned stop_ms;
@@ -444,7 +445,8 @@ HALO_API int halo_lua_allow(struct halo_lua *halo, const char *path, unsigned ri
  *     internals  halo's own inner modules, which check less than the others
  *     all        all of them
  *
- * Returns 0, or a code; HALO_LUA_FAILED for an unknown word.
+ * It goes together with all limits and with halo_lua_allow(), in any order. Returns 0, or a code;
+ * HALO_LUA_FAILED for an unknown word. Where it has failed run no script: some may be there still.
  */
 HALO_API int halo_lua_remove_libraries(struct halo_lua *halo, const char *names);
 

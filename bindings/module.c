@@ -53,7 +53,8 @@ static void load_embedded(lua_State *L, const struct halo_embedded *module)
 
 /*
  * module(name): the module of that name, which is run the first time it is asked for. Also what
- * require() finds in package.preload.
+ * require() finds in package.preload. Besides its name it gets newproxy, which scripts may not
+ * have: see guard_hook() in host/new.c.
  */
 static int require_embedded(lua_State *L)
 {
@@ -70,7 +71,8 @@ static int require_embedded(lua_State *L)
         return luaL_error(L, "module '%s' is not part of halo", name);
     load_embedded(L, module);
     lua_pushvalue(L, 1);
-    lua_call(L, 1, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, HALO_NEWPROXY_KEY);
+    lua_call(L, 2, 1);
     lua_pushvalue(L, -1);
     lua_setfield(L, 2, name);
     return 1;
@@ -184,6 +186,8 @@ void halo_open_state(lua_State *L)
         make_core(L);
         lua_setfield(L, -2, "halo.core");
         lua_setfield(L, LUA_REGISTRYINDEX, HALO_MODULES_KEY);
+        lua_getglobal(L, "newproxy");
+        lua_setfield(L, LUA_REGISTRYINDEX, HALO_NEWPROXY_KEY);
         preload_all(L);
         /* The head of the registry's own free list: luaL_unref() needs no memory then. */
         lua_pushboolean(L, 1);

@@ -17,8 +17,9 @@
  * Places in the registry. The state's is a number, far beyond those of luaL_ref(): to look there
  * needs no memory, and never raises.
  */
-#define HALO_STATE_KEY   0x68616c6f
-#define HALO_MODULES_KEY "halo.modules"
+#define HALO_STATE_KEY    0x68616c6f
+#define HALO_MODULES_KEY  "halo.modules"
+#define HALO_NEWPROXY_KEY "halo.newproxy" /* the modules' own, whatever scripts have */
 
 /* Of the limits. */
 #define HALO_FILES_MAX   (1u << 20)

@@ -8,6 +8,7 @@ local scope = require "halo.scope"
 local wait = require "halo.wait"
 
 local floor = math.floor
+local newproxy = select(2, ...) -- scripts may not have it
 local getinfo = debug.getinfo
 local type_of_file = io.type
 local errno_of, lock_stdio, unlink = core.lfs.errno_of, core.lfs.lock_stdio, core.lfs.unlink
@@ -371,6 +372,8 @@ local function close(...)
 end
 
 getmetatable(Directory).__index = { next = next_name, close = close }
+-- A script's finalizer would run where nothing stops it.
+getmetatable(Directory).__metatable = "directory"
 
 ---The names in a directory, "." and ".." included.
 ---@async
@@ -453,6 +456,7 @@ getmetatable(Lock).__gc = function(object)
     unlink(held.path)
   end
 end
+getmetatable(Lock).__metatable = "lock"
 
 ---Locks a directory against others who do it in this way, by a link in it.
 ---@async

@@ -9,6 +9,8 @@ local guard = require("halo.wait").guard
 local is_cancelled = require("halo.scope").is_cancelled
 local waiters = require "halo.waiters"
 
+local newproxy = select(2, ...) -- scripts may not have it
+
 local loader = {}
 
 ---@class halo.Loading

@@ -349,6 +349,17 @@ static void stopped(void)
                              "local now = halo.now() while halo.now() - now < 0.005 do end "
                              "halo.yield() end return tostring(pcall(bad.join, bad))"),
                   "false") == 0);
+    /* halo's modules have what scripts have not, and no finalizer of a script's gets in by them. */
+    EXPECT(strcmp(outcome_of("local _, dir = require('halo.lfs').dir('/') "
+                             "local watch = assert(halo.fs.watch('/')) "
+                             "return type(getmetatable(dir)) .. type(getmetatable(watch.tie)) .. "
+                             "tostring(newproxy)"),
+                  "stringstringnil") == 0);
+    end();
+    begin((struct halo_lua_options){.stop_ms = 50});
+    EXPECT_EQUAL(0, halo_lua_remove_libraries(halo, "all"));
+    EXPECT(strcmp(outcome_of("return tostring(pcall(require, 'ffi')) .. type(halo.fs.watch)"),
+                  "falsefunction") == 0);
     end();
 }
 

@@ -19,6 +19,7 @@ local wait = require "halo.wait"
 local waiters = require "halo.waiters"
 
 local band, bor = bit.band, bit.bor
+local newproxy = select(2, ...) -- scripts may not have it
 local IN = core.events
 
 local GRACE_S = 0.02 -- between the two halves of a move, which the kernel tells one after the other
@@ -390,7 +391,9 @@ end
 ---@return userdata
 function Subscriber:tie()
   local tie = newproxy(true)
-  getmetatable(tie).__gc = function()
+  local metatable = getmetatable(tie)
+  metatable.__metatable = "tie" -- a script's finalizer would run where nothing stops it
+  function metatable.__gc()
     self.forgotten, self.inotify.forgotten = true, true
   end
   return tie
