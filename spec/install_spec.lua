@@ -127,18 +127,27 @@ describe("make install", function()
   it_does("gives what a host that limits its scripts is built from", function()
     local program = build(installed(), "gcc -D_GNU_SOURCE= -Wall", "untrusted.c")
     local cases = {
-      ["print(#fs.readdir '/' > 0, io, os, ffi, require, halo.process)"] = "",
+      ["print(fs.readfile(root .. '/file'), io, os, debug, jit, fs.exists(root .. '/x'))"] = "",
+      ["assert(fs.readdir '/')"] = "not allowed to read: /",
+      ["assert(fs.writefile(root .. '/file', ''))"] = "not allowed to write: ",
+      ["assert(halo.process.run { 'true' })"] = "not allowed",
+      ["require 'ffi'"] = "module 'ffi' not found",
       ["local ok = pcall(function() while true do end end) print(ok)"] = "held the loop for more",
       ["while true do pcall(halo.sleep, 100) end"] = "the time in all is over",
       ["local s = 'x' while true do s = s .. s end"] = "not enough memory",
       ["for i = 1, 200 do halo.spawn(halo.sleep, 1) end"] = "too many tasks: 100 are alive",
       ["halo.buffer(1e9)"] = "a number from 0 to 8388608 expected",
-      ["halo.buffer(1):ptr()"] = "attempt to call method 'ptr' (a nil value)",
+      ["halo.buffer(1):ptr()"] = "module 'ffi' not found",
     }
+    run("mkdir -p " .. quote(dir:path "root"))
+    dir:file("root/file", "plain")
+    local given = ("local root = %q local halo = require 'halo' local fs = halo.fs "):format(
+      dir:path "root")
     for code, expected in pairs(cases) do
-      local stdout, stderr, status = run(quote(program, dir:file("script.lua", code)))
+      local script = dir:file("script.lua", given .. code)
+      local stdout, stderr, status = run(quote(program, dir:path "root", script))
       if expected == "" then
-        assert.same({ "true\tnil\tnil\tnil\tnil\tnil\n", "", 0 }, { stdout, stderr, status })
+        assert.same({ "plain\tnil\tnil\tnil\tnil\tfalse\n", "", 0 }, { stdout, stderr, status })
       else
         assert.is_truthy(stderr:find(expected, 1, true), code .. ": " .. stderr)
         assert.same({ "", 1 }, { stdout, status })
