@@ -70,12 +70,12 @@ describe("make install", function()
     end)
   end
 
-  ---Builds a file of examples/ against what was installed, and other packages.
+  ---Builds a file of examples/ against what was installed: these packages, or halo.
   local function build(prefix, compiler, file, packages)
     local program = dir:path "program"
     local environment = "PKG_CONFIG_PATH=" .. quote(prefix .. "/lib/pkgconfig")
-    local flags, _, found = run(environment .. " pkg-config --cflags --libs halo "
-      .. (packages or ""))
+    local flags, _, found = run(environment .. " pkg-config --cflags --libs "
+      .. (packages or "halo"))
     assert.equal(0, found)
     local _, stderr, status = run(("%s -pthread -o %s examples/%s %s -Wl,-rpath,%s/lib"):format(
       compiler, quote(program), file, flags:gsub("%s+$", ""), prefix), PATIENCE_S)
@@ -102,12 +102,26 @@ describe("make install", function()
     assert.same({ "4\t25\t168\n", "", 0 }, { run(quote(program, script)) })
   end)
 
+  it_does("gives what a program without Lua is built from", function()
+    local program = build(installed(), "gcc -D_GNU_SOURCE= -Wall", "copy.c", "halo-core")
+    assert.equal("", (run("ldd " .. quote(program) .. " | grep -i lua")))
+    local to = dir:path "to"
+    for _, size in ipairs { 0, 1, 262144, 5000001 } do
+      local text = ("0123456789abcdefg"):rep(math.ceil(size / 17)):sub(1, size)
+      local from = dir:file("from", text)
+      assert.same({ size .. " bytes\n", "", 0 }, { run(quote(program, from, to)) })
+      assert.equal("", (run("cmp " .. quote(from, to))))
+    end
+    assert.same({ "", "copy: No such file or directory\n", 1 },
+      { run(quote(program, dir:path "none", to)) })
+  end)
+
   it_does("gives what a host with libuv's loop is built from", function()
     local _, _, missing = run "pkg-config --exists libuv"
     if missing ~= 0 then
       return pending "libuv is not installed"
     end
-    local program = build(installed(), "gcc -D_GNU_SOURCE= -Wall", "uv.c", "libuv")
+    local program = build(installed(), "gcc -D_GNU_SOURCE= -Wall", "uv.c", "halo libuv")
     local script = dir:file("script.lua", [[
       local halo = require "halo"
       halo.spawn(function() halo.sleep(0.25) print "slept" end)
