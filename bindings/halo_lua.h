@@ -24,6 +24,9 @@
  * thread that made it, with its Lua state: another one gets HALO_LUA_WRONG_THREAD, and nothing
  * happens. Only halo_lua_complete(), halo_lua_wake() and halo_lua_interrupt() are for any thread.
  *
+ * After fork() the runtime is the parent's. In the child its calls fail, and halo_lua_fd() and
+ * halo_lua_timeout_ms() are negative; it may be closed and freed there, and another one made.
+ *
  * Reentrancy. Host functions (what scripts call) and callbacks run within halo_lua_step() or
  * halo_lua_run(). They may spawn, cancel, ask for a status, take results, release. To step, run or
  * close from there is HALO_LUA_BUSY.

@@ -331,7 +331,7 @@ HALO_API bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigne
 
 /*
  * Asks an operation that is under way to end early. It still comes back through halo_loop_next(),
- * with -ECANCELED or with whatever it achieved before.
+ * with -ECANCELED or with whatever it achieved before. No effect in a child of fork().
  */
 HALO_API void halo_op_cancel(struct halo_loop *loop, struct halo_op *op);
 
@@ -573,7 +573,8 @@ HALO_API bool halo_loop_busy(const struct halo_loop *loop);
 
 /*
  * A descriptor that polls readable when a turn has something to collect, for a host's own loop.
- * The host waits no longer than halo_loop_timeout_ns() says, asked after the last submission.
+ * The host waits no longer than halo_loop_timeout_ns() says, asked after the last submission. In a
+ * child of fork() they are -EOWNERDEAD and -1, and a turn is a broken invariant.
  */
 HALO_API int halo_loop_fd(const struct halo_loop *loop);
 

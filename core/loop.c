@@ -168,6 +168,8 @@ static int64_t until_first_timer(const struct halo_loop *loop)
 
 int64_t halo_loop_timeout_ns(const struct halo_loop *loop)
 {
+    if (halo_loop_has_forked(loop))
+        return -1; /* the engine's memory is the parent's alone */
     if (loop->completed.first || loop->answered.first || loop->files.dropped ||
         loop->engine->pending(loop->engine_state))
         return 0;
@@ -327,7 +329,7 @@ bool halo_loop_has_files(const struct halo_loop *loop)
 
 int halo_loop_fd(const struct halo_loop *loop)
 {
-    return loop->engine->fd(loop->engine_state);
+    return halo_loop_has_forked(loop) ? -EOWNERDEAD : loop->engine->fd(loop->engine_state);
 }
 
 bool halo_loop_is_forked(const struct halo_loop *loop)

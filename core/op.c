@@ -386,7 +386,8 @@ static bool is_never_cancelled(const struct halo_op *op)
 
 void halo_op_cancel(struct halo_loop *loop, struct halo_op *op)
 {
-    if (op->cancelled || is_never_cancelled(op))
+    /* In a child of fork() it is the parent's operation. */
+    if (op->cancelled || is_never_cancelled(op) || halo_loop_has_forked(loop))
         return;
     __atomic_store_n(&op->cancelled, true, __ATOMIC_RELAXED); /* a worker may look */
     switch (op->state) {

@@ -83,6 +83,38 @@ for _, engine in ipairs(engines) do
         assert.same({ "0\n0\n", "", 0 }, { stdout, stderr, status })
       end)
 
+      it("the core leaves alone what is under way, and a host has nothing to wait for", function()
+        local stdout, stderr, status = run_script [[
+          local core = require "spec.support.core"
+          local lib, root = core.lib, arg[1]
+          require("halo").fs.mkfifo(root .. "/pipe")
+          local loop = assert(core.create(arg[2]))
+          local file = core.open(loop, root .. "/pipe", 2)
+          local op = core.file_op(loop, lib.HALO_OP_READ, file)
+          op.length = 10
+          assert(lib.halo_op_submit(loop, op, 0))
+          lib.halo_loop_turn(loop, 0)
+          print(in_child(function()
+            assert(lib.halo_loop_fd(loop) == -130)
+            assert(tonumber(lib.halo_loop_timeout_ns(loop)) == -1)
+            lib.halo_op_cancel(loop, op)
+            lib.halo_op_abandon(loop, op)
+            assert(not lib.halo_op_has_ended(op))
+            assert(lib.halo_loop_close(loop, 1000) == 0)
+          end))
+          -- The parent's goes on: its descriptor, and its read.
+          assert(lib.halo_loop_fd(loop) >= 0)
+          local pipe = assert(io.open(root .. "/pipe", "w"))
+          pipe:write "x"
+          pipe:close()
+          lib.halo_op_wait(loop, op)
+          print(tonumber(op.result))
+          lib.halo_op_release(loop, op)
+          print(lib.halo_loop_close(loop, 1000))
+        ]]
+        assert.same({ "0\n1\n0\n", "", 0 }, { stdout, stderr, status })
+      end)
+
       for _, state in ipairs {
         { "with nothing under way", "" },
         { "with a read under way", [[
