@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 make=$1 && shift
 [ $# -gt 0 ] ||
-    set -- warnings format lua includes style tidy collector soak \
+    set -- warnings format lua includes style tidy collector soak libraries \
         sanitize threads valgrind
 
 c_files() { find core bindings examples spec -name '*.[ch]' | sort; }
@@ -69,6 +69,9 @@ gate_tidy() { tidy && look_with_cppcheck; }
 
 # Half a minute of what `make soak` does for an hour: it sees what is wrong, and coarse growth.
 gate_soak() { $make soak HOURS=0.008; }
+
+# Their sources come over the net; what does not come is skipped.
+gate_libraries() { $make libraries; }
 
 # Specs of commands start what no checker follows, and those that are about Lua over calls which
 # have specs of their own tell the same on each engine: left are the others.
