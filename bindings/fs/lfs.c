@@ -1,5 +1,5 @@
 /*
- * What halo.lfs needs beside halo's own calls: numbers of errors, locks on Lua's files, and the
+ * What halo.lfs needs beside halo's own calls: locks on Lua's files, and the
  * removal of a name by a finalizer.
  */
 #include <errno.h>
@@ -10,21 +10,6 @@
 #include <unistd.h>
 
 #include "fs/fs.h"
-
-#define ERRORS_MAX 200
-
-/* errno_of(code): the number and the text of "ENOENT". */
-static int lfs_errno_of(lua_State *L)
-{
-    const char *name = luaL_checkstring(L, 1);
-    int error = 1;
-
-    while (error < ERRORS_MAX && strcmp(halo_error_name(error), name) != 0)
-        error++;
-    lua_pushinteger(L, error);
-    lua_pushstring(L, strerror(error));
-    return 2;
-}
 
 /*
  * lock_stdio(file, "r", "w" or "u", start, length): true, or nil and the system's words. The file
@@ -59,7 +44,6 @@ static int lfs_unlink(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"errno_of", lfs_errno_of},
     {"lock_stdio", lfs_lock_stdio},
     {"unlink", lfs_unlink},
     {NULL, NULL},

@@ -11,7 +11,8 @@ local floor = math.floor
 local newproxy = select(2, ...) -- scripts may not have it
 local getinfo = debug.getinfo
 local type_of_file = io.type
-local errno_of, lock_stdio, unlink = core.lfs.errno_of, core.lfs.lock_stdio, core.lfs.unlink
+local lock_stdio, unlink = core.lfs.lock_stdio, core.lfs.unlink
+local error_of = core.stdio.error_of
 
 local DIR_PERM = 509 -- rwxrwxr-x
 local LOCK_NAME = "/lockfile.lfs"
@@ -97,7 +98,7 @@ local function answer(value, _, code)
   if value ~= nil then
     return true
   end
-  local number, text = errno_of(code)
+  local text, number = error_of(code)
   return nil, text, number
 end
 
@@ -145,7 +146,7 @@ local members = {
 ---What a stat of halo's says in the form that is wanted: one attribute, or a table of all.
 local function pick(path, wanted, st, _, code)
   if not st then
-    local number, text = errno_of(code)
+    local text, number = error_of(code)
     return nil, ("cannot obtain information from file '%s': %s"):format(path, text), number
   end
   if type(wanted) == "string" or type(wanted) == "number" then
@@ -191,7 +192,7 @@ function lfs.symlinkattributes(...)
   if wanted == "target" then
     local target, _, code = fs.readlink(path)
     if not target then
-      local number, text = errno_of(code)
+      local text, number = error_of(code)
       return nil, "could not obtain link target: " .. text, number
     end
     return target
@@ -227,7 +228,7 @@ function lfs.chdir(...)
   if ok then
     return true
   end
-  local _, text = errno_of(code)
+  local text = error_of(code)
   return nil, ("Unable to change working directory to '%s'\n%s\n"):format(path, text)
 end
 
@@ -240,7 +241,7 @@ function lfs.currentdir()
   if path then
     return path
   end
-  local number, text = errno_of(code)
+  local text, number = error_of(code)
   return nil, "get_dir getcwd() failed: " .. text, number
 end
 
@@ -384,7 +385,7 @@ function lfs.dir(...)
   local path = check_path(1, ...)
   local file, _, code = fs.open(path, core.flags.RDONLY + core.flags.DIRECTORY)
   if not file then
-    local _, text = errno_of(code)
+    local text = error_of(code)
     error(("cannot open %s: %s"):format(path, text), 2)
   end
   local object = newproxy(Directory)
@@ -470,7 +471,7 @@ function lfs.lock_dir(...)
   locks[object] = held
   local ok, _, code = fs.symlink("lock", path)
   if not ok then
-    local _, text = errno_of(code)
+    local text = error_of(code)
     return nil, text
   end
   held.path = path

@@ -124,6 +124,16 @@ function files.is_standard(lua_file)
   return names[lua_file] ~= nil
 end
 
+---Whether C takes it for a string.
+function files.is_text(value)
+  return type(value) == "string" or type(value) == "number"
+end
+
+---A path as C takes it: up to a NUL byte.
+function files.c_string(text)
+  return tostring(text):match "^[^%z]*"
+end
+
 ---The system's text and number for what a call of halo's has refused. A cancellation is raised.
 ---@return nil
 ---@return string text

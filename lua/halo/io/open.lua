@@ -11,6 +11,7 @@ local write = require "halo.io.write"
 
 local stdio, states, stock, methods = core.stdio, files.states, files.stock, files.methods
 local default, refused = files.default, files.refused
+local is_text, c_string = files.is_text, files.c_string
 
 local AT_FDCWD = core.AT_FDCWD
 local PERM = tonumber("666", 8)
@@ -21,15 +22,6 @@ local GRACE_S = 2
 local NOTHING, ROOT = "/dev/null", "/"
 
 local open = {}
-
-local function is_text(value)
-  return type(value) == "string" or type(value) == "number"
-end
-
----A path as C takes it: up to a NUL byte.
-local function c_string(text)
-  return tostring(text):match "^[^%z]*"
-end
 
 ---@async
 ---@return halo.File?

@@ -8,6 +8,7 @@ local open = require "halo.io.open"
 local scope = require "halo.scope"
 
 local refused = files.refused
+local is_text, c_string = files.is_text, files.c_string
 local AT_FDCWD = core.AT_FDCWD
 local SIGNALED = 128 -- what halo adds to a signal's number; and wait(2) where a core was left
 local GRACE_S = 2
@@ -22,14 +23,6 @@ system.stock = {
   execute = os.execute,
 }
 local stock = system.stock
-
-local function is_text(value)
-  return type(value) == "string" or type(value) == "number"
-end
-
-local function c_string(text)
-  return tostring(text):match "^[^%z]*"
-end
 
 local function result(path, ok, message, code)
   if ok then
