@@ -161,7 +161,7 @@ describe("io in tasks", function()
   end)
 
   it("tells how a program has ended as wait(2) does, with the core that it has left", function()
-    local line = "cd " .. dir.root .. " && ulimit -c unlimited && kill -SEGV $$"
+    local line = "cd " .. dir.root .. " && ulimit -c unlimited && kill -QUIT $$"
     local script = ("io.stderr:write(os.execute(%q), os.execute 'kill $$')"):format(line)
     local _, expected = command.run(command.luajit .. " -e " .. command.quote(script))
     local _, told = command.run(command.halo("-e", script))
