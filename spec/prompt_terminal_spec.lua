@@ -113,11 +113,27 @@ describe("the prompt on a terminal", function()
     leave()
   end)
 
-  it("drops what is typed at Ctrl-C, and leaves at the second one", function()
+  it("drops what is typed at Ctrl-C, and goes on however often", function()
     start()
-    process:type "half a li"
+    for typed, seen in pairs {
+      ["half a li"] = "half a li",
+      ["fs.read" .. TAB .. TAB] = "readlink",
+      ["for i = 1, 2 do\rpri"] = "do>> pri",
+      ["if x then\r"] = "then>> ",
+    } do
+      process:type(typed)
+      process:await(seen)
+      process:type(CTRL_C)
+      process:await "^C\r\n> "
+    end
+    enter("1", "1")
+    leave()
+  end)
+
+  it("leaves at the second Ctrl-C at an empty prompt", function()
+    start()
     process:type(CTRL_C)
-    process:await "leaves)\r\n> "
+    process:await "^C\r\n(Ctrl-C again, or Ctrl-D, leaves)\r\n> "
     enter("1", "1")
     process:type(CTRL_C)
     process:await "leaves)\r\n> "
@@ -176,7 +192,7 @@ describe("the prompt on a terminal", function()
     process:type "task = halo.spawn(halo.sleep, 100)\r"
     process:await "> "
     process:type(CTRL_D)
-    process:await "waits for sleep"
+    process:await "s for sleep"
     process:await "> "
     process:type(CTRL_D)
     local _, _, status = process:finish()
@@ -272,7 +288,7 @@ describe("the prompt on a terminal", function()
     process:type "[[abc\r"
     process:await "string>> "
     process:type(CTRL_C)
-    process:await "leaves)\r\n> "
+    process:await "^C\r\n> "
     process:type "\255\254\1\2\r"
     process:await "> "
     enter("1", "1")

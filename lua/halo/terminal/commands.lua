@@ -20,8 +20,9 @@ function commands.tasks(session)
   table.sort(list, function(a, b) return a.id < b.id end)
   for _, info in ipairs(list) do
     if not session:is_own(info.task) then
-      local since = info.since and (" for %.1f s"):format(now - info.since) or ""
-      local doing = info.waits_for and "waits for " .. info.waits_for .. since or info.status
+      local since = info.since and (" %.1f s"):format(now - info.since) or ""
+      local doing = info.waits_for and ("has waited%s for %s"):format(since, info.waits_for)
+        or info.status
       lines[#lines + 1] = ("%5d  %s, at %s"):format(info.id, doing, info.at)
     end
   end

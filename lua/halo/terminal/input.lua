@@ -107,6 +107,15 @@ local function feed(self, bytes)
   return self.editor:feed(bytes)
 end
 
+---Ends a line that was interrupted. Says whether anything was typed.
+local function drop(self)
+  local typed = self.long or self.editor:text() ~= ""
+  self.long = nil
+  self.editor:stop()
+  io.stdout:write "^C"
+  return typed and "dropped" or "interrupted"
+end
+
 ---@async
 local function edit(self, prompt)
   local line, rest
@@ -117,9 +126,7 @@ local function edit(self, prompt)
     if bytes == "" or bytes:match("^" .. KEY_BEGINS) then
       local data = wait(self)
       if not data then
-        self.long = nil
-        self.editor:stop()
-        return nil, "interrupted"
+        return nil, drop(self)
       elseif data == "" then
         break
       end
@@ -156,7 +163,7 @@ end
 ---@async
 ---@param prompt string
 ---@return string? line nil at the end of the input
----@return string? why "interrupted" where that is the cause
+---@return string? why "interrupted" where that is the cause, "dropped" where it was half typed
 function Input:line(prompt)
   if self.editor then
     return edit(self, prompt)

@@ -18,6 +18,9 @@ local PROMPT, FURTHER = "> ", ">> "
 local CONTINUED = 2 ^ 32 -- in what is read of interrupts: the command had stopped, and goes on
 local EXIT_INTERRUPTED = 130
 
+-- Why there is no line, where the cursor is left behind the prompt.
+local BREAKS = { interrupted = true, dropped = true, ["end"] = true }
+
 ---@class halo.Session
 ---@field chunks halo.Chunks
 ---@field input halo.PromptInput
@@ -117,7 +120,7 @@ end
 ---Reads one chunk, over several lines where the first are incomplete.
 ---@async
 ---@return function? chunk
----@return string? why there is none: "interrupted", "empty", "command", "broken", or "end"
+---@return string? why there is none: "interrupted", "dropped", "empty", "command", "broken", "end"
 local function read_chunk(self)
   local code, why = next_line(self, PROMPT)
   while code do
@@ -135,10 +138,11 @@ local function read_chunk(self)
       line, why = next_line(self, continued(self, state))
     end
     if not line then
-      if why ~= "interrupted" then
-        tell("error: " .. message)
+      if state and why then
+        return nil, "dropped" -- the lines before
       end
-      return nil, why or "broken"
+      tell("error: " .. message)
+      return nil, "broken"
     end
     code = code .. "\n" .. line
   end
@@ -209,7 +213,7 @@ local function may_leave(self)
     return true
   end
   self.asked = true
-  print(("%d tasks go on:"):format(#list))
+  print(#list == 1 and "a task goes on:" or ("%d tasks go on:"):format(#list))
   print(table.concat(list, "\n"))
   print "Ctrl-D again ends them, :tasks says what they do."
   return false
@@ -247,6 +251,9 @@ local function loop(self)
   local again = false -- Ctrl-C at an empty prompt, twice, leaves
   while not self.ended do
     local fn, why = read_chunk(self)
+    if self.is_terminal and BREAKS[why] then
+      print()
+    end
     if fn then
       run(self, fn)
     elseif why == "end" and may_leave(self) then
