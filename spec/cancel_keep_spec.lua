@@ -360,7 +360,7 @@ describe("what a cancel must not lose #slow", function()
     collectgarbage "restart"
     assert(ok, problem)
     assert.equal(open_before, halo.stats().files_open)
-    assert.equal(before, posix.count_descriptors())
+    assert(posix.count_descriptors() <= before) -- the collector may have closed some of before
   end)
 
   for mode, calls in pairs {

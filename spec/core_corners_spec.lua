@@ -105,7 +105,7 @@ core.describe("A loop", function(engine, new_loop, close_loop)
       op.spawn = spawn
       local result = core.result(loop, op)
       assert(result == (fds[2] == -1 and -EMFILE or -EBADF), result)
-      assert.equal(before, posix.count_descriptors())
+      assert(posix.count_descriptors() <= before) -- the collector may have closed some of before
       close_loop(loop)
     end
   end)

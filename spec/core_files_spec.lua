@@ -193,7 +193,7 @@ core.describe("files of the core", function(_, new_loop, close_loop)
     end
     core.open(loop, dir:fifo("fifo"), O_RDWR)
     assert.equal(0, close_loop(loop))
-    assert.equal(before, posix.count_descriptors())
+    assert(posix.count_descriptors() <= before) -- the collector may have closed some of before
   end)
 
   it("are closed behind a write that nobody waits for, which has its turn though others give up",

@@ -291,7 +291,7 @@ core.describe("the core's loop", function(_, new_loop, close_loop)
       lib.halo_loop_turn(loop, 0)
       assert.is_true(core.stats(loop).in_flight > 4)
       assert.equal(0, close_loop(loop))
-      assert.equal(before, posix.count_descriptors())
+      assert(posix.count_descriptors() <= before) -- the collector may have closed some of before
     end)
 
     it("only after all effects: none comes later", function()

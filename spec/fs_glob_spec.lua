@@ -247,7 +247,7 @@ describe("fs.glob", function()
     local before = posix.count_descriptors()
     fs.glob("**/link/**/x", { dir = dir.root })
     fs.glob("**/link/", { dir = dir.root })
-    assert.equal(before, posix.count_descriptors())
+    assert(posix.count_descriptors() <= before) -- the collector may have closed some of before
     for _ = 1, 20 do
       local task = halo.spawn(fs.glob, "**/link/**/x", { dir = dir.root })
       halo.yield()

@@ -193,6 +193,8 @@ for _, path in ipairs {
         attributes = { mode = attributes.mode }
       elseif path == "/tmp" then
         attributes = { mode = attributes.mode, permissions = attributes.permissions }
+      elseif path:find "^/dev" then -- others may be at it
+        attributes.modification, attributes.change = nil, nil
       end
     end
     say(name .. " " .. path, attributes, message, number)
