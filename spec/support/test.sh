@@ -10,6 +10,7 @@
 #     BUSTED_FLAGS   more options for busted
 #     WRAPPER        a command to run halo under, such as valgrind with its options
 #     TEST_TIMEOUT   seconds that one engine may take; the default is 1800
+#     ON             the kind of file system that TMPDIR is on, where on.sh has chosen it
 #
 # and the specs find there, beside BUILD_DIR and SANITIZE:
 #
@@ -66,6 +67,22 @@ count() {
     sed -n "s|^\(.* / \)*\([0-9][0-9]*\) $2.*seconds\$|\2|p" "$1" | tail -n 1
 }
 
+# Tells of the whole suite in other surroundings: on a file system of another kind, or with a full
+# collection at each step (HALO_GC). See spec/support/survived.lua.
+tell() {
+    [ "$SPEC$BUSTED_FLAGS$SANITIZE$WRAPPER" = spec ] || return 0
+    case ${ON:-}:${HALO_GC:-} in
+    *:) [ -n "${ON:-}" ] || return 0
+        name=suite_on_$ON kind="the whole suite, on $ON" with=ON=$ON ;;
+    :*) name=suite_gc kind="the whole suite, with a full collection whenever a task goes on"
+        with=GC=$HALO_GC ;;
+    *) return 0 ;;
+    esac
+    mkdir -p "$BUILD_DIR/survived"
+    printf '%s\t%d\tspecs\t%d\tmake test %s\n' "$kind" $(($2 + $3)) "$3" "$with" \
+        >"$BUILD_DIR/survived/$name.$1"
+}
+
 run() {
     log=$logs/$1.log
     heading "$1"
@@ -98,6 +115,7 @@ run() {
         bad=1
     fi
     echo "${good:-0} $bad ${pending:-0}" >"$logs/$1.counts"
+    tell "$1" "${good:-0}" "$bad"
 }
 
 # One alone shows its progress; of several each is shown when it and those before it have ended.
