@@ -7,11 +7,12 @@ local halo = require "halo"
 local host_program = require "spec.support.host_program"
 local posix = require "spec.support.posix"
 local survived = require "spec.support.survived"
+local tasks = require "spec.support.tasks"
 local temp = require "spec.support.temp"
 
 local run, quote = command.run, command.quote
 
-local PENDING = 1000
+local PENDING = tasks.rounds(1000)
 local sanitized = (os.getenv "SANITIZE" or "") ~= "" -- which takes all of this long
 local PATIENCE_S = sanitized and 120 or 60 -- on a machine that is busy with other things
 local TURNS = sanitized and { 3 } or { 0, 1, 3, 8, 20, 100 } -- of the loop, before the end
