@@ -276,6 +276,9 @@ static int open_by_names(int base_fd, const char *path, int flags, mode_t mode, 
         if (root < 0)
             return -errno;
         arrive(&walk, root);
+        result = look_at(root, &walk.base); /* the mount to stay in is that where the path begins */
+        if (result < 0)
+            return refuse(root, -result);
     }
     if (strlen(path) >= sizeof(walk.left))
         return -ENAMETOOLONG;

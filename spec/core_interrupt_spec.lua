@@ -170,4 +170,23 @@ describe("SIGINT #slow", function()
       end)
     end
   end
+
+  -- It comes while the call waits, and is heard of when the task goes on; before that all is
+  -- collected.
+  it("is no error of the collector's", function()
+    assert(ffi.C.truncate(dir:file("sparse"), SPARSE_BYTES) == 0)
+    local script = dir:file("script.lua", [[
+      local fs = require "halo.fs"
+      assert(fs.open(arg[1]))
+      io.write "ready\n" io.stdout:flush()
+      print(pcall(function() while true do fs.hash(arg[1], "sha256") end end))
+    ]])
+    local process = command.start("env HALO_GC=stress " .. command.halo(script) .. " "
+      .. quote(dir:path "sparse"))
+    process:await "ready\n"
+    halo.sleep(AFTER_MS / 1e3)
+    process:signal "INT"
+    local stdout, stderr, status = process:finish()
+    assert.same({ "ready\nfalse\tinterrupted\n", "", 130 }, { stdout, stderr, status })
+  end)
 end)

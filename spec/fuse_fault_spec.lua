@@ -36,7 +36,7 @@ end
 ---What a tree holds, in one text: names in order, and what files contain.
 local function show(path)
   return (run(("cd '%s' 2>/dev/null && find . ! -name . -printf '%%P %%y\\n' | LC_ALL=C sort && "
-    .. "find . -type f ! -name .control -exec cat {} + | cksum"):format(path)))
+    .. "find . -type f ! -name .control | LC_ALL=C sort | xargs -r cat | cksum"):format(path)))
 end
 
 describe("a file system that fails #slow", function()

@@ -213,7 +213,8 @@ int halo_lua_interrupt(struct halo_lua *halo)
 void halo_lua_raise_interrupted(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_get(L);
-    if (!lua->task || halo_is_shielded(L, lua))
+    /* A collection that the scheduler makes is not the task's: the loop will tell of it. */
+    if (!lua->running || halo_is_shielded(L, lua))
         return;
     lua->interrupted = true;
     lua->task->cancelled = true;

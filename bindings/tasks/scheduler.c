@@ -182,7 +182,8 @@ static bool is_turn_used_up(const struct halo_lua *lua)
 
 /*
  * Runs what is ready now. What becomes ready meanwhile waits for the next turn, and so does what
- * is left once this one's time is used up: what has ended should be known by then.
+ * is left once this one's time is used up, or an interruption has come: what has ended should be
+ * known by then.
  */
 static void run_ready(lua_State *L, struct halo_lua *lua)
 {
@@ -191,7 +192,7 @@ static void run_ready(lua_State *L, struct halo_lua *lua)
         struct halo_task *task = lua->ready;
         lua->ready = task->next;
         run_task(L, lua, task);
-        if (task == last || is_turn_used_up(lua))
+        if (task == last || is_turn_used_up(lua) || atomic_load(&lua->interrupt))
             break;
     }
 }

@@ -75,4 +75,4 @@ esac
 
 chmod 1777 "$place"
 printf 'on %s, in %s\n' "$kind" "$place"
-TMPDIR=$place "$@"
+ON=$kind TMPDIR=$place "$@"

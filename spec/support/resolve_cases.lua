@@ -85,6 +85,12 @@ local function run(root)
     for _, path in ipairs { "proc", "proc/stat", "proc/self/cwd", "proc/self/cwd/x", "dev/null" } do
       print(how, path, 0, open(base, path, O.PATH))
     end
+    -- Another mount than the root's, wherever ROOT is.
+    base = core.open(loop, "/proc", O.PATH + O.DIRECTORY)
+    assert(lib.halo_file_confine(loop, base, how) == 0)
+    for _, path in ipairs { "/", "/etc", "/etc/passwd", "/proc", "/proc/stat", "stat", ".." } do
+      print("of /proc", how, path, open(base, path, O.PATH))
+    end
   end
   lib.halo_loop_close(loop, 1000)
 end

@@ -10,6 +10,8 @@
 #     BUSTED_FLAGS   more options for busted
 #     WRAPPER        a command to run halo under, such as valgrind with its options
 #     TEST_TIMEOUT   seconds that one engine may take; the default is 1800
+#     HALO_GC        stress: a full collection at each step, and each file has a process of its own
+#     ON             the kind of file system that TMPDIR is on, where on.sh has chosen it
 #
 # and the specs find there, beside BUILD_DIR and SANITIZE:
 #
@@ -66,6 +68,46 @@ count() {
     sed -n "s|^\(.* / \)*\([0-9][0-9]*\) $2.*seconds\$|\2|p" "$1" | tail -n 1
 }
 
+# Tells of the whole suite in other surroundings: on a file system of another kind, or with a full
+# collection at each step (HALO_GC). See spec/support/survived.lua.
+tell() {
+    [ "$SPEC$BUSTED_FLAGS$SANITIZE$WRAPPER" = spec ] || return 0
+    case ${ON:-}:${HALO_GC:-} in
+    *:) [ -n "${ON:-}" ] || return 0
+        name=suite_on_$ON kind="the whole suite, on $ON" with=ON=$ON ;;
+    :*) name=suite_gc kind="the whole suite, with a full collection whenever a task goes on"
+        with=GC=$HALO_GC ;;
+    *) return 0 ;;
+    esac
+    mkdir -p "$BUILD_DIR/survived"
+    printf '%s\t%d\tspecs\t%d\tmake test %s\n' "$kind" $(($2 + $3)) "$3" "$with" \
+        >"$BUILD_DIR/survived/$name.$1"
+}
+
+# Runs specs in one process, on an engine, and adds to good, bad and pending.
+one() {
+    {
+        status=0
+        HALO_ENGINE=$1 sh spec/support/watched.sh "${TEST_TIMEOUT:-1800}" \
+            $WRAPPER "$HALO_BIN" "$busted" -e "$unbuffer" -o spec/support/at_once.lua \
+            $BUSTED_FLAGS $2 2>&1 || status=$?
+        echo "$status" >"$log.status"
+    } | tee -a "$log" | tee "$log.part"
+    status=$(cat "$log.status")
+
+    passed=$(count "$log.part" success) failed=$(count "$log.part" failure)
+    errors=$(count "$log.part" error) skipped=$(count "$log.part" pending)
+    failed=$((${failed:-0} + ${errors:-0}))
+    # An exit code is a failure of its own where the counts show none: a crash, a leak found at the
+    # end, the time limit.
+    if [ "$failed" = 0 ] && [ "$status" != 0 ]; then
+        printf '\nthe run ended with exit code %s\n' "$status"
+        [ "$status" != 124 ] || echo "which means that its time was up"
+        failed=1
+    fi
+    good=$((good + ${passed:-0})) bad=$((bad + failed)) pending=$((pending + ${skipped:-0}))
+}
+
 run() {
     log=$logs/$1.log
     heading "$1"
@@ -75,29 +117,21 @@ run() {
         return
     fi
 
-    {
-        status=0
-        HALO_ENGINE=$1 sh spec/support/watched.sh "${TEST_TIMEOUT:-1800}" \
-            $WRAPPER "$HALO_BIN" "$busted" -e "$unbuffer" -o spec/support/at_once.lua \
-            $BUSTED_FLAGS $SPEC 2>&1 || status=$?
-        echo "$status" >"$log.status"
-    } | tee "$log"
-    status=$(cat "$log.status")
-
-    good=$(count "$log" success) bad=$(count "$log" failure) errors=$(count "$log" error)
-    pending=$(count "$log" pending)
-    bad=$((${bad:-0} + ${errors:-0}))
-    # An exit code is a failure of its own where the counts show none: a crash, a leak found at the
-    # end, the time limit. So is a run that tested nothing.
-    if [ "$bad" = 0 ] && [ "$status" != 0 ]; then
-        printf '\nthe run ended with exit code %s\n' "$status"
-        [ "$status" != 124 ] || echo "which means that its time was up"
-        bad=1
-    elif [ $((bad + ${good:-0} + ${pending:-0})) = 0 ]; then
+    : >"$log"
+    good=0 bad=0 pending=0
+    if [ -z "${HALO_GC:-}" ]; then
+        one "$1" "$SPEC"
+    else # which would else go through all that the files before have left, at each step
+        for file in $(find $SPEC -name '*_spec.lua' | sort); do
+            one "$1" "$file"
+        done
+    fi
+    if [ $((bad + good + pending)) = 0 ]; then
         echo "the run tested nothing"
         bad=1
     fi
-    echo "${good:-0} $bad ${pending:-0}" >"$logs/$1.counts"
+    echo "$good $bad $pending" >"$logs/$1.counts"
+    tell "$1" "$good" "$bad"
 }
 
 # One alone shows its progress; of several each is shown when it and those before it have ended.
