@@ -1,6 +1,7 @@
 local ffi = require "ffi"
 local core = require "spec.support.core"
 local posix = require "spec.support.posix"
+local slowness = require "spec.support.slowness"
 local temp = require "spec.support.temp"
 
 local lib = core.lib
@@ -192,7 +193,7 @@ core.describe("the core's loop", function(_, new_loop, close_loop)
   end)
 
   it("does not wait where something has ended already", function()
-    local loop, patience = new_loop(), 5000
+    local loop, patience = new_loop(), 5000 * slowness
     local file = core.open(loop, "/")
     for _ = 1, 2 do
       core.submit(loop, core.file_op(loop, lib.HALO_OP_FDATASYNC, file))
@@ -216,14 +217,14 @@ core.describe("the core's loop", function(_, new_loop, close_loop)
       lib.halo_loop_turn(loop, 0)
       assert.is_false(posix.is_readable(lib.halo_loop_fd(loop), 0))
       posix.write(writing, "x")
-      assert.is_true(posix.is_readable(lib.halo_loop_fd(loop), 10000))
+      assert.is_true(posix.is_readable(lib.halo_loop_fd(loop), 10000 * slowness))
       lib.halo_loop_turn(loop, 0)
       assert.equal(op, lib.halo_loop_next(loop))
       lib.halo_op_release(loop, op)
     end)
 
     it("that wakes up whoever polls it", function()
-      local loop, fd, patience = new_loop(), posix.timer(20), 5000
+      local loop, fd, patience = new_loop(), posix.timer(20), 5000 * slowness
       local op = core.poll(loop, fd, posix.POLLIN)
       local start = lib.halo_now_ns()
       local ended
@@ -238,7 +239,7 @@ core.describe("the core's loop", function(_, new_loop, close_loop)
     end)
 
     it("for a host that waits for nothing else", function()
-      local loop, patience = new_loop(), 5000
+      local loop, patience = new_loop(), 5000 * slowness
       local file = core.open(loop, dir.root)
       local start = lib.halo_now_ns()
       for _, code in ipairs { lib.HALO_OP_READDIR, lib.HALO_OP_OPEN, lib.HALO_OP_FSYNC } do

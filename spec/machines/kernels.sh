@@ -27,8 +27,7 @@ apt_dir=$work/apt apt_arch=amd64
 # here.
 essentials='core core_files core_offset core_polls core_loop file file_calls
     file_data file_stream streams poll process fs fs_at fs_dir fs_meta fs_readfile fs_temp
-    fs_writefile fs_poll fs_watch_root scope task_cancel cancel_keep cancel_write
-    refused_sysctl'
+    fs_writefile fs_poll fs_watch_root scope task_cancel cancel_keep refused_sysctl'
 
 kvm='-accel kvm -cpu max,-arch-capabilities'
 
@@ -198,9 +197,9 @@ done
 disk || exit 1
 slow= accel=$kvm options= init=
 if ! accelerated "$(echo $versions | cut -d' ' -f1)"; then
-    # The processor's clock is the host's, which the kernel would doubt, and there is nobody to hide
-    # from. What LuaJIT compiles has to be translated again each time.
-    slow=1 accel="-accel tcg -cpu max" options="tsc=reliable mitigations=off" init="jit.off()"
+    # The processor's clock cannot be measured where the translator has to wait for this machine's,
+    # and there is nobody to hide from. What LuaJIT compiles has to be translated again each time.
+    slow=1 accel="-accel tcg -cpu max" options="clocksource=hpet mitigations=off" init="jit.off()"
 fi
 cat >"$work/orders" <<-END
 	ENGINES="$ENGINES"
