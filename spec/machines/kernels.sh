@@ -27,7 +27,7 @@ apt_dir=$work/apt apt_arch=amd64
 # here.
 essentials='core core_files core_offset core_polls core_loop file file_calls
     file_data file_stream streams poll process fs fs_at fs_dir fs_meta fs_readfile fs_temp
-    fs_writefile fs_poll fs_watch_root scope task_cancel cancel_keep refused_sysctl'
+    fs_writefile fs_poll fs_watch_root scope task_cancel refused_sysctl'
 
 kvm='-accel kvm -cpu max,-arch-capabilities'
 
@@ -197,9 +197,10 @@ done
 disk || exit 1
 slow= accel=$kvm options= init=
 if ! accelerated "$(echo $versions | cut -d' ' -f1)"; then
-    # The processor's clock cannot be measured where the translator has to wait for this machine's,
-    # and there is nobody to hide from. What LuaJIT compiles has to be translated again each time.
-    slow=1 accel="-accel tcg -cpu max" options="clocksource=hpet mitigations=off" init="jit.off()"
+    # The clock is this processor's, and the guest cannot measure it while it has to wait for the
+    # processor. There is nobody to hide from. What LuaJIT compiles has to be translated each time.
+    slow=1 accel="-accel tcg -cpu max" options="tsc=reliable mitigations=off" init="jit.off()"
+    options="$options tsc_early_khz=$(sed -n '/^cpu MHz/{s/.*: //;s/[.]//p;q}' /proc/cpuinfo)"
 fi
 cat >"$work/orders" <<-END
 	ENGINES="$ENGINES"
