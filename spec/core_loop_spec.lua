@@ -210,6 +210,27 @@ core.describe("the core's loop", function(_, new_loop, close_loop)
     core.release(loop, ended)
   end)
 
+  it("does not wait where room for its own polls was made by what has ended", function()
+    local loop, patience = new_loop { max_in_flight = 2 }, 5000 * slowness
+    local file = core.open(loop, dir:file("file", "content"))
+    lib.halo_loop_turn(loop, 0)
+    core.poll(loop, reading, posix.POLLIN)
+    core.poll(loop, reading, posix.POLLIN) -- makes an epoll instance, which will be polled as well
+    -- The first poll and this fill the queue of submissions; it ends as soon as it is handed over.
+    local read = core.file_op(loop, lib.HALO_OP_READ, file)
+    read.length, read.offset = 4, 0
+    core.submit(loop, read)
+    local start = lib.halo_now_ns()
+    while core.stats(loop).in_flight > 2 do
+      lib.halo_loop_turn(loop, patience * MS)
+    end
+    assert.is_true(lib.halo_now_ns() - start < patience * MS, "it has slept on")
+    posix.write(writing, "x")
+    local ended = core.drain(loop)
+    assert.equal(3, #ended)
+    core.release(loop, ended)
+  end)
+
   describe("has a descriptor", function()
     it("that is readable when there is something to collect", function()
       local loop = new_loop()

@@ -50,6 +50,7 @@ struct ring {
     bool wake_armed;        /* the loop's wake descriptor is polled, */
     bool poller_armed;      /* and the epoll instance */
     bool cancels_owed;      /* there was no room for some cancel */
+    bool reaped;            /* completions were seen since the turn began */
     bool tells_work;        /* a flag says when the kernel has completions to post */
     int event_fd;           /* for a host that polls, or -1 */
     bool refused;           /* there is no way into it any more */
@@ -140,6 +141,7 @@ static void reap(struct ring *ring)
         io_uring_cqe_seen(&ring->uring, cqe);
         HALO_CHECK(ring->held > 0, "more completions than submissions");
         ring->held--;
+        ring->reaped = true;
         if (seq >= HALO_SEQ_FIRST)
             complete(ring, seq, result);
         ring->wake_armed &= seq != SEQ_WAKE;
@@ -461,9 +463,13 @@ static void ring_wait(void *state, int64_t timeout_ns)
         wait_without_ring(ring, timeout_ns);
         return;
     }
+    ring->reaped = false;
     if (ring->cancels_owed)
         cancel_owed(ring);
     arm_all(ring);
+    /* Room for these was made by collecting what will not be told of again. */
+    if (ring->reaped)
+        timeout_ns = 0;
     int64_t bound_ns = halo_workers_bound_wait(ring->workers, timeout_ns);
     if (ring->event_fd >= 0)
         wait_as_host(ring, bound_ns);

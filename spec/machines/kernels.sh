@@ -25,9 +25,9 @@ apt_dir=$work/apt apt_arch=amd64
 # What says most about a kernel for its time: each call, streams, cancels, processes.
 # Those that make large trees or thousands of processes, compile helpers, or measure time, are not
 # here.
-essentials='core core_files core_offset core_polls core_loop file file_calls
-    file_data file_stream streams poll process fs fs_at fs_dir fs_meta fs_readfile fs_temp
-    fs_writefile fs_poll fs_watch_root scope task_cancel refused_sysctl'
+essentials='core core_files core_offset core_polls core_loop file file_calls file_data file_stream
+    streams poll process fs fs_at fs_meta fs_temp fs_writefile fs_poll fs_watch_root scope
+    task_cancel refused_sysctl'
 
 kvm='-accel kvm -cpu max,-arch-capabilities'
 
