@@ -53,6 +53,7 @@ struct ring {
     bool reaped;            /* completions were seen since the turn began */
     bool tells_work;        /* a flag says when the kernel has completions to post */
     int event_fd;           /* for a host that polls, or -1 */
+    int spare_fd;           /* the same before one has asked for it, or -1 */
     bool refused;           /* there is no way into it any more */
     unsigned stranded;      /* operations that were in it then, and have not been answered */
     bool has_opcode[HALO_OP_COUNT];
@@ -408,6 +409,25 @@ static bool ring_pending(void *state)
     return has_submissions(ring) || (ring->refused && ring->event_fd >= 0 && unseen);
 }
 
+static int new_event_fd(void)
+{
+    return halo_fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+/*
+ * Before Linux 5.18 to register an eventfd waits for all that is under way, maybe for ever. Such a
+ * kernel is given one while there is nothing yet.
+ */
+static int register_early(struct ring *ring)
+{
+    if (ring->tells_work)
+        return 0;
+    ring->spare_fd = new_event_fd();
+    if (ring->spare_fd < 0)
+        return -errno;
+    return io_uring_register_eventfd(&ring->uring, ring->spare_fd);
+}
+
 /*
  * A poll of the ring's own descriptor does not show deferred task work, which posts the
  * completions; an eventfd does, at a cost that only those who ask for it pay. Wakes go to it
@@ -418,12 +438,14 @@ static int ring_fd(void *state)
     struct ring *ring = state;
     if (ring->event_fd >= 0)
         return ring->event_fd;
-    int fd = halo_fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    bool registered = ring->spare_fd >= 0;
+    int fd = registered ? ring->spare_fd : new_event_fd();
     if (fd < 0)
         return -errno;
-    if (!ring->refused && io_uring_register_eventfd(&ring->uring, fd) < 0)
+    if (!registered && !ring->refused && io_uring_register_eventfd(&ring->uring, fd) < 0)
         return close(fd), ring->uring.ring_fd;
     ring->event_fd = fd;
+    ring->spare_fd = -1;
     if (ring->refused)
         return join_wakes(ring), fd;
     /* It does not tell of what ended before it was registered, nor of who was woken. */
@@ -497,6 +519,8 @@ static void ring_close(void *state)
     io_uring_queue_exit(&ring->uring);
     if (ring->event_fd >= 0)
         close(ring->event_fd);
+    if (ring->spare_fd >= 0)
+        close(ring->spare_fd);
     free(ring);
 }
 
@@ -506,16 +530,20 @@ static int ring_open(struct halo_loop *loop, void **state)
     if (!ring)
         return -ENOMEM;
     ring->loop = loop;
-    ring->event_fd = -1;
+    ring->event_fd = ring->spare_fd = -1;
     int error = halo_uring_open(&ring->uring, &loop->config, &ring->tells_work, ring->has_opcode);
     if (error) {
         free(ring);
         return error;
     }
-    ring->workers = halo_workers_create(loop->config.pool_threads, loop->wake_fd);
-    if (!ring->workers) {
+    error = register_early(ring);
+    if (!error) {
+        ring->workers = halo_workers_create(loop->config.pool_threads, loop->wake_fd);
+        error = ring->workers ? 0 : -ENOMEM;
+    }
+    if (error) {
         ring_close(ring);
-        return -ENOMEM;
+        return error;
     }
     ring->wake_armed = arm(ring, SEQ_WAKE, loop->wake_fd);
     *state = ring;
