@@ -422,10 +422,13 @@ static int register_early(struct ring *ring)
 {
     if (ring->tells_work)
         return 0;
-    ring->spare_fd = new_event_fd();
-    if (ring->spare_fd < 0)
+    int fd = new_event_fd();
+    if (fd < 0)
         return -errno;
-    return io_uring_register_eventfd(&ring->uring, ring->spare_fd);
+    if (io_uring_register_eventfd(&ring->uring, fd) < 0)
+        return close(fd); /* then there will be the ring's own descriptor */
+    ring->spare_fd = fd;
+    return 0;
 }
 
 /*
