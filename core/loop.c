@@ -45,8 +45,8 @@ static void explain(int error, const char *what, char *text, size_t size)
     const char *cause = "the kernel gives no further reason";
 
     if (code == EPERM || code == EACCES)
-        cause = "forbidden here: kernel.io_uring_disabled is set (sysctl), or a seccomp filter or "
-                "container policy denies it";
+        cause = "forbidden here: by the sysctl kernel.io_uring_disabled (0 allows it), or by a "
+                "seccomp filter or container policy";
     else if (code == ENOSYS)
         cause = "this kernel lacks it or is too old (5.11 is needed), or a seccomp filter or "
                 "container policy hides it";

@@ -5,6 +5,7 @@ local eventually = require "spec.support.eventually"
 local halo = require "halo"
 local posix = require "spec.support.posix"
 local random = require "spec.support.random"
+local slowness = require "spec.support.slowness"
 local tasks = require "spec.support.tasks"
 local temp = require "spec.support.temp"
 
@@ -13,7 +14,7 @@ local fs = halo.fs
 local RECORDS = tasks.rounds(2000)
 local RECORD_BYTES = 8
 local TINY_S = 0.0007
-local PATIENCE_S = 5
+local PATIENCE_S = 5 * slowness
 
 local number
 

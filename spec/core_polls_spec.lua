@@ -6,16 +6,16 @@ local command = require "spec.support.command"
 local core = require "spec.support.core"
 local halo = require "halo"
 local posix = require "spec.support.posix"
+local slowness = require "spec.support.slowness"
 local temp = require "spec.support.temp"
 
 local lib, fs = core.lib, halo.fs
 
 local O_RDWR = 2
-local is_slow = (os.getenv "HALO_SLOW" or "") ~= "" -- a machine that is translated (spec/machines)
 -- In which an input that has come is heard of. What a short call takes is not measured each time,
 -- but known of machines of today, so that a slice of many lasts longer where they are slow.
-local PROMPT_S = is_slow and 3 or 0.05
-local BUSY_S = is_slow and 10 or 1 -- how long the others run on where it is not
+local PROMPT_S = slowness > 1 and 3 or 0.05
+local BUSY_S = slowness > 1 and 10 or 1 -- how long the others run on where it is not
 local ATTEMPTS = 3
 
 local function pipes(count)
@@ -262,7 +262,7 @@ core.describe("polls of the core", function(engine, new_loop)
     end
     while left > 0 do
       local timeout = lib.halo_loop_timeout_ns(loop)
-      assert(timeout == 0 or posix.is_readable(fd, 5000), left .. " are not told of")
+      assert(timeout == 0 or posix.is_readable(fd, 5000 * slowness), left .. " are not told of")
       lib.halo_loop_turn(loop, 0)
       local ended = lib.halo_loop_next(loop)
       while ended ~= nil do

@@ -154,6 +154,22 @@ describe("fs.walk", function()
       assert.is_number(select(2, fs.walk("/dev", { stat = "atime_nsec" })()).atime_nsec)
     end)
 
+    it("gives those of many directories, in a loop that is compiled", function()
+      local count, rounds, seen = 300, 3, 0
+      for i = 1, count do
+        assert(fs.mkdir(dir:path("many" .. i)))
+      end
+      for _ = 1, rounds do
+        for path, entry in fs.walk(dir.root, { stat = true }) do
+          if path:find "/many%d+$" then
+            assert(entry.stat.is_dir)
+            seen = seen + 1
+          end
+        end
+      end
+      assert.equal(rounds * count, seen)
+    end)
+
     it("gives what stat says with follow", function()
       assert.equal(11, check({ stat = true, follow = true }, fs.stat))
       assert.equal(11, check({ stat = "ino", follow = true }, fs.stat))

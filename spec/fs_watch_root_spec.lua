@@ -4,6 +4,7 @@ local halo = require "halo"
 local fs = halo.fs
 local command = require "spec.support.command"
 local eventually = require "spec.support.eventually"
+local slowness = require "spec.support.slowness"
 local tasks = require "spec.support.tasks"
 local swappers = require "spec.support.swappers"
 local temp = require "spec.support.temp"
@@ -12,6 +13,7 @@ local watching = require "spec.support.watching"
 require "spec.support.assertions"
 
 local SECONDS = swappers.seconds(2)
+local PATIENCE_S = 10 * slowness
 local NAMES_ONLY = { "create", "delete", "move" }
 local RECURSIVE = { recursive = true, events = NAMES_ONLY }
 
@@ -31,7 +33,7 @@ describe("the root of a watch", function()
   end)
 
   local function next_line(root)
-    return line_of(halo.timeout(5, watch.next, watch), root)
+    return line_of(halo.timeout(PATIENCE_S, watch.next, watch), root)
   end
 
   local function shell(line)
@@ -55,7 +57,7 @@ describe("the root of a watch", function()
       shell "rm -r other"
       local last, ended
       repeat
-        local event = halo.timeout(5, watch.next, watch)
+        local event = halo.timeout(PATIENCE_S, watch.next, watch)
         last, ended = event and line_of(event, root) or last, event == nil
       until ended
       assert.equal("delete ./", last)
@@ -298,7 +300,7 @@ describe("while a recursive watch goes down, #slow", function()
         tostring(seed + round)))
       local watch = fs.watch(root, RECURSIVE)
       repeat
-        local event = assert(halo.timeout(30, watch.next, watch))
+        local event = assert(halo.timeout(PATIENCE_S, watch.next, watch))
       until event.name == "done"
       process:finish()
       process = nil
@@ -307,7 +309,7 @@ describe("while a recursive watch goes down, #slow", function()
         if item:sub(-1) == "/" then
           local marker = root .. "/" .. item .. "marker"
           assert(fs.writefile(marker, ""))
-          local event = assert(halo.timeout(5, watch.next, watch), item)
+          local event = assert(halo.timeout(PATIENCE_S, watch.next, watch), item)
           assert.equal("create " .. marker, event.type .. " " .. event.path)
         end
       end

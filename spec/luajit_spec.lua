@@ -233,7 +233,7 @@ describe("in plain luajit, halo.configure", function()
 end)
 
 describe("in a child of fork()", function()
-  it("calls say what is the matter, and the script ends", function()
+  it("calls say what is the matter, and the script ends #fork", function()
     local code = quote [[
       local halo, ffi = require "halo", require "ffi"
       ffi.cdef "int fork(void); int waitpid(int, int *, int);"

@@ -50,8 +50,10 @@ struct ring {
     bool wake_armed;        /* the loop's wake descriptor is polled, */
     bool poller_armed;      /* and the epoll instance */
     bool cancels_owed;      /* there was no room for some cancel */
+    bool reaped;            /* completions were seen since the turn began */
     bool tells_work;        /* a flag says when the kernel has completions to post */
     int event_fd;           /* for a host that polls, or -1 */
+    int spare_fd;           /* the same before one has asked for it, or -1 */
     bool refused;           /* there is no way into it any more */
     unsigned stranded;      /* operations that were in it then, and have not been answered */
     bool has_opcode[HALO_OP_COUNT];
@@ -140,6 +142,7 @@ static void reap(struct ring *ring)
         io_uring_cqe_seen(&ring->uring, cqe);
         HALO_CHECK(ring->held > 0, "more completions than submissions");
         ring->held--;
+        ring->reaped = true;
         if (seq >= HALO_SEQ_FIRST)
             complete(ring, seq, result);
         ring->wake_armed &= seq != SEQ_WAKE;
@@ -406,6 +409,28 @@ static bool ring_pending(void *state)
     return has_submissions(ring) || (ring->refused && ring->event_fd >= 0 && unseen);
 }
 
+static int new_event_fd(void)
+{
+    return halo_fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+/*
+ * Before Linux 5.18 to register an eventfd waits for all that is under way, maybe for ever. Such a
+ * kernel is given one while there is nothing yet.
+ */
+static int register_early(struct ring *ring)
+{
+    if (ring->tells_work)
+        return 0;
+    int fd = new_event_fd();
+    if (fd < 0)
+        return -errno;
+    if (io_uring_register_eventfd(&ring->uring, fd) < 0)
+        return close(fd); /* then there will be the ring's own descriptor */
+    ring->spare_fd = fd;
+    return 0;
+}
+
 /*
  * A poll of the ring's own descriptor does not show deferred task work, which posts the
  * completions; an eventfd does, at a cost that only those who ask for it pay. Wakes go to it
@@ -416,12 +441,14 @@ static int ring_fd(void *state)
     struct ring *ring = state;
     if (ring->event_fd >= 0)
         return ring->event_fd;
-    int fd = halo_fd_move_up(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    bool registered = ring->spare_fd >= 0;
+    int fd = registered ? ring->spare_fd : new_event_fd();
     if (fd < 0)
         return -errno;
-    if (!ring->refused && io_uring_register_eventfd(&ring->uring, fd) < 0)
+    if (!registered && !ring->refused && io_uring_register_eventfd(&ring->uring, fd) < 0)
         return close(fd), ring->uring.ring_fd;
     ring->event_fd = fd;
+    ring->spare_fd = -1;
     if (ring->refused)
         return join_wakes(ring), fd;
     /* It does not tell of what ended before it was registered, nor of who was woken. */
@@ -461,9 +488,13 @@ static void ring_wait(void *state, int64_t timeout_ns)
         wait_without_ring(ring, timeout_ns);
         return;
     }
+    ring->reaped = false;
     if (ring->cancels_owed)
         cancel_owed(ring);
     arm_all(ring);
+    /* Room for these was made by collecting what will not be told of again. */
+    if (ring->reaped)
+        timeout_ns = 0;
     int64_t bound_ns = halo_workers_bound_wait(ring->workers, timeout_ns);
     if (ring->event_fd >= 0)
         wait_as_host(ring, bound_ns);
@@ -491,6 +522,8 @@ static void ring_close(void *state)
     io_uring_queue_exit(&ring->uring);
     if (ring->event_fd >= 0)
         close(ring->event_fd);
+    if (ring->spare_fd >= 0)
+        close(ring->spare_fd);
     free(ring);
 }
 
@@ -500,16 +533,20 @@ static int ring_open(struct halo_loop *loop, void **state)
     if (!ring)
         return -ENOMEM;
     ring->loop = loop;
-    ring->event_fd = -1;
+    ring->event_fd = ring->spare_fd = -1;
     int error = halo_uring_open(&ring->uring, &loop->config, &ring->tells_work, ring->has_opcode);
     if (error) {
         free(ring);
         return error;
     }
-    ring->workers = halo_workers_create(loop->config.pool_threads, loop->wake_fd);
-    if (!ring->workers) {
+    error = register_early(ring);
+    if (!error) {
+        ring->workers = halo_workers_create(loop->config.pool_threads, loop->wake_fd);
+        error = ring->workers ? 0 : -ENOMEM;
+    }
+    if (error) {
         ring_close(ring);
-        return -ENOMEM;
+        return error;
     }
     ring->wake_armed = arm(ring, SEQ_WAKE, loop->wake_fd);
     *state = ring;

@@ -3,18 +3,20 @@
 #
 #     KERNELS="5.10 6.1 6.12 current" ENGINES="ring pool" SPEC=... FULL=1 BUILD_DIR=... kernels.sh
 #
-# A kernel is the beginning of a version, or `current` for the newest there is. Without FULL the
-# specs are those of `essentials`. The guest's files are this machine's packages, halo's sources and
-# build/, on a disk of its own; what it says comes by its console and, as a tar file, by a second
-# disk. With /dev/kvm a guest is as fast as this machine; without it QEMU translates, and the guest
-# knows by HALO_SLOW=1 that times mean little.
+# A kernel is the beginning of a version, or `current` for the newest there is. Beside the engines
+# there is `refused`: the engine auto where the sysctl kernel.io_uring_disabled forbids io_uring to
+# all, which kernels have from 6.6 on. Without FULL the specs are those of `essentials`. The guest's
+# disk has this machine's packages; halo's sources and build/ come by a second disk, as a tar file,
+# and so does by a third what the guest says beside its console. With /dev/kvm a guest is as fast as
+# this machine; without it QEMU translates, and the guest knows by HALO_SLOW=1 that times mean
+# little.
 #
 # What is missing here is told, and skipped.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.." || exit 1
-: "${KERNELS:=5.10 6.1 6.12 current}" "${ENGINES:=ring pool auto}" "${SPEC:=}" "${FULL:=}"
+: "${KERNELS:=5.10 6.1 6.12 current}" "${ENGINES:=ring pool auto refused}" "${SPEC:=}" "${FULL:=}"
 : "${KERNEL_TIMEOUT:=3600}" # seconds for one kernel
 work=$BUILD_DIR/kernels
 apt_dir=$work/apt apt_arch=amd64
@@ -23,9 +25,9 @@ apt_dir=$work/apt apt_arch=amd64
 # What says most about a kernel for its time: each call, streams, cancels, processes.
 # Those that make large trees or thousands of processes, compile helpers, or measure time, are not
 # here.
-essentials='core core_files core_interrupt core_offset core_polls core_loop file file_calls
-    file_data file_stream streams poll process fs fs_at fs_dir fs_meta fs_readfile fs_temp
-    fs_writefile fs_poll fs_watch_root scope task_cancel cancel_keep cancel_write'
+essentials='core core_files core_offset core_polls core_loop file file_calls file_data file_stream
+    streams poll process fs fs_at fs_meta fs_temp fs_writefile fs_poll fs_watch_root scope
+    task_cancel refused_sysctl'
 
 kvm='-accel kvm -cpu max,-arch-capabilities'
 
@@ -34,7 +36,7 @@ skip() { echo "skipped: $*" && exit 0; }
 [ "$(uname -m)" = x86_64 ] || skip "the kernels are Debian's for amd64, and this machine is another"
 [ "$(id -u)" = 0 ] || skip "only root can make the guest's disk"
 for tool in qemu-system-x86_64 busybox apt-get dpkg-deb mke2fs modprobe depmod cpio xz; do
-    command -v $tool >/dev/null || skip "$tool is not installed (\`make deps-machines\`)"
+    command -v $tool >/dev/null || skip "$tool is not installed (\`make machines-deps\`)"
 done
 file_is_static() { ! ldd "$1" >/dev/null 2>&1; }
 file_is_static "$(command -v busybox)" || skip "busybox is not the static one"
@@ -111,27 +113,35 @@ needed() {
         sed -n 's/^\([a-z0-9][^:< ]*\).*/\1/p' | sort -u | comm -12 - "$work/installed"
 }
 
-# Alternatives are links that no package has.
+# Alternatives are links that no package has. It is made anew when other packages are installed.
 disk() {
     tree=$work/tree
-    rm -rf "$tree" "$work/disk"
-    mkdir -p "$tree/usr/bin" "$tree/usr/sbin" "$tree/usr/lib" "$tree/usr/lib64" "$tree/halo"
+    needed >"$work/packages.now"
+    xargs dpkg-query -W <"$work/packages.now" >"$work/versions.now"
+    cmp -s "$work/versions.now" "$work/versions" && return
+    echo "kernels: makes the guest's disk"
+    rm -rf "$tree" "$work/disk" "$work/versions"
+    mkdir -p "$tree/usr/bin" "$tree/usr/sbin" "$tree/usr/lib" "$tree/usr/lib64"
     for name in bin sbin lib lib64; do ln -s "usr/$name" "$tree/$name"; done
-    needed >"$work/packages"
     {
-        xargs dpkg -L <"$work/packages" 2>/dev/null | grep -vE '^/usr/share/(doc|man|locale|info)/'
+        xargs dpkg -L <"$work/packages.now" 2>/dev/null |
+            grep -vE '^/usr/share/(doc|man|locale|info)/'
         find /usr/bin -lname '/etc/alternatives/*'
         find /etc/alternatives /etc/ld.so.* /etc/passwd /etc/group /etc/shadow /etc/nsswitch.conf
     } | sort -u | tar -c --no-recursion --ignore-failed-read -T - 2>/dev/null |
         tar -x -C "$tree" --keep-directory-symlink
-    mkdir -p "$tree/proc" "$tree/sys" "$tree/dev" "$tree/tmp" "$tree/run" "$tree/root" \
-        "$tree/mnt" "$tree/var/tmp"
-    chmod 1777 "$tree/tmp" "$tree/var/tmp"
-    tar -c --exclude=./build --exclude=./.git . | tar -x -C "$tree/halo"
-    mkdir -p "$tree/halo/build"
-    find "$BUILD_DIR" -maxdepth 1 -type f -exec cp -t "$tree/halo/build" {} +
-    [ ! -d "$BUILD_DIR/simulator" ] || cp -r "$BUILD_DIR/simulator" "$tree/halo/build"
-    mke2fs -q -F -t ext4 -O '^has_journal' -d "$tree" "$work/disk" 3G && rm -rf "$tree"
+    (cd "$tree" && mkdir -p proc sys dev tmp run root mnt var/tmp halo && chmod 1777 tmp var/tmp)
+    mke2fs -q -F -t ext4 -O '^has_journal' -d "$tree" "$work/disk" 3G >/dev/null || return 1
+    rm -rf "$tree"
+    mv "$work/versions.now" "$work/versions"
+}
+
+# What /halo is made of in a guest.
+luggage() {
+    tar -c -f "$work/luggage" --exclude=./build --exclude=./.git . || return 1
+    (cd "$BUILD_DIR" && find . -maxdepth 1 -type f && find ./simulator -type f 2>/dev/null) |
+        tar -r -f "$work/luggage" -C "$BUILD_DIR" --transform='s|^[.]/|./build/|' -T - &&
+        tar -r -f "$work/luggage" -C "$work" ./orders
 }
 
 # ---- running -------------------------------------------------------------------------------------
@@ -156,13 +166,13 @@ specs() {
 boot() {
     rm -rf "$work/$1/results" && mkdir -p "$work/$1/results"
     truncate -s 0 "$work/$1/answer" && truncate -s 64M "$work/$1/answer"
-    cp "$work/orders" "$work/$1/orders" && truncate -s 64K "$work/$1/orders"
     timeout "$KERNEL_TIMEOUT" qemu-system-x86_64 -machine q35 $accel -smp 2 -m 2048 -nographic \
         -no-reboot -kernel "$work/$1/vmlinuz" -initrd "$work/$1/initial.gz" \
-        -drive "file=$work/disk,format=raw,if=virtio,snapshot=on" \
+        -drive "file=$work/disk,format=raw,if=virtio,snapshot=on,cache=unsafe" \
         -drive "file=$work/$1/answer,format=raw,if=virtio" \
-        -drive "file=$work/$1/orders,format=raw,if=virtio,readonly=on" \
-        -append "console=ttyS0 quiet panic=-1 no_timer_check" </dev/null >"$work/$1/console" 2>&1
+        -drive "file=$work/luggage,format=raw,if=virtio,readonly=on" \
+        -append "console=ttyS0 quiet panic=-1 no_timer_check $options" \
+        </dev/null >"$work/$1/console" 2>&1
     tar -x -f "$work/$1/answer" -C "$work/$1/results" 2>/dev/null
 }
 
@@ -184,13 +194,21 @@ for kernel in $KERNELS; do
 done
 [ -n "$versions" ] || skip "there is no kernel to boot"
 
-echo "kernels: makes the guest's disk"
 disk || exit 1
-slow= accel=$kvm
-accelerated "$(echo $versions | cut -d' ' -f1)" || { slow=1 && accel="-accel tcg -cpu max"; }
-printf 'ENGINES="%s"\nSPEC="%s"\nHALO_SLOW=%s\nTEST_TIMEOUT=%d\nBUSTED_FLAGS="%s"\n' \
-    "$ENGINES" "$(specs)" "$slow" $((KERNEL_TIMEOUT - 300)) \
-    "-o spec/support/at_once.lua$([ -n "$FULL" ] || echo ' --exclude-tags=slow')" >"$work/orders"
+slow= accel=$kvm options= init=
+if ! accelerated "$(echo $versions | cut -d' ' -f1)"; then
+    # The clock is this processor's, and the guest cannot measure it while it has to wait for the
+    # processor. There is nobody to hide from. What LuaJIT compiles has to be translated each time.
+    slow=1 accel="-accel tcg -cpu max" options="tsc=reliable mitigations=off" init="jit.off()"
+    options="$options tsc_early_khz=$(sed -n '/^cpu MHz/{s/.*: //;s/[.]//p;q}' /proc/cpuinfo)"
+fi
+cat >"$work/orders" <<-END
+	ENGINES="$ENGINES"
+	SPEC="$(specs)"
+	BUSTED_FLAGS="-o spec/support/at_once.lua$([ -n "$FULL" ] || echo ' --exclude-tags=slow')"
+	export HALO_SLOW=$slow LUA_INIT="$init" TEST_TIMEOUT=$((KERNEL_TIMEOUT - 300))
+END
+luggage || exit 1
 
 # All at the same time, since specs mostly wait; one after another where each is work for all cores.
 for version in $versions; do
@@ -203,19 +221,19 @@ wait
 # ---- the table -----------------------------------------------------------------------------------
 
 passed_all=0 failed_all=0 skipped_all=0
-printf '\n%-24s %-6s %8s %8s %8s\n' kernel engine passed failed skipped
+printf '\n%-24s %-7s %8s %8s %8s\n' kernel engine passed failed skipped
 for version in $versions; do
     for engine in $ENGINES; do
         if read -r passed failed skipped <"$work/$version/results/$engine.counts"; then :; else
             passed=0 failed=1 skipped=0 # it did not come so far: its console tells
         fi 2>/dev/null
-        printf '%-24s %-6s %8d %8d %8d\n' "$version" "$engine" "$passed" "$failed" "$skipped"
+        printf '%-24s %-7s %8d %8d %8d\n' "$version" "$engine" "$passed" "$failed" "$skipped"
         passed_all=$((passed_all + passed)) failed_all=$((failed_all + failed))
         skipped_all=$((skipped_all + skipped))
         [ -z "$SPEC" ] && [ "$passed" != 0 ] || continue # a part, or no guest, is no row
         mkdir -p "$BUILD_DIR/survived"
         series=$(echo "$version" | cut -d. -f1,2)
-        printf 'the specs on Linux %s\t%d\tspecs\t%d\tmake kernels\n' "$series" \
+        printf 'the specs on Linux %s (%s)\t%d\tspecs\t%d\tmake kernels\n' "$series" "$engine" \
             $((passed + failed)) "$failed" >"$BUILD_DIR/survived/kernel-$series.$engine"
     done
 done

@@ -8,7 +8,8 @@ local quote, run = command.quote, command.run
 local build = {}
 
 local function compile(name, product, flags)
-  local compiler = command.exists("cc") and "cc" or command.exists("gcc") and "gcc"
+  local compiler = os.getenv "CC" or command.exists("cc") and "cc"
+    or command.exists("gcc") and "gcc"
   if not compiler then
     return nil, "there is no C compiler"
   end

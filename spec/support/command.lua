@@ -7,8 +7,9 @@
 -- is ended after a while, with status 124.
 
 local posix = require "spec.support.posix"
+local slowness = require "spec.support.slowness"
 
-local PATIENCE_S = 30 -- far more than anything here takes, sanitizers included
+local PATIENCE_S = 30 * slowness -- far more than anything here takes, sanitizers included
 
 local command = {}
 

@@ -4,9 +4,9 @@
 --     eventually("the file is closed", function() return not file:is_open() end)
 
 local halo = require "halo"
+local slowness = require "spec.support.slowness"
 
-local is_slow = (os.getenv "HALO_SLOW" or "") ~= "" -- a machine that is translated (spec/machines)
-local PATIENCE_S = is_slow and 120 or 20 -- far more than anything here takes, sanitizers included
+local PATIENCE_S = 20 * slowness -- far more than anything here takes, sanitizers included
 
 ---@param what string for the failure's message
 ---@param condition fun(): boolean

@@ -4,10 +4,10 @@
 
 local busted = require "busted"
 local halo = require "halo"
+local slowness = require "spec.support.slowness"
 require "spec.support.watchdog"
 
-local is_slow = (os.getenv "HALO_SLOW" or "") ~= "" -- a machine that is translated (spec/machines)
-local PATIENCE_S = is_slow and 30 or 2 -- what was cancelled may take a moment to let go
+local PATIENCE_S = 2 * slowness -- what was cancelled may take a moment to let go
 local TURNS = 3 -- of the loop, to close what the collector has found
 
 local kinds = {

@@ -1,11 +1,12 @@
 -- What the specs of tasks share.
 
 local halo = require "halo"
+local slowness = require "spec.support.slowness"
 
 local tasks = {}
 
 ---Seconds that no test waits for, and after which a forgotten task ends after all.
-tasks.forever = 20
+tasks.forever = 20 * slowness
 
 ---Starts a task and lets it run up to its first wait.
 ---@param fn fun(...)

@@ -52,12 +52,12 @@ foreground=
 [ ! -t 0 ] || foreground=--foreground
 
 watch() {
-    passed=0
+    late=$(($(date +%s) + limit - BEFORE_S))
     while kill -0 "$1" 2>/dev/null; do
         sleep 0.5
-        passed=$((passed + 1))
-        if [ "$passed" = $((2 * (limit - BEFORE_S))) ]; then
+        if [ "$late" ] && [ "$(date +%s)" -ge "$late" ]; then
             show "$1"
+            late=
         fi
     done
 }

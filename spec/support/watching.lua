@@ -3,6 +3,7 @@
 
 local halo = require "halo"
 local command = require "spec.support.command"
+local slowness = require "spec.support.slowness"
 
 local watching = {}
 
@@ -41,7 +42,7 @@ function watching.events_of(watch, root, line)
   error("the watch has ended", 2)
 end
 
-local PATIENCE_S, QUIET_ROUNDS = 30, 3
+local PATIENCE_S, QUIET_ROUNDS = 30 * slowness, 3
 
 ---Takes all events of what has happened, however long that lasts. What was put off because of later
 ---events comes behind those, and may be put off twice: so new ones are made until nothing else

@@ -9,7 +9,7 @@ local metatable_of = debug.getmetatable
 
 local refused = require("halo.wait").refused
 
-local band, rshift = bit.band, bit.rshift
+local band, rshift, max = bit.band, bit.rshift, math.max
 
 ---@class halo.Stat
 ---@field type "file"|"dir"|"symlink"|"fifo"|"socket"|"char"|"block"
@@ -239,7 +239,9 @@ if has_ffi then
     if not (i >= 0 and i < count) then
       error "no such stat"
     end
-    local self = Stat(ffi.cast(Stats, stats)[i])
+    -- LuaJIT 2.1.0-beta3 writes no valid instruction for aarch64 where this is compiled for a place
+    -- below zero, to which i - 1 would be added; what max gives is no such sum.
+    local self = Stat(ffi.cast(Stats, stats)[max(i, 0)])
     return self.mode ~= 0 and self or nil
   end
 else
