@@ -8,6 +8,7 @@
 #include "tasks/report.h"
 #include "tasks/scheduler.h"
 #include "tasks/shield.h"
+#include "tasks/token.h"
 #include "tasks/watch.h"
 
 /* ---- to the end ---------------------------------------------------------------------------- */
@@ -142,7 +143,7 @@ int halo_lua_timeout_ms(const struct halo_lua *halo)
 {
     if (halo_host_check_open(halo) != 0)
         return -1;
-    if (halo->ready || halo->ended || atomic_load(&halo->interrupt))
+    if (halo->ready || halo->ended || atomic_load(&halo->interrupt) || halo_token_has_news(halo))
         return 0;
     int64_t ns = halo->loop ? halo_loop_timeout_ns(halo->loop) : -1;
     if (halo->tasks > 0)

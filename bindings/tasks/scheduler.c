@@ -299,7 +299,8 @@ static bool is_busy(const struct halo_lua *lua)
 static void run_turn(lua_State *L, struct halo_run *run)
 {
     struct halo_lua *lua = run->lua;
-    int64_t timeout_ns = lua->ready || !is_busy(lua) ? 0 : run->once ? run->timeout_ns : -1;
+    bool at_once = lua->ready || halo_token_has_news(lua) || !is_busy(lua);
+    int64_t timeout_ns = at_once ? 0 : run->once ? run->timeout_ns : -1;
 
     timeout_ns = halo_watch_bound(lua, timeout_ns);
     if (lua->loop) {

@@ -101,6 +101,11 @@ bool halo_token_is_awaited(const struct halo_lua *lua)
     return lua->port->awaited > 0;
 }
 
+bool halo_token_has_news(const struct halo_lua *lua)
+{
+    return atomic_load(&lua->port->news);
+}
+
 /* The next slot that was completed; where that is for nobody it is taken. False where there is
  * none. */
 static bool next_done(struct halo_port *port, struct halo_slot *done)
@@ -117,7 +122,7 @@ void halo_token_deliver(lua_State *L, struct halo_lua *lua)
 {
     struct halo_slot done;
 
-    if (!atomic_load(&lua->port->news))
+    if (!halo_token_has_news(lua))
         return;
     while (next_done(lua->port, &done)) {
         if (done.dropped)

@@ -6,6 +6,8 @@
 
 /* Whether tasks wait for a token. */
 bool halo_token_is_awaited(const struct halo_lua *lua);
+/* Whether some have been completed that nobody has looked at. */
+bool halo_token_has_news(const struct halo_lua *lua);
 /* Wakes the tasks whose tokens have been completed. May raise an error, for the task delivering. */
 void halo_token_deliver(lua_State *L, struct halo_lua *lua);
 
