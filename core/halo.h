@@ -590,8 +590,11 @@ HALO_API bool halo_loop_is_forked(const struct halo_loop *loop);
 /* Makes the current or next turn return -EINTR. Safe in a signal handler and any thread. */
 HALO_API void halo_loop_interrupt(struct halo_loop *loop);
 
-/* Lets a turn that waits end. Safe in a signal handler and any thread. */
-HALO_API void halo_loop_wake(struct halo_loop *loop);
+/*
+ * Lets a turn that waits end. Safe in a signal handler and any thread. False where that could not
+ * be, and in a child of fork().
+ */
+HALO_API bool halo_loop_wake(struct halo_loop *loop);
 /*
  * The name of a kind of operation, and whether it goes to the ring here, as far as has turned out;
  * NULL where there is no such kind.

@@ -7,7 +7,7 @@ local host_program = require "spec.support.host_program"
 local PATIENCE_S = 600
 local KIB_MAX, US_MAX = 300, 1000 -- of each further runtime
 
-local program, why_not = host_program.build "host_threads"
+local program, why_not = host_program.build("host_threads", "-Wl,--wrap=write")
 
 describe("a runtime", function()
   local function count_of(name, otherwise)

@@ -66,6 +66,8 @@ static void unlock_and_release(struct halo_port *port)
         port->slots = NULL;
         port->count = port->free = port->done = port->done_last = port->awaited = 0;
         atomic_store(&port->news, false);
+        atomic_store(&port->woken, false);
+        port->announced = false;
     }
     pthread_mutex_unlock(&port->lock);
     if (!last)
@@ -86,12 +88,14 @@ void halo_port_connect(struct halo_port *port, struct halo_loop *loop)
 {
     pthread_mutex_lock(&port->lock);
     port->loop = loop;
+    port->announced = false;
     pthread_mutex_unlock(&port->lock);
 }
 
 void halo_port_wake(struct halo_port *port)
 {
     pthread_mutex_lock(&port->lock);
+    atomic_store(&port->woken, true);
     if (port->loop)
         halo_loop_wake(port->loop);
     pthread_mutex_unlock(&port->lock);
@@ -169,6 +173,14 @@ static void vacate(struct halo_port *port, struct halo_slot *slot)
 
 /* ---- what is done -------------------------------------------------------------------------- */
 
+/* One wake is enough until the loop has found the list empty. */
+static void announce(struct halo_port *port)
+{
+    atomic_store(&port->news, true);
+    if (port->loop && !port->announced)
+        port->announced = halo_loop_wake(port->loop);
+}
+
 static void append_done(struct halo_port *port, struct halo_slot *slot)
 {
     uint32_t place = place_of(port, slot);
@@ -179,9 +191,7 @@ static void append_done(struct halo_port *port, struct halo_slot *slot)
     else
         port->done = place;
     port->done_last = place;
-    atomic_store(&port->news, true);
-    if (port->loop)
-        halo_loop_wake(port->loop);
+    announce(port);
 }
 
 /* Out of the list, in which it may stand anywhere, or nowhere. */
@@ -204,10 +214,13 @@ static void remove_done(struct halo_port *port, const struct halo_slot *slot)
 struct halo_slot *halo_port_next_done(struct halo_port *port)
 {
     struct halo_slot *slot = port->done ? &port->slots[port->done - 1] : NULL;
-    if (slot)
+    if (slot) {
         remove_done(port, slot);
-    atomic_store(&port->news, port->done != 0);
-    return slot;
+        return slot;
+    }
+    atomic_store(&port->news, false);
+    port->announced = false;
+    return NULL;
 }
 
 struct halo_slot halo_port_take(struct halo_port *port, struct halo_slot *slot)

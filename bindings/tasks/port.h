@@ -49,7 +49,13 @@ struct halo_port {
     struct halo_slot *slots;
     uint32_t count, free, done, done_last;
     uint32_t awaited; /* by tasks; the runtime's own */
-    atomic_bool news; /* the done list may have something */
+    /*
+     * The done list may have something: the runtime's thread looks at this without the lock before
+     * it waits. It is set before the loop is woken, and taken back when the list was found empty.
+     */
+    atomic_bool news;
+    atomic_bool woken; /* by the host: the turn that comes next, or runs, does not wait */
+    bool announced; /* the loop has been woken for the list as it is: another wake says no more */
 };
 
 /* NULL when memory is out. */

@@ -18,6 +18,7 @@
 #include "tasks/group.h"
 #include "tasks/handle.h"
 #include "tasks/join.h"
+#include "tasks/port.h"
 #include "tasks/report.h"
 #include "tasks/token.h"
 #include "tasks/watch.h"
@@ -300,6 +301,9 @@ static void run_turn(lua_State *L, struct halo_run *run)
 {
     struct halo_lua *lua = run->lua;
     bool at_once = lua->ready || halo_token_has_news(lua) || !is_busy(lua);
+
+    if (run->once)
+        at_once |= atomic_load(&lua->port->woken);
     int64_t timeout_ns = at_once ? 0 : run->once ? run->timeout_ns : -1;
 
     timeout_ns = halo_watch_bound(lua, timeout_ns);
@@ -307,6 +311,7 @@ static void run_turn(lua_State *L, struct halo_run *run)
         halo_lua_check_forked(L, lua);
         lua->send_forgotten(lua);
         halo_loop_turn(lua->loop, timeout_ns);
+        atomic_store(&lua->port->woken, false);
     }
     if (atomic_load(&lua->interrupt))
         tell_interrupt(L, lua);

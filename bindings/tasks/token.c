@@ -174,10 +174,23 @@ static int refuse(lua_State *L, struct halo_lua *lua, halo_lua_token token)
     return halo_give_cancelled(L, lua);
 }
 
+/*
+ * Others that are complete stay in the list meanwhile, so that the next completion has to wake the
+ * loop whether it was woken for those or not.
+ */
+static bool is_complete(struct halo_port *port, halo_lua_token token)
+{
+    pthread_mutex_lock(&port->lock);
+    bool complete = halo_port_find(port, token.id)->state == HALO_SLOT_COMPLETED;
+    port->announced = false;
+    pthread_mutex_unlock(&port->lock);
+    return complete;
+}
+
 /* Where nothing can be suspended: until the host has answered, or the program is interrupted. */
 static int wait_on_the_spot(lua_State *L, struct halo_lua *lua, halo_lua_token token)
 {
-    while (look_at(lua->port, token) != HALO_SLOT_COMPLETED) {
+    while (!is_complete(lua->port, token)) {
         if (halo_is_cancelled(L, lua))
             return refuse(L, lua, token);
         halo_loop_wait(lua->loop);
