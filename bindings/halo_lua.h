@@ -24,8 +24,10 @@
  * thread that made it, with its Lua state: another one gets HALO_LUA_WRONG_THREAD, and nothing
  * happens. Only halo_lua_complete(), halo_lua_wake() and halo_lua_interrupt() are for any thread.
  *
- * After fork() the runtime is the parent's. In the child its calls fail, and halo_lua_fd() and
- * halo_lua_timeout_ms() are negative; it may be closed and freed there, and another one made.
+ * After fork() a runtime that has begun its first operation is the parent's. In the child its calls
+ * are HALO_LUA_FORKED, halo_lua_timeout_ms() is -1, its tokens can be neither made nor completed,
+ * and nothing of that reaches the parent. What a task has returned may be asked for, and the
+ * runtime closed and freed, by the thread that it belongs to; and another one may be made.
  *
  * Reentrancy. Host functions (what scripts call) and callbacks run within halo_lua_step() or
  * halo_lua_run(). They may spawn, cancel, ask for a status, take results, release. To step, run or
@@ -68,7 +70,8 @@ enum halo_lua_code {
     HALO_LUA_CLOSED = -7,       /* halo_lua_close() has been called, or the state is gone */
     HALO_LUA_BUSY = -8,         /* from inside of a step: a host function, a callback */
     HALO_LUA_WRONG_THREAD = -9, /* the runtime belongs to another thread */
-    HALO_LUA_INVALID = -10      /* NULL, an option out of range, too few values on the stack */
+    HALO_LUA_INVALID = -10,     /* NULL, an option out of range, too few values on the stack */
+    HALO_LUA_FORKED = -11       /* this is a child of fork(), and the runtime its parent's */
 };
 
 struct halo_lua;      /* a runtime */

@@ -17,6 +17,7 @@ const char *halo_lua_describe(int code)
         [-HALO_LUA_BUSY] = "the scheduler cannot run inside of itself, as in a finalizer",
         [-HALO_LUA_WRONG_THREAD] = "the runtime belongs to another thread",
         [-HALO_LUA_INVALID] = "an argument is invalid",
+        [-HALO_LUA_FORKED] = "this process is a child of fork(), and the runtime its parent's",
     };
     const int last = (int)(sizeof(texts) / sizeof(texts[0])) - 1;
 
@@ -42,9 +43,11 @@ int halo_host_check_thread(const struct halo_lua *halo)
 int halo_host_check_open(const struct halo_lua *halo)
 {
     int code = halo_host_check_thread(halo);
-    if (code == 0 && (halo->closed || halo->closing))
+    if (code != 0)
+        return code;
+    if (halo->closed || halo->closing)
         return HALO_LUA_CLOSED;
-    return code;
+    return halo->loop && halo_loop_is_forked(halo->loop) ? HALO_LUA_FORKED : 0;
 }
 
 int halo_host_check_idle(const struct halo_lua *halo)

@@ -9,6 +9,7 @@
 
 /* 0, or why this call is refused: the checks that come first, in this order. */
 int halo_host_check_thread(const struct halo_lua *halo);
+/* And its loop is this process's, or is yet to be made. */
 int halo_host_check_open(const struct halo_lua *halo);
 /* And no step runs. */
 int halo_host_check_idle(const struct halo_lua *halo);

@@ -42,6 +42,7 @@ struct halo_port {
     pthread_mutex_t lock;
     struct halo_loop *loop; /* that completions wake, or NULL */
     bool closed;
+    bool forked;            /* this is a child of fork(), and what the port tells of the parent's */
     unsigned references;    /* of the runtime, and one of each token that is not complete */
     uint64_t last_number;   /* of a token, in this runtime or another one */
     struct halo_port *next; /* of those that no runtime has */

@@ -216,6 +216,7 @@ int halo_lua_await(lua_State *L, halo_lua_token token)
     struct halo_lua *lua = halo_lua_get(L);
     if (lua->closed)
         return luaL_error(L, "halo has been closed");
+    halo_lua_check_forked(L, lua);
     enum halo_slot_state state = look_at(lua->port, token);
 
     if (state != HALO_SLOT_ISSUED && state != HALO_SLOT_COMPLETED)
