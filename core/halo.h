@@ -565,7 +565,10 @@ HALO_API uint64_t halo_loop_spent_ns(const struct halo_loop *loop);
  */
 HALO_API bool halo_loop_needs_cwd(const struct halo_loop *loop);
 
-/* Changes the working directory, within the fence. Returns 0 or -errno. */
+/*
+ * Changes the working directory. Returns 0 or -errno: -EACCES, too, where the fence refuses the
+ * path, and -EXDEV where that leads out of it.
+ */
 HALO_API int halo_loop_chdir(struct halo_loop *loop, const char *path);
 
 /* True while an operation is under way or a timer armed: a turn has something to wait for. */
