@@ -131,11 +131,13 @@ struct halo_lua_options {
     unsigned warn_blocking_ms;
     /*
      * Milliseconds after which a task that holds the loop is stopped by an error, which no pcall
-     * holds off; never. A C function such as string.find with a hard pattern is not stopped, and a
-     * finalizer is not. It implies no_jit, and takes away jit.on, debug.sethook and newproxy, but
-     * not ffi, by which a script can do what it likes, nor io and debug, by which it can make a
-     * finalizer: see halo_lua_remove_libraries(). Measured, what computes took 2 to 9 times as
-     * long without the JIT, and up to twice as long with this on top of that.
+     * holds off; never. One of halo's functions that goes on by itself has as much time again, at
+     * least 100 ms. A C function such as string.find with a hard pattern is not stopped, and a
+     * finalizer is not. It implies no_jit, and takes away jit.on, jit.attach, jit.profile,
+     * debug.sethook and newproxy, but not ffi, by which a script can do what it likes, nor io and
+     * debug, by which it can make a finalizer, nor bytecode: see halo_lua_remove_libraries().
+     * Measured, what computes took 2 to 9 times as long without the JIT, and up to twice as long
+     * with this on top of that.
      */
     unsigned stop_ms;
     /*
