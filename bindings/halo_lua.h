@@ -92,7 +92,8 @@ HALO_API const char *halo_lua_message(const struct halo_lua *halo);
 /*
  * Zeroed, they are the defaults; in C++, halo_lua_options options{}. They are copied, but for what
  * user and allocator_data point to. All limits hold for what the host gives as well as for scripts,
- * which can lower some of them by halo.configure() and raise none.
+ * which can lower some of them by halo.configure() and raise none. What scripts may reach is not
+ * among them: see halo_lua_allow(), which says what is wrong with a path.
  */
 struct halo_lua_options {
     /* "auto", "ring" or "pool"; NULL: "auto". HALO_ENGINE in the environment goes before it. */
