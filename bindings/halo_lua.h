@@ -402,7 +402,8 @@ HALO_API halo_lua_token halo_lua_token_new(lua_State *L, halo_lua_cancelled canc
 /*
  * Suspends the task until the token is complete; where that cannot be, it waits on the spot. The
  * host function returns what this returns. It may be complete already. Raises an error where the
- * token is none of this runtime's, or has been awaited.
+ * token is none of this runtime's, or has been awaited, and in a function that was not made by the
+ * two below: their caller gets errors and the cancellation raised, at its line.
  */
 HALO_API int halo_lua_await(lua_State *L, halo_lua_token token);
 

@@ -166,7 +166,7 @@ void halo_lua_push_function(lua_State *L, const char *name, lua_CFunction fn)
     lua_getfield(L, LUA_REGISTRYINDEX, HALO_MODULES_KEY);
     lua_getfield(L, -1, "halo.wait");
     lua_getfield(L, -1, "wrap");
-    lua_pushcfunction(L, fn);
+    halo_token_push_function(L, fn);
     lua_pushstring(L, name);
     lua_call(L, 2, 1);
     lua_replace(L, -3);

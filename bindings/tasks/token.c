@@ -65,7 +65,8 @@ static int push_values(lua_State *L, const struct halo_slot *slot)
 {
     int top = lua_gettop(L);
     int count = slot->push ? slot->push(L, slot->data) : 0;
-    return count <= lua_gettop(L) - top ? count : luaL_error(L, "push has left too few values");
+    bool left = count >= 0 && count <= lua_gettop(L) - top;
+    return left ? count : luaL_error(L, "push has left too few values");
 }
 
 static int deliver(lua_State *L, struct halo_lua *lua, struct halo_task *task)
@@ -137,6 +138,23 @@ void halo_token_deliver(lua_State *L, struct halo_lua *lua)
 }
 
 /* ---- the call ------------------------------------------------------------------------------ */
+
+static const char may_wait;
+
+void halo_token_push_function(lua_State *L, lua_CFunction fn)
+{
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&may_wait);
+    lua_pushcclosure(L, fn, 1);
+}
+
+/* Without what halo puts around it a call would return its error, and the cancellation, as values.
+ */
+static void check_function(lua_State *L)
+{
+    if (lua_touserdata(L, lua_upvalueindex(1)) != &may_wait)
+        luaL_error(L, "a host function that waits is made by halo_lua_register() or "
+                      "halo_lua_push_function()");
+}
 
 /* The state of a token's slot; FREE where it is none, or somebody waits for it or has done so. */
 static enum halo_slot_state look_at(struct halo_port *port, halo_lua_token token)
@@ -217,6 +235,7 @@ int halo_lua_await(lua_State *L, halo_lua_token token)
     if (lua->closed)
         return luaL_error(L, "halo has been closed");
     halo_lua_check_forked(L, lua);
+    check_function(L);
     enum halo_slot_state state = look_at(lua->port, token);
 
     if (state != HALO_SLOT_ISSUED && state != HALO_SLOT_COMPLETED)
