@@ -83,7 +83,8 @@ HALO_API const char *halo_lua_describe(int code);
 /*
  * What was wrong with the latest call on this runtime that returned HALO_LUA_FAILED, _DEADLOCK,
  * _EXPIRED or _NO_MEMORY: for a deadlock, a line for each task that says what it waits for and
- * where. Never NULL; valid until the next call that fails.
+ * where. But not with halo_lua_task_results(), which pushes the task's error. Never NULL; valid
+ * until the next call that fails.
  */
 HALO_API const char *halo_lua_message(const struct halo_lua *halo);
 
@@ -177,9 +178,10 @@ struct halo_lua_options {
 };
 
 /*
- * Makes a runtime in a Lua state, or, where L is NULL, in a new one with all of LuaJIT's libraries.
- * require "halo" works in it from then on. options may be NULL. A state has one runtime: where it
- * has one, that is given again, and options must be NULL.
+ * Makes a runtime in a Lua state that has LuaJIT's libraries, as luaL_openlibs() opens them, or,
+ * where L is NULL, in a new one with all of them. require "halo" works in it from then on. options
+ * may be NULL. A state has one runtime: where it has one, that is given again, and options must be
+ * NULL.
  *
  * Returns 0; or HALO_LUA_INVALID, HALO_LUA_NO_MEMORY or HALO_LUA_FAILED, and *halo is NULL.
  */

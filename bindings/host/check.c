@@ -63,13 +63,21 @@ int halo_host_check_call(const struct halo_lua *halo, lua_State *L, int nargs)
     return lua_isfunction(L, -(nargs + 1)) ? 0 : HALO_LUA_INVALID;
 }
 
+void halo_host_say(struct halo_lua *halo, const char *message)
+{
+    free(halo->message);
+    halo->message = strdup(message);
+}
+
+void halo_host_set_message(struct halo_lua *halo, lua_State *L)
+{
+    bool is_text = lua_type(L, -1) == LUA_TSTRING;
+    halo_host_say(halo, is_text ? lua_tostring(L, -1) : "the error is no text");
+}
+
 int halo_host_fail(struct halo_lua *halo, int status)
 {
-    lua_State *L = halo->L;
-    bool is_text = lua_type(L, -1) == LUA_TSTRING;
-
-    free(halo->message);
-    halo->message = strdup(is_text ? lua_tostring(L, -1) : "the error is no text");
-    lua_pop(L, 1);
+    halo_host_set_message(halo, halo->L);
+    lua_pop(halo->L, 1);
     return status == LUA_ERRMEM ? HALO_LUA_NO_MEMORY : HALO_LUA_FAILED;
 }

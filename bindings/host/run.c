@@ -63,8 +63,7 @@ static int run_all(struct halo_lua *lua, struct halo_task *task)
 /* The error on top of halo's own stack is the message, and goes to the host's stack. */
 static int give_error(struct halo_lua *lua, lua_State *host, int code)
 {
-    lua_pushvalue(lua->L, -1);
-    halo_host_fail(lua, 0);
+    halo_host_set_message(lua, lua->L);
     lua_xmove(lua->L, host, 1);
     return code;
 }
@@ -100,6 +99,10 @@ int halo_lua_run(struct halo_lua *halo, lua_State *L, int nargs, int nresults)
     code = halo_host_push_outcome(L, halo, call.task, nresults);
     if (code == HALO_LUA_NO_MEMORY)
         lua_pushliteral(L, "not enough memory");
+    if (code == HALO_LUA_CANCELLED)
+        halo_host_say(halo, halo_lua_describe(code));
+    else if (code < 0)
+        halo_host_set_message(halo, L);
     return code < 0 ? code : 0;
 }
 
@@ -113,10 +116,12 @@ int halo_lua_step(struct halo_lua *halo, int timeout_ms)
     if (code != 0)
         return code;
     code = code_of(halo_run(halo, NULL, true, timeout_ns, &status), status);
-    if (code != 0)
+    if (code != 0) {
         halo_host_fail(halo, status);
-    else if (halo->watch.expired && halo->tasks > 0)
+    } else if (halo->watch.expired && halo->tasks > 0) {
         code = HALO_LUA_EXPIRED;
+        halo_host_say(halo, halo_lua_describe(code));
+    }
     return code != 0 ? code : (int)halo->tasks;
 }
 

@@ -142,6 +142,15 @@ static void failure(void)
     EXPECT(strstr(errors, "\n\tscript:1: in main chunk"));
     EXPECT(strstr(errors, "failed: script:1: let go\n") && !strstr(errors, "boom"));
     halo_lua_free(halo);
+    /* What is run is a task as well, whose error is the message. */
+    begin((struct halo_lua_options){0});
+    EXPECT_EQUAL(0, luaL_loadstring(L, "error('run', 0)"));
+    EXPECT_EQUAL(HALO_LUA_FAILED, halo_lua_run(halo, L, 0, 0));
+    EXPECT(strcmp(lua_tostring(L, -1), "run") == 0 && strcmp(halo_lua_message(halo), "run") == 0);
+    EXPECT_EQUAL(0, luaL_loadstring(L, "error({})"));
+    EXPECT_EQUAL(HALO_LUA_FAILED, halo_lua_run(halo, L, 0, 0));
+    EXPECT(lua_istable(L, -1) && strcmp(halo_lua_message(halo), "the error is no text") == 0);
+    halo_lua_free(halo);
 }
 
 static void cancel(void)
@@ -408,6 +417,7 @@ static void expired(void)
         if ((alive = halo_lua_step(halo, 10)) < 0 && halo_lua_task_status(deaf) == is_over)
             break;
     EXPECT_EQUAL(HALO_LUA_EXPIRED, alive);
+    EXPECT(strstr(halo_lua_message(halo), "the time in all is over"));
     EXPECT_EQUAL(HALO_LUA_TASK_CANCELLED, halo_lua_task_status(task));
     EXPECT_EQUAL(HALO_LUA_TASK_CANCELLED, halo_lua_task_status(deaf));
     EXPECT(halo_lua_task_status(stubborn) < HALO_LUA_TASK_ENDED);
