@@ -434,6 +434,9 @@ HALO_API void halo_lua_push_function(lua_State *L, const char *name, lua_CFuncti
  * add up; those without a path take NULL, and NULL with 0 allows nothing. Returns 0, or a code;
  * HALO_LUA_FAILED where the path cannot be opened, or operations have begun without a fence.
  *
+ * Without a right of their own scripts have descriptors 0 to 2, as halo.stdin and so on, and may
+ * wait for any by halo.poll(), which neither reads nor writes.
+ *
  * This holds halo's own calls. Lua's other libraries have to be taken away, see below; and it is no
  * wall against who finds a bug in LuaJIT: a script that may be hostile belongs in a process of its
  * own.
