@@ -17,8 +17,8 @@
 #include "expect.h"
 #include "halo_lua.h"
 
-#define ROUNDS     500
-#define MANY       100
+#define ROUNDS     500L
+#define MANY       100L
 #define PATIENT_MS 20000
 #define QUIET_MS   200
 
@@ -178,11 +178,11 @@ static void many(void)
               "#FDS) return tostring(count)");
     EXPECT(settle() > 0);
     polls = 0;
-    for (int round = 0; round < 5; round++)
+    for (int round = 0, taken = 0; round < 5; round++)
         for (int i = 0; i < MANY; i++) {
-            ends[1] = fds[i * 7 % MANY];
+            ends[1] = fds[i * 7L % MANY];
             signal_end();
-            await_count(round * MANY + i + 1);
+            await_count(++taken);
         }
     while (halo_lua_step(halo, 0) > 0)
         EXPECT(wait_for_halo(PATIENT_MS));

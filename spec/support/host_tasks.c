@@ -354,8 +354,7 @@ static void expect_all_stopped(void)
         "table.sort({1, 2, 3}, function() while true do end end)",
         "local _ = ('x'):gsub('x', function() while true do end end)",
         "print(setmetatable({}, {__tostring = function() while true do end end}))",
-        "local co = coroutine.create(function() while true do pcall(coroutine.yield) end end) "
-        "while true do coroutine.resume(co) end",
+        "local co = coroutine.wrap(function() while true do pcall(error) end end) co()",
         "local t = setmetatable({}, {__index = function(t, k) while true do end end}) error(t.x)",
     };
 
