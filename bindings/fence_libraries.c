@@ -1,7 +1,4 @@
-/*
- * Taking libraries away from a state. What has been loaded by then is out of a script's reach with
- * them: halo's own modules keep what they need in their upvalues.
- */
+/* Taking libraries away from a state. halo's own modules keep what they need in their upvalues. */
 #include <string.h>
 
 #include "args.h"
@@ -166,18 +163,29 @@ static bool is_public(const char *name)
     return false;
 }
 
-/*
- * All modules are loaded first, since they ask for each other by require(), but for those of the
- * command. The functions in package.preload give any of them, and so those of the public ones go,
- * too.
- */
-static void remove_internals(lua_State *L)
+static bool is_table(lua_State *L, const char *name)
+{
+    lua_getglobal(L, name);
+    bool is = lua_istable(L, -1);
+    lua_pop(L, 1);
+    return is;
+}
+
+/* What the command has, and what stands in the place of Lua's own libraries where those are. */
+static bool is_for_others(lua_State *L, const char *name)
+{
+    if (strncmp(name, "halo.terminal.", 14) == 0)
+        return true;
+    return strncmp(name, "halo.io.", 8) == 0 && !(is_table(L, "io") && is_table(L, "os"));
+}
+
+/* All modules, before anything goes: they have in their upvalues what they need. */
+static void load_modules(lua_State *L)
 {
     for (const struct halo_embedded *module = halo_embedded; module->name; module++) {
         get_package_field(L, "preload");
         lua_getfield(L, -1, module->name);
-        if (lua_isfunction(L, -1) && strncmp(module->name, "halo.terminal.", 14) != 0 &&
-            strcmp(module->name, "halo.loader") != 0) {
+        if (lua_isfunction(L, -1) && !is_for_others(L, module->name)) {
             lua_pushstring(L, module->name);
             lua_call(L, 1, 1);
             get_package_field(L, "loaded");
@@ -186,6 +194,11 @@ static void remove_internals(lua_State *L)
         }
         lua_pop(L, 2);
     }
+}
+
+/* The functions in package.preload give any of them, and so those of the public ones go, too. */
+static void remove_internals(lua_State *L)
+{
     for (const struct halo_embedded *module = halo_embedded; module->name; module++) {
         if (!is_public(module->name))
             forget(L, "loaded", module->name);
@@ -197,7 +210,6 @@ static void remove_internals(lua_State *L)
 
 /* ---- all ----------------------------------------------------------------------------------- */
 
-/* Internals come first: they load what asks for the others. */
 static const struct {
     const char *name;
     void (*remove)(lua_State *L);
@@ -242,6 +254,7 @@ void halo_remove_libraries(lua_State *L, const char *names)
         word += length;
         word += strspn(word, SEPARATOR);
     }
+    load_modules(L);
     for (size_t i = 0; i < LIBRARIES; i++)
         if (wanted[i])
             libraries[i].remove(L);

@@ -24,8 +24,10 @@
  * thread that made it, with its Lua state: another one gets HALO_LUA_WRONG_THREAD, and nothing
  * happens. Only halo_lua_complete(), halo_lua_wake() and halo_lua_interrupt() are for any thread.
  *
- * After fork() the runtime is the parent's. In the child its calls fail, and halo_lua_fd() and
- * halo_lua_timeout_ms() are negative; it may be closed and freed there, and another one made.
+ * After fork() a runtime that has begun its first operation is the parent's. In the child its calls
+ * are HALO_LUA_FORKED, halo_lua_timeout_ms() is -1, its tokens can be neither made nor completed,
+ * and nothing of that reaches the parent. What a task has returned may be asked for, and the
+ * runtime closed and freed, by the thread that it belongs to; and another one may be made.
  *
  * Reentrancy. Host functions (what scripts call) and callbacks run within halo_lua_step() or
  * halo_lua_run(). They may spawn, cancel, ask for a status, take results, release. To step, run or
@@ -68,7 +70,8 @@ enum halo_lua_code {
     HALO_LUA_CLOSED = -7,       /* halo_lua_close() has been called, or the state is gone */
     HALO_LUA_BUSY = -8,         /* from inside of a step: a host function, a callback */
     HALO_LUA_WRONG_THREAD = -9, /* the runtime belongs to another thread */
-    HALO_LUA_INVALID = -10      /* NULL, an option out of range, too few values on the stack */
+    HALO_LUA_INVALID = -10,     /* NULL, an option out of range, too few values on the stack */
+    HALO_LUA_FORKED = -11       /* this is a child of fork(), and the runtime its parent's */
 };
 
 struct halo_lua;      /* a runtime */
@@ -80,7 +83,8 @@ HALO_API const char *halo_lua_describe(int code);
 /*
  * What was wrong with the latest call on this runtime that returned HALO_LUA_FAILED, _DEADLOCK,
  * _EXPIRED or _NO_MEMORY: for a deadlock, a line for each task that says what it waits for and
- * where. Never NULL; valid until the next call that fails.
+ * where. But not with halo_lua_task_results(), which pushes the task's error. Never NULL; valid
+ * until the next call that fails.
  */
 HALO_API const char *halo_lua_message(const struct halo_lua *halo);
 
@@ -89,7 +93,8 @@ HALO_API const char *halo_lua_message(const struct halo_lua *halo);
 /*
  * Zeroed, they are the defaults; in C++, halo_lua_options options{}. They are copied, but for what
  * user and allocator_data point to. All limits hold for what the host gives as well as for scripts,
- * which can lower some of them by halo.configure() and raise none.
+ * which can lower some of them by halo.configure() and raise none. What scripts may reach is not
+ * among them: see halo_lua_allow(), which says what is wrong with a path.
  */
 struct halo_lua_options {
     /* "auto", "ring" or "pool"; NULL: "auto". HALO_ENGINE in the environment goes before it. */
@@ -128,11 +133,13 @@ struct halo_lua_options {
     unsigned warn_blocking_ms;
     /*
      * Milliseconds after which a task that holds the loop is stopped by an error, which no pcall
-     * holds off; never. A C function such as string.find with a hard pattern is not stopped, and a
-     * finalizer is not. It implies no_jit, and takes away jit.on, debug.sethook and newproxy, but
-     * not ffi, by which a script can do what it likes, nor io and debug, by which it can make a
-     * finalizer: see halo_lua_remove_libraries(). Measured, what computes took 2 to 9 times as
-     * long without the JIT, and up to twice as long with this on top of that.
+     * holds off; never. One of halo's functions that goes on by itself has as much time again, at
+     * least 100 ms. A C function such as string.find with a hard pattern is not stopped, and a
+     * finalizer is not. It implies no_jit, and takes away jit.on, jit.attach, jit.profile,
+     * debug.sethook and newproxy, but not ffi, by which a script can do what it likes, nor io and
+     * debug, by which it can make a finalizer, nor bytecode: see halo_lua_remove_libraries().
+     * Measured, what computes took 2 to 9 times as long without the JIT, and up to twice as long
+     * with this on top of that.
      */
     unsigned stop_ms;
     /*
@@ -171,9 +178,10 @@ struct halo_lua_options {
 };
 
 /*
- * Makes a runtime in a Lua state, or, where L is NULL, in a new one with all of LuaJIT's libraries.
- * require "halo" works in it from then on. options may be NULL. A state has one runtime: where it
- * has one, that is given again, and options must be NULL.
+ * Makes a runtime in a Lua state that has LuaJIT's libraries, as luaL_openlibs() opens them, or,
+ * where L is NULL, in a new one with all of them. require "halo" works in it from then on. options
+ * may be NULL. A state has one runtime: where it has one, that is given again, and options must be
+ * NULL.
  *
  * Returns 0; or HALO_LUA_INVALID, HALO_LUA_NO_MEMORY or HALO_LUA_FAILED, and *halo is NULL.
  */
@@ -396,7 +404,8 @@ HALO_API halo_lua_token halo_lua_token_new(lua_State *L, halo_lua_cancelled canc
 /*
  * Suspends the task until the token is complete; where that cannot be, it waits on the spot. The
  * host function returns what this returns. It may be complete already. Raises an error where the
- * token is none of this runtime's, or has been awaited.
+ * token is none of this runtime's, or has been awaited, and in a function that was not made by the
+ * two below: their caller gets errors and the cancellation raised, at its line.
  */
 HALO_API int halo_lua_await(lua_State *L, halo_lua_token token);
 
@@ -424,6 +433,9 @@ HALO_API void halo_lua_push_function(lua_State *L, const char *name, lua_CFuncti
  * link; what is refused is nil, a message and "EACCES". Only before the first operation. The rights
  * add up; those without a path take NULL, and NULL with 0 allows nothing. Returns 0, or a code;
  * HALO_LUA_FAILED where the path cannot be opened, or operations have begun without a fence.
+ *
+ * Without a right of their own scripts have descriptors 0 to 2, as halo.stdin and so on, and may
+ * wait for any by halo.poll(), which neither reads nor writes.
  *
  * This holds halo's own calls. Lua's other libraries have to be taken away, see below; and it is no
  * wall against who finds a bug in LuaJIT: a script that may be hostile belongs in a process of its

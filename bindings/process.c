@@ -42,6 +42,21 @@ static int process_pipe(lua_State *L)
     return 2;
 }
 
+/*
+ * null(): a File of /dev/null, which is no business of a fence's: it says who may start programs.
+ * Or nil, message, code.
+ */
+static int process_null(lua_State *L)
+{
+    static const char path[] = "/dev/null";
+    struct halo_loop *loop = halo_lua_loop(L, halo_lua_self(L));
+    struct halo_lua_file *file = halo_file_new(L, path, sizeof(path) - 1);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int error = fd < 0 ? -errno : own(loop, file, fd);
+
+    return error < 0 ? halo_push_error(L, -error, path, NULL) : 1;
+}
+
 /* ---- starting ------------------------------------------------------------------------------ */
 
 /* spawn(command, argv, options): where they lie on the stack, and where the new File does. */
@@ -261,6 +276,7 @@ static int process_is_terminal(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"pipe", process_pipe},
+    {"null", process_null},
     {"spawn_process", process_spawn},
     {"wait_process", process_wait},
     {"reap_process", process_reap},

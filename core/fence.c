@@ -445,7 +445,7 @@ int halo_fence_chdir(const struct halo_fence *fence, const char *path)
         return chdir(path) < 0 ? -errno : 0;
     int fd = halo_resolve_open(way.base_fd, way.path, O_PATH | O_DIRECTORY, 0, way.resolve);
     if (fd < 0)
-        return fd == -EXDEV ? -EACCES : fd;
+        return fd;
     error = fchdir(fd) < 0 ? -errno : 0;
     close(fd);
     return error;

@@ -39,7 +39,7 @@ struct halo_fence {
  */
 int halo_fence_enter(const struct halo_fence *fence, struct halo_op *op);
 
-/* As chdir(2): 0 or -errno, -EACCES where the fence refuses it. */
+/* As chdir(2): 0 or -errno; -EACCES where the fence refuses the path, -EXDEV where it leads out. */
 int halo_fence_chdir(const struct halo_fence *fence, const char *path);
 
 /* Whether paths may reach as much as without a fence. */

@@ -565,7 +565,10 @@ HALO_API uint64_t halo_loop_spent_ns(const struct halo_loop *loop);
  */
 HALO_API bool halo_loop_needs_cwd(const struct halo_loop *loop);
 
-/* Changes the working directory, within the fence. Returns 0 or -errno. */
+/*
+ * Changes the working directory. Returns 0 or -errno: -EACCES, too, where the fence refuses the
+ * path, and -EXDEV where that leads out of it.
+ */
 HALO_API int halo_loop_chdir(struct halo_loop *loop, const char *path);
 
 /* True while an operation is under way or a timer armed: a turn has something to wait for. */
@@ -590,8 +593,11 @@ HALO_API bool halo_loop_is_forked(const struct halo_loop *loop);
 /* Makes the current or next turn return -EINTR. Safe in a signal handler and any thread. */
 HALO_API void halo_loop_interrupt(struct halo_loop *loop);
 
-/* Lets a turn that waits end. Safe in a signal handler and any thread. */
-HALO_API void halo_loop_wake(struct halo_loop *loop);
+/*
+ * Lets a turn that waits end. Safe in a signal handler and any thread. False where that could not
+ * be, and in a child of fork().
+ */
+HALO_API bool halo_loop_wake(struct halo_loop *loop);
 /*
  * The name of a kind of operation, and whether it goes to the ring here, as far as has turned out;
  * NULL where there is no such kind.

@@ -356,12 +356,12 @@ bool halo_loop_is_local(struct halo_loop *loop, const char *path)
 void halo_loop_interrupt(struct halo_loop *loop)
 {
     __atomic_store_n(&loop->interrupted, true, __ATOMIC_SEQ_CST);
-    halo_event_set(loop->wake_fd);
+    halo_loop_wake(loop);
 }
 
-void halo_loop_wake(struct halo_loop *loop)
+bool halo_loop_wake(struct halo_loop *loop)
 {
-    halo_event_set(loop->wake_fd);
+    return !halo_loop_has_forked(loop) && halo_event_set(loop->wake_fd); /* else the parent's */
 }
 
 void halo_loop_stats(const struct halo_loop *loop, struct halo_stats *stats)

@@ -69,6 +69,43 @@ describe("the command's fence", function()
     .. "nil\ttrue: not allowed (--no-exec)\t13\n"
     .. "nil\tEACCES: not allowed (--no-exec): true\tEACCES\n")
 
+  it_does("names them in what stands for LuaFileSystem", ROOTS .. " --lfs", [[
+    local lfs, etc = require "lfs", "/etc/passwd"
+    fs.symlink("/etc", "rw/out")
+    for _, call in ipairs {
+      function() return lfs.attributes(etc) end,
+      function() return lfs.symlinkattributes(etc, "mode") end,
+      function() return lfs.symlinkattributes(etc, "target") end,
+      function() return pcall(lfs.dir, "/etc") end, function() return lfs.chdir "/etc" end,
+      function() return lfs.chdir "rw/out" end,
+      function() return lfs.attributes "rw/out/passwd" end,
+      function() return lfs.mkdir "ro/a" end, function() return lfs.rmdir "ro/a" end,
+      function() return lfs.touch "ro/file" end, function() return lfs.link("ro/file", "ro/a") end,
+      function() return lfs.lock_dir "ro" end, function() return lfs.lock_dir "/etc" end,
+      function() return io.open "rw/out/passwd" end,
+      function() return os.remove "rw/out/passwd" end,
+    } do print(call()) end]],
+    "nil\tcannot obtain information from file '/etc/passwd': not allowed (--allow-read)\t13\n"
+    .. "nil\tcannot obtain information from file '/etc/passwd': not allowed (--allow-read)\t13\n"
+    .. "nil\tcould not obtain link target: not allowed (--allow-read): /etc/passwd\t13\n"
+    .. "false\tcannot open /etc: not allowed (--allow-read)\n"
+    .. "nil\tUnable to change working directory to '/etc'\nnot allowed (--allow-read)\n\n"
+    .. "nil\tUnable to change working directory to 'rw/out'\nnot allowed (--allow-read)\n\n"
+    .. "nil\tcannot obtain information from file 'rw/out/passwd': not allowed (--allow-read)"
+    .. "\t13\n" .. ("nil\tnot allowed (--allow-write): ro/a\t13\n"):rep(2)
+    .. "nil\tnot allowed (--allow-write): ro/file\t13\n"
+    .. "nil\tnot allowed (--allow-write): ro/file -> ro/a\t13\n"
+    .. "nil\tnot allowed (--allow-write): ro/lockfile.lfs\n"
+    .. "nil\tnot allowed (--allow-read): /etc\n"
+    .. "nil\trw/out/passwd: not allowed (--allow-read)\t13\n"
+    .. "nil\trw/out/passwd: not allowed (--allow-write)\t13\n")
+
+  it_does("names them where a module is looked for", ROOTS, [[
+    package.path = "/etc/?.conf;ro/?.lua"
+    print(select(2, pcall(require, "none")))]],
+    "module 'none' not found:\n\tno field package.preload['none']\n"
+    .. "\tno file '/etc/none.conf': not allowed (--allow-read)\n\tno file 'ro/none.lua'\n")
+
   it_does("may hold nothing but programs", "--no-exec", [[
     print(fs.readfile "/etc/passwd" ~= nil, os.execute "true")
     local ffi = require "ffi"

@@ -33,6 +33,10 @@ describe("a call of a host", function()
     assert.matches("step: 0 %(0%)\n$", stdout)
   end)
 
+  it("is woken, though a call waits on the spot meanwhile", function()
+    check("wake", "step: 1\n")
+  end)
+
   it("reaches into a shield by the second interruption", function()
     check("interrupt", "step: 1 (0)\nstep: 0 (0)\n")
   end)

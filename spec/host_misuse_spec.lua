@@ -12,6 +12,7 @@ local cases = {
   { "wrong_thread", "comes from another thread" },
   { "reentrant", "comes from inside of a step" },
   { "tokens", "completes a token twice, or awaits one that is used up" },
+  { "answers", "leaves fewer values than it says, or waits in a function that cannot" },
   { "never", "is not followed by an answer, or by one when all is over" },
   { "memory", "finds no memory, at each allocation in turn" },
 }

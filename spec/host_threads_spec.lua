@@ -3,13 +3,31 @@
 
 local command = require "spec.support.command"
 local host_program = require "spec.support.host_program"
+local survived = require "spec.support.survived"
 
 local PATIENCE_S = 600
 local KIB_MAX, US_MAX = 300, 1000 -- of each further runtime
 
-local program, why_not = host_program.build "host_threads"
+local program, why_not = host_program.build("host_threads", "-Wl,--wrap=write")
+
+local COMMAND = "make test SPEC=spec/host_threads_spec.lua TOKENS=1000000 OPERATIONS=100000"
 
 describe("a runtime", function()
+  local tried = { operations = 0, pending = 0, tokens = 0 }
+
+  teardown(function()
+    for _, row in ipairs {
+      { name = "host_two", kind = "runtimes in two threads", tried = tried.operations,
+        unit = "operations", command = COMMAND },
+      { name = "host_pending", kind = "a host that closes with 1,000 pending",
+        tried = tried.pending, unit = "operations", command = COMMAND },
+      { name = "host_tokens", kind = "answers of a host's four threads, which scripts wait for",
+        tried = tried.tokens, unit = "tokens", command = COMMAND },
+    } do
+      survived.tell_of_file(row)
+    end
+  end)
+
   local function count_of(name, otherwise)
     return tonumber(os.getenv(name) or "") or otherwise
   end
@@ -30,15 +48,19 @@ describe("a runtime", function()
   end
 
   it_does("works in its thread, and another one in another", function()
-    run("two", count_of("OPERATIONS", 2000))
+    local count = count_of("OPERATIONS", 2000)
+    run("two", count)
+    tried.operations = 2 * count
   end)
 
   it_does("closes with 1,000 operations pending", function()
     run("pending", 1000)
+    tried.pending = 1000
   end)
 
   it_does("tells by its descriptor of each completion, and wakes nobody for nothing", function()
-    run("descriptor", count_of("TOKENS", 20000))
+    local stdout = run("descriptor", count_of("TOKENS", 20000))
+    tried.tokens = tonumber(stdout:match "^(%d+) tokens")
   end)
 
   it_does("costs little, beside others", function()

@@ -69,6 +69,52 @@ describe("a host function that waits", function()
 
   it_does("is no deadlock while the host has not answered", "later(0.1) print 'done'", "done\n")
 
+  -- The wait of another call takes the wake for both, or finds that there was one already.
+  it_does("is told of where a call waits on the spot meanwhile", [[
+    local path = os.tmpname()
+    os.remove(path)
+    assert(halo.fs.mkfifo(path))
+    local fifo = assert(halo.fs.open(path, "r+"))
+    local sleeping = halo.spawn(later, 0.05)
+    halo.yield()
+    io.popen("sleep 0.3; echo x >" .. path)
+    string.gsub("x", "x", function() assert(fifo:read(1) == "x") end)
+    os.remove(path)
+    sleeping:join()
+    print "done"
+  ]], "done\n")
+
+  it_does("is told of on the spot, whatever else is complete", [[
+    local tasks = {}
+    for i = 1, 4 do
+      tasks[i] = halo.spawn(later, i / 100)
+    end
+    halo.yield()
+    string.gsub("x", "x", function() later(0.1) later(0.01) end)
+    for i = 1, 4 do
+      tasks[i]:join()
+    end
+    print "done"
+  ]], "done\n", 5)
+
+  it_does("raises in one task, and is delivered to the others", [[
+    local items, refused = {}, 0
+    for i = 1, 300 do
+      items[i] = i
+    end
+    halo.map(items, function(i)
+      for _ = 1, 10 do
+        if i % 3 == 0 then
+          local _, message = pcall(refuse, "x")
+          refused = refused + (message:find "x" and 1 or 0)
+        else
+          assert(answer(i) == i)
+        end
+      end
+    end, 300)
+    print(refused)
+  ]], "1000\n", 4)
+
   it_does("works for many tasks and threads", [[
     local items, count = {}, 0
     for i = 1, 500 do

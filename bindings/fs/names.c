@@ -218,7 +218,9 @@ static int fs_chdir(lua_State *L)
     if (halo_loop_needs_cwd(loop))
         return halo_push_error(L, EBUSY, path, NULL);
     int error = halo_loop_chdir(loop, path);
-    if (error == -EACCES && lua->fence && !halo_fence_allows(lua->fence, path, HALO_MAY_READ))
+    bool refused =
+        error == -EACCES && lua->fence && !halo_fence_allows(lua->fence, path, HALO_MAY_READ);
+    if (error == -EXDEV || refused)
         return halo_push_refusal(L, lua, HALO_MAY_READ, path);
     if (error < 0)
         return halo_push_error(L, -error, path, NULL);

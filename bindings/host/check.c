@@ -17,6 +17,7 @@ const char *halo_lua_describe(int code)
         [-HALO_LUA_BUSY] = "the scheduler cannot run inside of itself, as in a finalizer",
         [-HALO_LUA_WRONG_THREAD] = "the runtime belongs to another thread",
         [-HALO_LUA_INVALID] = "an argument is invalid",
+        [-HALO_LUA_FORKED] = "this process is a child of fork(), and the runtime its parent's",
     };
     const int last = (int)(sizeof(texts) / sizeof(texts[0])) - 1;
 
@@ -42,9 +43,11 @@ int halo_host_check_thread(const struct halo_lua *halo)
 int halo_host_check_open(const struct halo_lua *halo)
 {
     int code = halo_host_check_thread(halo);
-    if (code == 0 && (halo->closed || halo->closing))
+    if (code != 0)
+        return code;
+    if (halo->closed || halo->closing)
         return HALO_LUA_CLOSED;
-    return code;
+    return halo->loop && halo_loop_is_forked(halo->loop) ? HALO_LUA_FORKED : 0;
 }
 
 int halo_host_check_idle(const struct halo_lua *halo)
@@ -60,13 +63,21 @@ int halo_host_check_call(const struct halo_lua *halo, lua_State *L, int nargs)
     return lua_isfunction(L, -(nargs + 1)) ? 0 : HALO_LUA_INVALID;
 }
 
+void halo_host_say(struct halo_lua *halo, const char *message)
+{
+    free(halo->message);
+    halo->message = strdup(message);
+}
+
+void halo_host_set_message(struct halo_lua *halo, lua_State *L)
+{
+    bool is_text = lua_type(L, -1) == LUA_TSTRING;
+    halo_host_say(halo, is_text ? lua_tostring(L, -1) : "the error is no text");
+}
+
 int halo_host_fail(struct halo_lua *halo, int status)
 {
-    lua_State *L = halo->L;
-    bool is_text = lua_type(L, -1) == LUA_TSTRING;
-
-    free(halo->message);
-    halo->message = strdup(is_text ? lua_tostring(L, -1) : "the error is no text");
-    lua_pop(L, 1);
+    halo_host_set_message(halo, halo->L);
+    lua_pop(halo->L, 1);
     return status == LUA_ERRMEM ? HALO_LUA_NO_MEMORY : HALO_LUA_FAILED;
 }

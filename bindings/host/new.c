@@ -112,9 +112,21 @@ static int guard(lua_State *L)
     return 1;
 }
 
+static void forget(lua_State *L, const char *table, const char *name)
+{
+    lua_getglobal(L, "package");
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, table);
+        lua_pushnil(L);
+        lua_setfield(L, -2, name);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
 /*
- * What a script could turn the hook off by, or run where it does not look: not in a finalizer, nor
- * in the handler of an error that the hook itself has raised.
+ * What a script could turn the hook off by, or run where it does not look: not in a finalizer, in
+ * what LuaJIT tells of by a callback, nor in the handler of an error that the hook has raised.
  */
 static void guard_hook(lua_State *L, struct halo_lua *lua)
 {
@@ -123,6 +135,9 @@ static void guard_hook(lua_State *L, struct halo_lua *lua)
                                "return xpcall(f, guard(handler), ...) end";
 
     remove_field(L, "jit", "on");
+    remove_field(L, "jit", "attach");
+    forget(L, "preload", "jit.profile");
+    forget(L, "loaded", "jit.profile");
     remove_field(L, "debug", "sethook");
     lua_pushnil(L);
     lua_setglobal(L, "newproxy");

@@ -8,6 +8,7 @@
 #include "tasks/report.h"
 #include "tasks/scheduler.h"
 #include "tasks/shield.h"
+#include "tasks/token.h"
 #include "tasks/watch.h"
 
 /* ---- to the end ---------------------------------------------------------------------------- */
@@ -62,8 +63,7 @@ static int run_all(struct halo_lua *lua, struct halo_task *task)
 /* The error on top of halo's own stack is the message, and goes to the host's stack. */
 static int give_error(struct halo_lua *lua, lua_State *host, int code)
 {
-    lua_pushvalue(lua->L, -1);
-    halo_host_fail(lua, 0);
+    halo_host_set_message(lua, lua->L);
     lua_xmove(lua->L, host, 1);
     return code;
 }
@@ -99,6 +99,10 @@ int halo_lua_run(struct halo_lua *halo, lua_State *L, int nargs, int nresults)
     code = halo_host_push_outcome(L, halo, call.task, nresults);
     if (code == HALO_LUA_NO_MEMORY)
         lua_pushliteral(L, "not enough memory");
+    if (code == HALO_LUA_CANCELLED)
+        halo_host_say(halo, halo_lua_describe(code));
+    else if (code < 0)
+        halo_host_set_message(halo, L);
     return code < 0 ? code : 0;
 }
 
@@ -112,10 +116,12 @@ int halo_lua_step(struct halo_lua *halo, int timeout_ms)
     if (code != 0)
         return code;
     code = code_of(halo_run(halo, NULL, true, timeout_ns, &status), status);
-    if (code != 0)
+    if (code != 0) {
         halo_host_fail(halo, status);
-    else if (halo->watch.expired && halo->tasks > 0)
+    } else if (halo->watch.expired && halo->tasks > 0) {
         code = HALO_LUA_EXPIRED;
+        halo_host_say(halo, halo_lua_describe(code));
+    }
     return code != 0 ? code : (int)halo->tasks;
 }
 
@@ -142,7 +148,7 @@ int halo_lua_timeout_ms(const struct halo_lua *halo)
 {
     if (halo_host_check_open(halo) != 0)
         return -1;
-    if (halo->ready || halo->ended || atomic_load(&halo->interrupt))
+    if (halo->ready || halo->ended || atomic_load(&halo->interrupt) || halo_token_has_news(halo))
         return 0;
     int64_t ns = halo->loop ? halo_loop_timeout_ns(halo->loop) : -1;
     if (halo->tasks > 0)
@@ -165,7 +171,7 @@ void halo_lua_push_function(lua_State *L, const char *name, lua_CFunction fn)
     lua_getfield(L, LUA_REGISTRYINDEX, HALO_MODULES_KEY);
     lua_getfield(L, -1, "halo.wait");
     lua_getfield(L, -1, "wrap");
-    lua_pushcfunction(L, fn);
+    halo_token_push_function(L, fn);
     lua_pushstring(L, name);
     lua_call(L, 2, 1);
     lua_replace(L, -3);

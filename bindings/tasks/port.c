@@ -25,6 +25,43 @@ static struct halo_port *take_unused(void)
     return port;
 }
 
+/* ---- fork() -------------------------------------------------------------------------------- */
+
+static void hold_ports(void)
+{
+    pthread_mutex_lock(&ports_lock);
+}
+
+static void let_go_of_ports(void)
+{
+    pthread_mutex_unlock(&ports_lock);
+}
+
+/*
+ * A thread that is not there in the child may have held a port's lock, and been changing what it
+ * guards. What tells of tokens is the parent's from then on.
+ */
+static void renew_locks(void)
+{
+    for (struct halo_port *port = made; port; port = port->made) {
+        pthread_mutex_init(&port->lock, NULL);
+        port->forked = port->loop;
+    }
+    let_go_of_ports();
+}
+
+/* With the lock of all. False where that is not to be had. */
+static bool watch_forks(void)
+{
+    static bool watched;
+
+    if (!watched)
+        watched = pthread_atfork(hold_ports, let_go_of_ports, renew_locks) == 0;
+    return watched;
+}
+
+/* ---- making and closing -------------------------------------------------------------------- */
+
 static struct halo_port *make(void)
 {
     struct halo_port *port = calloc(1, sizeof(*port));
@@ -32,13 +69,20 @@ static struct halo_port *make(void)
         free(port);
         return NULL;
     }
-    if (port) {
-        pthread_mutex_lock(&ports_lock);
+    if (!port)
+        return NULL;
+    pthread_mutex_lock(&ports_lock);
+    bool watched = watch_forks();
+    if (watched) {
         port->made = made;
         made = port;
-        pthread_mutex_unlock(&ports_lock);
     }
-    return port;
+    pthread_mutex_unlock(&ports_lock);
+    if (watched)
+        return port;
+    pthread_mutex_destroy(&port->lock);
+    free(port);
+    return NULL;
 }
 
 struct halo_port *halo_port_new(void)
@@ -51,7 +95,7 @@ struct halo_port *halo_port_new(void)
         return NULL;
     pthread_mutex_lock(&port->lock);
     port->references = 1;
-    port->closed = false;
+    port->closed = port->forked = false;
     pthread_mutex_unlock(&port->lock);
     return port;
 }
@@ -66,6 +110,8 @@ static void unlock_and_release(struct halo_port *port)
         port->slots = NULL;
         port->count = port->free = port->done = port->done_last = port->awaited = 0;
         atomic_store(&port->news, false);
+        atomic_store(&port->woken, false);
+        port->announced = false;
     }
     pthread_mutex_unlock(&port->lock);
     if (!last)
@@ -76,8 +122,11 @@ static void unlock_and_release(struct halo_port *port)
     pthread_mutex_unlock(&ports_lock);
 }
 
+/* In a child of fork() its tokens are the parent's, and no runtime takes it again. */
 void halo_port_release(struct halo_port *port)
 {
+    if (port->forked)
+        return;
     pthread_mutex_lock(&port->lock);
     unlock_and_release(port);
 }
@@ -86,12 +135,14 @@ void halo_port_connect(struct halo_port *port, struct halo_loop *loop)
 {
     pthread_mutex_lock(&port->lock);
     port->loop = loop;
+    port->announced = false;
     pthread_mutex_unlock(&port->lock);
 }
 
 void halo_port_wake(struct halo_port *port)
 {
     pthread_mutex_lock(&port->lock);
+    atomic_store(&port->woken, true);
     if (port->loop)
         halo_loop_wake(port->loop);
     pthread_mutex_unlock(&port->lock);
@@ -102,7 +153,7 @@ void halo_port_close(struct halo_port *port)
     pthread_mutex_lock(&port->lock);
     port->closed = true;
     port->loop = NULL;
-    for (uint32_t i = 0; i < port->count; i++) {
+    for (uint32_t i = 0; i < port->count && !port->forked; i++) {
         if (port->slots[i].state != HALO_SLOT_COMPLETED)
             continue;
         struct halo_slot taken = halo_port_take(port, &port->slots[i]);
@@ -169,6 +220,14 @@ static void vacate(struct halo_port *port, struct halo_slot *slot)
 
 /* ---- what is done -------------------------------------------------------------------------- */
 
+/* One wake is enough until the loop has found the list empty. */
+static void announce(struct halo_port *port)
+{
+    atomic_store(&port->news, true);
+    if (port->loop && !port->announced)
+        port->announced = halo_loop_wake(port->loop);
+}
+
 static void append_done(struct halo_port *port, struct halo_slot *slot)
 {
     uint32_t place = place_of(port, slot);
@@ -179,9 +238,7 @@ static void append_done(struct halo_port *port, struct halo_slot *slot)
     else
         port->done = place;
     port->done_last = place;
-    atomic_store(&port->news, true);
-    if (port->loop)
-        halo_loop_wake(port->loop);
+    announce(port);
 }
 
 /* Out of the list, in which it may stand anywhere, or nowhere. */
@@ -204,10 +261,13 @@ static void remove_done(struct halo_port *port, const struct halo_slot *slot)
 struct halo_slot *halo_port_next_done(struct halo_port *port)
 {
     struct halo_slot *slot = port->done ? &port->slots[port->done - 1] : NULL;
-    if (slot)
+    if (slot) {
         remove_done(port, slot);
-    atomic_store(&port->news, port->done != 0);
-    return slot;
+        return slot;
+    }
+    atomic_store(&port->news, false);
+    port->announced = false;
+    return NULL;
 }
 
 struct halo_slot halo_port_take(struct halo_port *port, struct halo_slot *slot)
@@ -245,7 +305,7 @@ bool halo_lua_complete(halo_lua_token token, halo_lua_push push, void *data)
     if (!port)
         return false;
     pthread_mutex_lock(&port->lock);
-    struct halo_slot *slot = halo_port_find(port, token.id);
+    struct halo_slot *slot = port->forked ? NULL : halo_port_find(port, token.id);
     if (!slot || (slot->state != HALO_SLOT_ISSUED && slot->state != HALO_SLOT_ABANDONED)) {
         pthread_mutex_unlock(&port->lock);
         return false;

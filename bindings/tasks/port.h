@@ -42,6 +42,7 @@ struct halo_port {
     pthread_mutex_t lock;
     struct halo_loop *loop; /* that completions wake, or NULL */
     bool closed;
+    bool forked;            /* this is a child of fork(), and what the port tells of the parent's */
     unsigned references;    /* of the runtime, and one of each token that is not complete */
     uint64_t last_number;   /* of a token, in this runtime or another one */
     struct halo_port *next; /* of those that no runtime has */
@@ -49,7 +50,13 @@ struct halo_port {
     struct halo_slot *slots;
     uint32_t count, free, done, done_last;
     uint32_t awaited; /* by tasks; the runtime's own */
-    atomic_bool news; /* the done list may have something */
+    /*
+     * The done list may have something: the runtime's thread looks at this without the lock before
+     * it waits. It is set before the loop is woken, and taken back when the list was found empty.
+     */
+    atomic_bool news;
+    atomic_bool woken; /* by the host: the turn that comes next, or runs, does not wait */
+    bool announced; /* the loop has been woken for the list as it is: another wake says no more */
 };
 
 /* NULL when memory is out. */

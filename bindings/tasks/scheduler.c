@@ -18,6 +18,7 @@
 #include "tasks/group.h"
 #include "tasks/handle.h"
 #include "tasks/join.h"
+#include "tasks/port.h"
 #include "tasks/report.h"
 #include "tasks/token.h"
 #include "tasks/watch.h"
@@ -300,13 +301,18 @@ static bool is_busy(const struct halo_lua *lua)
 static void run_turn(lua_State *L, struct halo_run *run)
 {
     struct halo_lua *lua = run->lua;
-    int64_t timeout_ns = lua->ready || !is_busy(lua) ? 0 : run->once ? run->timeout_ns : -1;
+    bool at_once = lua->ready || halo_token_has_news(lua) || !is_busy(lua);
+
+    if (run->once)
+        at_once |= atomic_load(&lua->port->woken);
+    int64_t timeout_ns = at_once ? 0 : run->once ? run->timeout_ns : -1;
 
     timeout_ns = halo_watch_bound(lua, timeout_ns);
     if (lua->loop) {
         halo_lua_check_forked(L, lua);
         lua->send_forgotten(lua);
         halo_loop_turn(lua->loop, timeout_ns);
+        atomic_store(&lua->port->woken, false);
     }
     if (atomic_load(&lua->interrupt))
         tell_interrupt(L, lua);

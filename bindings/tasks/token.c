@@ -65,7 +65,8 @@ static int push_values(lua_State *L, const struct halo_slot *slot)
 {
     int top = lua_gettop(L);
     int count = slot->push ? slot->push(L, slot->data) : 0;
-    return count <= lua_gettop(L) - top ? count : luaL_error(L, "push has left too few values");
+    bool left = count >= 0 && count <= lua_gettop(L) - top;
+    return left ? count : luaL_error(L, "push has left too few values");
 }
 
 static int deliver(lua_State *L, struct halo_lua *lua, struct halo_task *task)
@@ -101,6 +102,11 @@ bool halo_token_is_awaited(const struct halo_lua *lua)
     return lua->port->awaited > 0;
 }
 
+bool halo_token_has_news(const struct halo_lua *lua)
+{
+    return atomic_load(&lua->port->news);
+}
+
 /* The next slot that was completed; where that is for nobody it is taken. False where there is
  * none. */
 static bool next_done(struct halo_port *port, struct halo_slot *done)
@@ -117,7 +123,7 @@ void halo_token_deliver(lua_State *L, struct halo_lua *lua)
 {
     struct halo_slot done;
 
-    if (!atomic_load(&lua->port->news))
+    if (!halo_token_has_news(lua))
         return;
     while (next_done(lua->port, &done)) {
         if (done.dropped)
@@ -132,6 +138,23 @@ void halo_token_deliver(lua_State *L, struct halo_lua *lua)
 }
 
 /* ---- the call ------------------------------------------------------------------------------ */
+
+static const char may_wait;
+
+void halo_token_push_function(lua_State *L, lua_CFunction fn)
+{
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&may_wait);
+    lua_pushcclosure(L, fn, 1);
+}
+
+/* Without what halo puts around it a call would return its error, and the cancellation, as values.
+ */
+static void check_function(lua_State *L)
+{
+    if (lua_touserdata(L, lua_upvalueindex(1)) != &may_wait)
+        luaL_error(L, "a host function that waits is made by halo_lua_register() or "
+                      "halo_lua_push_function()");
+}
 
 /* The state of a token's slot; FREE where it is none, or somebody waits for it or has done so. */
 static enum halo_slot_state look_at(struct halo_port *port, halo_lua_token token)
@@ -169,10 +192,23 @@ static int refuse(lua_State *L, struct halo_lua *lua, halo_lua_token token)
     return halo_give_cancelled(L, lua);
 }
 
+/*
+ * Others that are complete stay in the list meanwhile, so that the next completion has to wake the
+ * loop whether it was woken for those or not.
+ */
+static bool is_complete(struct halo_port *port, halo_lua_token token)
+{
+    pthread_mutex_lock(&port->lock);
+    bool complete = halo_port_find(port, token.id)->state == HALO_SLOT_COMPLETED;
+    port->announced = false;
+    pthread_mutex_unlock(&port->lock);
+    return complete;
+}
+
 /* Where nothing can be suspended: until the host has answered, or the program is interrupted. */
 static int wait_on_the_spot(lua_State *L, struct halo_lua *lua, halo_lua_token token)
 {
-    while (look_at(lua->port, token) != HALO_SLOT_COMPLETED) {
+    while (!is_complete(lua->port, token)) {
         if (halo_is_cancelled(L, lua))
             return refuse(L, lua, token);
         halo_loop_wait(lua->loop);
@@ -198,6 +234,8 @@ int halo_lua_await(lua_State *L, halo_lua_token token)
     struct halo_lua *lua = halo_lua_get(L);
     if (lua->closed)
         return luaL_error(L, "halo has been closed");
+    halo_lua_check_forked(L, lua);
+    check_function(L);
     enum halo_slot_state state = look_at(lua->port, token);
 
     if (state != HALO_SLOT_ISSUED && state != HALO_SLOT_COMPLETED)

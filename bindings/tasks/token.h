@@ -4,8 +4,12 @@
 
 #include "tasks/state.h"
 
+/* Pushes a host's function that may wait. */
+void halo_token_push_function(lua_State *L, lua_CFunction fn);
 /* Whether tasks wait for a token. */
 bool halo_token_is_awaited(const struct halo_lua *lua);
+/* Whether some have been completed that nobody has looked at. */
+bool halo_token_has_news(const struct halo_lua *lua);
 /* Wakes the tasks whose tokens have been completed. May raise an error, for the task delivering. */
 void halo_token_deliver(lua_State *L, struct halo_lua *lua);
 

@@ -14,36 +14,59 @@ static bool is_own_frame(lua_State *L)
     return lua_getstack(L, 0, &ar) && lua_getinfo(L, "S", &ar) && halo_is_own_source(ar.source);
 }
 
-/*
- * Between instructions. What is to be stopped is stopped at each one of the program's own, so that
- * no pcall() around them holds that off; halo's own functions are left to come to their end.
- */
-static void look(lua_State *L, lua_Debug *ar)
+/* How long ago what runs now should have ended; 0 where it need not. */
+static uint64_t lateness_ns(const struct halo_watch *watch, uint64_t now_ns, bool *over)
 {
-    struct halo_lua *lua = halo_lua_of(L);
+    uint64_t held_ns = now_ns - watch->since_ns;
+    uint64_t late_ns = held_ns > watch->stop_ns ? held_ns - watch->stop_ns : 0;
 
-    (void)ar;
-    if (!lua || !lua->task)
-        return;
-    struct halo_watch *watch = &lua->watch;
-    uint64_t now_ns = halo_now_ns(), held_ns = now_ns - watch->since_ns;
-    bool over = watch->expires_ns && now_ns >= watch->expires_ns;
-    if (held_ns <= watch->stop_ns && !over)
-        return;
-    if (!watch->stopping) {
-        watch->stopping = true;
-        lua_sethook(L, look, LUA_MASKCOUNT, 1);
-    }
-    if (is_own_frame(L))
-        return;
-    luaL_where(L, 0);
+    *over = watch->expires_ns && now_ns >= watch->expires_ns;
+    if (*over && late_ns <= now_ns - watch->expires_ns)
+        return now_ns - watch->expires_ns + 1;
+    return late_ns;
+}
+
+static void stop(lua_State *L, const struct halo_watch *watch, bool over, bool own)
+{
     if (over)
         lua_pushliteral(L, "stopped: the time in all is over");
     else
         lua_pushfstring(L, "stopped: the task has held the loop for more than %d ms",
                         (int)(watch->stop_ns / NS_PER_MS));
+    if (own) {
+        halo_error(L, lua_tostring(L, -1));
+        return;
+    }
+    luaL_where(L, 0);
+    lua_insert(L, -2);
     lua_concat(L, 2);
     lua_error(L);
+}
+
+/*
+ * Between instructions. What is to be stopped is stopped at each one of the program's own, so that
+ * no pcall() around them holds that off. halo's own functions may come to their end: but not those
+ * that will not, given as much time again.
+ */
+static void look(lua_State *L, lua_Debug *ar)
+{
+    struct halo_lua *lua = halo_lua_of(L);
+    bool over;
+
+    (void)ar;
+    if (!lua || !lua->task)
+        return;
+    struct halo_watch *watch = &lua->watch;
+    uint64_t late_ns = lateness_ns(watch, halo_now_ns(), &over);
+    if (late_ns == 0)
+        return;
+    if (!watch->stopping) {
+        watch->stopping = true;
+        lua_sethook(L, look, LUA_MASKCOUNT, 1);
+    }
+    bool own = is_own_frame(L);
+    if (!own || late_ns > (watch->stop_ns > GRACE_NS ? watch->stop_ns : GRACE_NS))
+        stop(L, watch, over, own);
 }
 
 void halo_watch_start(struct halo_lua *lua)

@@ -177,7 +177,8 @@ void halo_workers_close(struct halo_workers *workers)
     pthread_mutex_lock(&workers->lock);
     workers->closing = true;
     pthread_cond_broadcast(&workers->job_queued);
-    while (workers->threads > 0)
+    /* For what has not been answered by now the loop has waited long enough. */
+    while (workers->threads > workers->outstanding)
         if (pthread_cond_timedwait(&workers->thread_ended, &workers->lock, &deadline) != 0)
             break;
     bool hung = workers->threads > 0;

@@ -169,7 +169,10 @@ local Buffer = core.Buffer
 ---A pointer to the memory, for FFI. It is valid as long as the buffer is.
 ---@return ffi.cdata* # uint8_t *
 function Buffer:ptr()
-  local ffi = require "ffi"
+  local has_ffi, ffi = pcall(require, "ffi")
+  if not has_ffi then
+    core.raise "ptr: there is no ffi here"
+  end
   return ffi.cast("uint8_t *", Buffer.address(self))
 end
 

@@ -3,6 +3,7 @@
 -- is what a program finds that asks for LuaFileSystem.
 
 local core = require "halo.core"
+local errors = require "halo.fs.errors"
 local fs = require "halo.fs"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
@@ -10,12 +11,13 @@ local wait = require "halo.wait"
 local floor = math.floor
 local newproxy = select(2, ...) -- scripts may not have it
 local getinfo = debug.getinfo
-local type_of_file = io.type
-local lock_stdio, unlink = core.lfs.lock_stdio, core.lfs.unlink
+local type_of_file = io and io.type or function() end
+local lock_stdio = core.lfs.lock_stdio
+local hold_link, release_link = core.lfs.hold_link, core.lfs.release_link
 local error_of = core.stdio.error_of
 
 local DIR_PERM = 509 -- rwxrwxr-x
-local LOCK_NAME = "/lockfile.lfs"
+local LOCK_NAME = "lockfile.lfs"
 local PATIENCE_S, LOOK_S = 1, 0.005 -- of a chdir, for operations that a change would lead astray
 
 ---@class halo.lfs
@@ -93,13 +95,20 @@ end
 
 -- ---- results ------------------------------------------------------------------------------------
 
----Of a value, or nil, message, code: true, or nil, the system's words and its number.
-local function answer(value, _, code)
+---The system's words and its number; but where a fence has refused a call, which.
+local function words_of(message, code)
+  local text, number = error_of(code)
+  return errors.refusal(message) or text, number
+end
+
+---Of a value, or nil, message, code: true, or nil, the system's words and its number. Those of a
+---fence name the path, too, as the system's never do here.
+local function answer(value, message, code)
   if value ~= nil then
     return true
   end
   local text, number = error_of(code)
-  return nil, text, number
+  return nil, errors.refusal(message) and message:sub(#"EACCES: " + 1) or text, number
 end
 
 -- ---- attributes ---------------------------------------------------------------------------------
@@ -144,9 +153,9 @@ local members = {
 }
 
 ---What a stat of halo's says in the form that is wanted: one attribute, or a table of all.
-local function pick(path, wanted, st, _, code)
+local function pick(path, wanted, st, problem, code)
   if not st then
-    local text, number = error_of(code)
+    local text, number = words_of(problem, code)
     return nil, ("cannot obtain information from file '%s': %s"):format(path, text), number
   end
   if type(wanted) == "string" or type(wanted) == "number" then
@@ -190,9 +199,9 @@ function lfs.symlinkattributes(...)
   local path = check_path(1, ...)
   local _, wanted = ...
   if wanted == "target" then
-    local target, _, code = fs.readlink(path)
+    local target, problem, code = fs.readlink(path)
     if not target then
-      local text, number = error_of(code)
+      local _, text, number = answer(nil, problem, code)
       return nil, "could not obtain link target: " .. text, number
     end
     return target
@@ -219,16 +228,16 @@ end
 ---@return string? message
 function lfs.chdir(...)
   local path = check_path(1, ...)
-  local ok, _, code = fs.chdir(path)
+  local ok, message, code = fs.chdir(path)
   local deadline = core.now() + PATIENCE_S
   while code == "EBUSY" and core.current() and core.now() < deadline do
     wait.settle(core.sleep(LOOK_S))
-    ok, _, code = fs.chdir(path)
+    ok, message, code = fs.chdir(path)
   end
   if ok then
     return true
   end
-  local text = error_of(code)
+  local text = words_of(message, code)
   return nil, ("Unable to change working directory to '%s'\n%s\n"):format(path, text)
 end
 
@@ -383,9 +392,9 @@ getmetatable(Directory).__metatable = "directory"
 ---@return userdata directory with the methods next and close
 function lfs.dir(...)
   local path = check_path(1, ...)
-  local file, _, code = fs.open(path, core.flags.RDONLY + core.flags.DIRECTORY)
+  local file, message, code = fs.open(path, core.flags.RDONLY + core.flags.DIRECTORY)
   if not file then
-    local text = error_of(code)
+    local text = words_of(message, code)
     error(("cannot open %s: %s"):format(path, text), 2)
   end
   local object = newproxy(Directory)
@@ -427,7 +436,11 @@ function lfs.unlock(...)
   return lock_stdio(file, "u", start, length)
 end
 
----@type table<userdata, { path: string? }> the link by which a directory is locked
+---@class halo.lfs.Held
+---@field path string? of the link by which a directory is locked
+---@field link userdata? which removes it when it is collected
+
+---@type table<userdata, halo.lfs.Held>
 local locks = setmetatable({}, { __mode = "k" })
 local Lock = newproxy(true)
 
@@ -442,21 +455,16 @@ end
 ---Gives the lock back.
 local function free(...)
   local held = check_lock(...)
-  local path = held.path
-  held.path = nil
+  local path, link = held.path, held.link
+  held.path, held.link = nil, nil
   if path then
+    release_link(link)
     scope.shield(fs.remove, path)
   end
 end
 
 getmetatable(Lock).__index = { free = free }
 
-getmetatable(Lock).__gc = function(object)
-  local held = locks[object]
-  if held and held.path then
-    unlink(held.path)
-  end
-end
 getmetatable(Lock).__metatable = "lock"
 
 ---Locks a directory against others who do it in this way, by a link in it.
@@ -465,17 +473,26 @@ getmetatable(Lock).__metatable = "lock"
 ---@return userdata? lock with the method free
 ---@return string? message
 function lfs.lock_dir(...)
-  local path = check_path(1, ...) .. LOCK_NAME
+  local path = check_path(1, ...)
   local object = newproxy(Lock)
   local held = {}
   locks[object] = held
-  local ok, _, code = fs.symlink("lock", path)
-  if not ok then
-    local text = error_of(code)
+  local dir, message, code = fs.at(path == "" and "/" or path)
+  if not dir then
+    local _, text = answer(nil, message, code)
     return nil, text
   end
-  held.path = path
-  return object
+  local ok
+  ok, message, code = dir:symlink("lock", LOCK_NAME)
+  if ok then
+    held.path, held.link = path .. "/" .. LOCK_NAME, hold_link(dir.file, LOCK_NAME)
+  end
+  dir:close()
+  if ok then
+    return object
+  end
+  local text = words_of(message, code)
+  return nil, errors.refusal(message) and ("%s: %s/%s"):format(text, path, LOCK_NAME) or text
 end
 
 ---Does nothing on Linux, where both modes are the same.

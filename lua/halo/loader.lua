@@ -56,7 +56,7 @@ end
 ---The system's words for an error as the standard functions say them: without the code.
 local function words_of(message)
   local text = message:match "^%w+: (.-): " or message
-  if text:find("^not allowed %(") then
+  if text:find "^not allowed" then
     return text
   end
   return text:sub(1, 1):upper() .. text:sub(2)

@@ -301,6 +301,16 @@ try("halo.lfs", [[local lfs = require "halo.lfs"
     show(pcall(lfs.link, path, RW .. "/" .. #path)) show(pcall(lfs.touch, path, 1, 1))
     show(fs.readfile(RW .. "/" .. #path)) show(pcall(lfs.lock_dir, path, 1))
   end]])
+try("the end of a lock of halo.lfs", [[local lfs = require "halo.lfs"
+  for _, target in ipairs { OUT, RO } do
+    show(fs.mkdir(RW .. "/locked"))
+    local lock = lfs.lock_dir(RW .. "/locked")
+    show(lock, fs.rename(RW .. "/locked", RW .. "/away" .. #target))
+    show(fs.symlink(target, RW .. "/locked"))
+    lock = nil
+    collectgarbage() collectgarbage()
+    show(fs.remove(RW .. "/locked"))
+  end]])
 try("package.loadlib of the C library", [[
   show(package.loadlib(LIBRARY, "*")) local open = package.loadlib(LIBRARY, "luaopen_ffi")
   show(open)

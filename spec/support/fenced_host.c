@@ -1,11 +1,12 @@
 /*
  * A host with a fence: fenced_host RO RW REMOVED SCRIPT ARGUMENT... lets a script read below RO and
- * write below RW, or what stands behind a + of either as well, and takes the libraries REMOVED
- * away.
+ * write below RW, and takes the libraries REMOVED away; with "+x" behind these it may start
+ * programs.
  */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "halo_lua.h"
 
@@ -17,7 +18,12 @@ static bool allow(struct halo_lua *halo, const char *path, unsigned right)
 /* Returns what is wrong, or NULL. */
 static const char *run(struct halo_lua *halo, lua_State *L, int argc, char **argv)
 {
-    if (halo_lua_allow(halo, NULL, 0) != 0 || !allow(halo, argv[1], HALO_LUA_MAY_READ) ||
+    char *more = strchr(argv[3], '+');
+    unsigned others = more ? HALO_LUA_MAY_EXECUTE : 0;
+
+    if (more)
+        *more = '\0';
+    if (halo_lua_allow(halo, NULL, others) != 0 || !allow(halo, argv[1], HALO_LUA_MAY_READ) ||
         !allow(halo, argv[2], HALO_LUA_MAY_WRITE))
         return halo_lua_message(halo);
     if (luaL_loadfilex(L, argv[4], "t") != 0)

@@ -121,6 +121,28 @@ static void interrupt_members(lua_State *L)
                     "  halo.sleep(1000) end)");
 }
 
+static int wake_step(lua_State *L)
+{
+    (void)L;
+    halo_lua_wake(halo);
+    return 0;
+}
+
+/* The wake comes while a call waits on the spot, and is for the step around that all the same. */
+static void wake(lua_State *L)
+{
+    lua_register(L, "wake_step", wake_step);
+    spawn("path = os.tmpname() os.remove(path) local fs = require 'halo.fs' "
+          "assert(fs.mkfifo(path)) fifo = assert(fs.open(path, 'r+'))");
+    while (halo_lua_step(halo, -1) > 0)
+        continue;
+    spawn("wake_step() io.popen('sleep 0.1; echo x >' .. path) "
+          "local _ = ('x'):gsub('x', function() fifo:read(1) end) os.remove(path) "
+          "require('halo').sleep(1000)");
+    alarm(20);
+    printf("step: %d\n", halo_lua_step(halo, -1));
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -130,7 +152,8 @@ int main(int argc, char **argv)
                  {"stuck", stuck},
                  {"deadlock", deadlock},
                  {"interrupt", interrupt},
-                 {"interrupt_members", interrupt_members}};
+                 {"interrupt_members", interrupt_members},
+                 {"wake", wake}};
     lua_State *L = luaL_newstate();
 
     lua_atpanic(L, panic);

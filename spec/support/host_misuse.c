@@ -306,6 +306,43 @@ static void tokens(void)
     EXPECT(!halo_lua_complete(token, push, NULL));
 }
 
+/* Functions and answers that are not as the header has them: the call is an error. */
+static int push_less(lua_State *of, void *data)
+{
+    (void)of;
+    return *(int *)data;
+}
+
+static void expect_error(const char *code, int *count, const char *problem)
+{
+    token.id = 0;
+    EXPECT_EQUAL(0, spawn(code));
+    halo_lua_step(halo, 0);
+    EXPECT(token.id == 0 || halo_lua_complete(token, push_less, count));
+    while (halo_lua_step(halo, -1) > 0)
+        continue;
+    EXPECT_EQUAL(HALO_LUA_FAILED, halo_lua_task_results(task, L));
+    if (!strstr(lua_tostring(L, -1), problem))
+        puts(lua_tostring(L, -1));
+    EXPECT(strstr(lua_tostring(L, -1), problem));
+    lua_settop(L, 0);
+    halo_lua_task_release(task);
+}
+
+static void answers(void)
+{
+    int more = 1, negative = -3;
+
+    begin();
+    halo_lua_register(halo, "ask", ask);
+    lua_register(L, "unregistered", ask);
+    expect_error("ask()", &more, "script:1: push has left too few values");
+    expect_error("ask()", &negative, "script:1: push has left too few values");
+    expect_error("('x'):gsub('x', unregistered)", &more, "made by halo_lua_register()");
+    expect_error("unregistered()", &more, "made by halo_lua_register()");
+    EXPECT_EQUAL(0, halo_lua_free(halo));
+}
+
 /* A host function that never completes: the end does not wait for it. */
 static void never(void)
 {
@@ -416,6 +453,7 @@ int main(int argc, char **argv)
         {"wrong_thread", wrong_thread},
         {"reentrant", reentrant},
         {"tokens", tokens},
+        {"answers", answers},
         {"never", never},
         {"memory", memory},
         {NULL, NULL},

@@ -142,6 +142,15 @@ static void failure(void)
     EXPECT(strstr(errors, "\n\tscript:1: in main chunk"));
     EXPECT(strstr(errors, "failed: script:1: let go\n") && !strstr(errors, "boom"));
     halo_lua_free(halo);
+    /* What is run is a task as well, whose error is the message. */
+    begin((struct halo_lua_options){0});
+    EXPECT_EQUAL(0, luaL_loadstring(L, "error('run', 0)"));
+    EXPECT_EQUAL(HALO_LUA_FAILED, halo_lua_run(halo, L, 0, 0));
+    EXPECT(strcmp(lua_tostring(L, -1), "run") == 0 && strcmp(halo_lua_message(halo), "run") == 0);
+    EXPECT_EQUAL(0, luaL_loadstring(L, "error({})"));
+    EXPECT_EQUAL(HALO_LUA_FAILED, halo_lua_run(halo, L, 0, 0));
+    EXPECT(lua_istable(L, -1) && strcmp(halo_lua_message(halo), "the error is no text") == 0);
+    halo_lua_free(halo);
 }
 
 static void cancel(void)
@@ -326,6 +335,39 @@ static void hold_told(void)
     end();
 }
 
+/* Attempts to go on for ever: in what catches errors, in halo's own functions, in LuaJIT's. */
+static void expect_all_stopped(void)
+{
+    static const char *const attempts[] = {
+        "while true do pcall(error) end",
+        "local function f() return pcall(f) end while true do f() end",
+        "xpcall(function() while true do end end, function() while true do end end)",
+        "while true do xpcall(error, function() while true do end end) end",
+        "halo.shield(function() while true do pcall(halo.shield, error) end end)",
+        "halo.scope(function(s) s:defer(function() while true do end end) end)",
+        "halo.timeout(0.001, function() while true do end end)",
+        "for _ in type do end",
+        "halo.map(math.random, type, 1)",
+        "halo.fs.glob(('{a,'):rep(20000))",
+        "for _ = 1, 1000 do halo.path.normalize(('a/../'):rep(100000)) end",
+        "assert(loadstring('while true do pcall(error) end', '=[halo]/x'))()",
+        "table.sort({1, 2, 3}, function() while true do end end)",
+        "local _ = ('x'):gsub('x', function() while true do end end)",
+        "print(setmetatable({}, {__tostring = function() while true do end end}))",
+        "local co = coroutine.wrap(function() while true do pcall(error) end end) co()",
+        "local t = setmetatable({}, {__index = function(t, k) while true do end end}) error(t.x)",
+    };
+
+    for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++)
+        if (!strstr(outcome_of(attempts[i]), "stopped: the task has held the loop")) {
+            printf("not stopped: %s\n", attempts[i]);
+            exit(1);
+        }
+    EXPECT(strcmp(outcome_of("return tostring(jit.on) .. tostring(jit.attach) .. "
+                             "tostring(debug.sethook) .. tostring(pcall(require, 'jit.profile'))"),
+                  "nilnilnilfalse") == 0);
+}
+
 static void stopped(void)
 {
     begin((struct halo_lua_options){.warn_blocking_ms = 20, .stop_ms = 50});
@@ -342,7 +384,7 @@ static void stopped(void)
         strstr(outcome_of("while true do coroutine.wrap(function() while true do end end)() end"),
                "stopped"));
     EXPECT(strstr(outcome_of("return halo.map({1}, function() while true do end end)"), "stopped"));
-    EXPECT(strcmp(outcome_of("return tostring(jit.on) .. tostring(debug.sethook)"), "nilnil") == 0);
+    expect_all_stopped();
     /* Others go on, and one that gives the loop back in time is left alone. */
     EXPECT(strcmp(outcome_of("local bad = halo.spawn(function() while true do end end)"
                              "local start = halo.now() while halo.now() - start < 0.1 do "
@@ -374,6 +416,7 @@ static void expired(void)
         if ((alive = halo_lua_step(halo, 10)) < 0 && halo_lua_task_status(deaf) == is_over)
             break;
     EXPECT_EQUAL(HALO_LUA_EXPIRED, alive);
+    EXPECT(strstr(halo_lua_message(halo), "the time in all is over"));
     EXPECT_EQUAL(HALO_LUA_TASK_CANCELLED, halo_lua_task_status(task));
     EXPECT_EQUAL(HALO_LUA_TASK_CANCELLED, halo_lua_task_status(deaf));
     EXPECT(halo_lua_task_status(stubborn) < HALO_LUA_TASK_ENDED);

@@ -30,6 +30,13 @@ function errors.with_root(message, name, path)
     .. errors.with_root(message:sub(to + 1), name, path)
 end
 
+---What a fence says of a call that it has refused, without the code and the path; or nil.
+---@param message any
+---@return string?
+function errors.refusal(message)
+  return type(message) == "string" and message:match "^EACCES: (not allowed[^:]*)" or nil
+end
+
 ---What the operating system would answer: nil, a message and the code.
 ---@param code string
 ---@param text string

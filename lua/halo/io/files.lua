@@ -3,6 +3,7 @@
 -- cannot be done from its buffer alone is done by operations on a File of the same descriptor.
 
 local core = require "halo.core"
+local errors = require "halo.fs.errors"
 local waiters = require "halo.waiters"
 
 local stdio = core.stdio
@@ -134,7 +135,8 @@ function files.c_string(text)
   return tostring(text):match "^[^%z]*"
 end
 
----The system's text and number for what a call of halo's has refused. A cancellation is raised.
+---The system's text and number for what a call of halo's has refused, or a fence's text. A
+---cancellation is raised.
 ---@return nil
 ---@return string text
 ---@return integer number
@@ -143,7 +145,7 @@ function files.refused(message, code)
     error(message, 0)
   end
   local text, number = stdio.error_of(code)
-  return nil, text, number
+  return nil, errors.refusal(message) or text, number
 end
 
 ---Waits until nobody else reads from the descriptor, and is the one who does.

@@ -10,18 +10,23 @@ local installed = false
 ---Puts the functions into the places of LuaJIT's own, for good: io, os, print, and the methods of
 ---files; and require, dofile and loadfile. The command halo has done so already, unless it was
 ---started with --stock-io. A second call does nothing.
----@return boolean # false where LuaJIT or the C library have files of an unknown kind
+---@return boolean # false where LuaJIT or the C library have files of an unknown kind, and where io
+---or os has been taken away
 function io_module.install()
   if installed then
     return true
   end
-  local files = require "halo.io.files"
+  if type(io) ~= "table" or type(os) ~= "table" then
+    return false
+  end
+  local module = core.module
+  local files = module "halo.io.files"
   if not core.stdio.install(io.stdout, files.stdout_room) then
     return false
   end
   installed = true
-  local open, read = require "halo.io.open", require "halo.io.read"
-  local system, write = require "halo.io.system", require "halo.io.write"
+  local open, read = module "halo.io.open", module "halo.io.read"
+  local system, write = module "halo.io.system", module "halo.io.write"
   io_module.finish = open.finish
   for _, name in ipairs { "open", "popen", "tmpfile", "input", "output", "lines" } do
     io[name] = open[name] -- luacheck: ignore 122
@@ -37,10 +42,12 @@ function io_module.install()
   local methods = files.metatable.__index
   methods.read, methods.lines, methods.close = read.read, read.lines, open.close
   methods.write, methods.flush, methods.setvbuf = write.write, write.flush, write.setvbuf
-  methods.seek = require("halo.io.seek").seek
+  methods.seek = module("halo.io.seek").seek
   files.metatable.__gc = open.collect
   methods.__gc = open.collect
-  require("halo.loader").install()
+  if loadfile then -- else a host has taken away what loads files
+    module("halo.loader").install()
+  end
   return true
 end
 

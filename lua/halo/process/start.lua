@@ -9,6 +9,7 @@ local options = require "halo.process.options"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 
+local stdout = io and io.stdout -- a host may have taken that away
 local PLACE = bit.bor(fs.flags.PATH, fs.flags.DIRECTORY)
 
 ---A refusal on the way: it is given to the caller when what was opened is closed.
@@ -40,7 +41,7 @@ local function open_stream(opened, given, which)
   if given == "inherit" then
     return nil
   elseif given == "null" then
-    return opened_or_give_up(opened, fs.open("/dev/null", which == "stdin" and "r" or "w"))
+    return opened_or_give_up(opened, core.null())
   elseif check.is_file(given) then
     if which ~= "stdin" and core.gathers(given) then
       flush(given)
@@ -95,7 +96,9 @@ local function start(checked, opened)
   its.env = checked.env
   its.group = not has_terminal(its)
   if not its.stdout or not its.stderr then
-    io.stdout:flush()
+    if stdout then
+      stdout:flush()
+    end
     core.settle_stdout()
   end
   local argv = checked.argv

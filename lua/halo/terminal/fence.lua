@@ -131,6 +131,16 @@ local function name_refusals(means)
     end
     return tmpname()
   end
+  local searchpath = package.searchpath
+  package.searchpath = function(...)
+    local path, message = searchpath(...)
+    if path then
+      return path
+    end
+    return nil, (message:gsub("no file '([^\n]*)'", function(tried)
+      return refusal(tried) and ("no file '%s': not allowed (--allow-read)"):format(tried)
+    end))
+  end
   io.lines, io.input = raising(io.lines), raising(io.input)
   io.output = raising(io.output, true)
 end
