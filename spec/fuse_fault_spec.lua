@@ -329,7 +329,7 @@ describe("a file system that fails #slow", function()
   for _, name in ipairs { "fs.tempfile", "fs.mkstemp", "an atomic fs.writefile",
     "an atomic fs.writefile through a link", "fs.copy" } do
     it("that answers no more in the midst of " .. name .. " holds up no timeout", function()
-      local late, left, n, took = {}, {}, 0, nil
+      local late, left, n, took = {}, {}, 0
       repeat
         n = n + 1
         prepare()
