@@ -307,6 +307,58 @@ describe("a file system that fails #slow", function()
     assert.same({}, late)
   end)
 
+  local on_file = {
+    pread = function(file) return file:pread(100, 0) end,
+    read = function(file) return file:read(3) end,
+    read_into = function(file) return file:read_into(halo.buffer(10), 10) end,
+    lines = function(file) return file:lines()() end,
+    pwrite = function(file) return file:pwrite("x", 0) end,
+    fsync = function(file) return file:fsync() end,
+    stat = function(file) return file:stat "size" end,
+    truncate = function(file) return file:truncate(1) end,
+    fallocate = function(file) return file:fallocate(0, 10) end,
+    fadvise = function(file) return file:fadvise "willneed" end,
+    seek = function(file) return file:seek "end" end,
+    lock = function(file) return file:lock "shared" end,
+    getxattr = function(file) return file:getxattr "user.x" end,
+    hash = function(file) return fs.hash(file, "xxh3") end,
+    close = function(file) return file:close() end,
+  }
+
+  ---The longest that another task had to wait while this one was called.
+  local function holds_up(call, file)
+    local worst, last = 0, halo.now()
+    local ticker = halo.spawn(function()
+      while true do
+        halo.sleep(0.005)
+        worst, last = math.max(worst, halo.now() - last), halo.now()
+      end
+    end)
+    pcall(halo.timeout, TIMEOUT_S, call, file)
+    halo.sleep(0.01)
+    ticker:cancel()
+    return worst
+  end
+
+  it("that does not answer holds up no other task, whatever is done with an open file", function()
+    prepare()
+    local held, in_flight = {}, halo.stats().in_flight
+    -- Should the loop's own thread hang, nobody here could release it.
+    local rescue = command.start(("sleep 15; touch '%s/.release'"):format(mount.behind))
+    for name, call in pairs(on_file) do
+      local file = assert(fs.open(at .. "/data", "r+"))
+      control "hang 1"
+      local worst = holds_up(call, file)
+      held[#held + 1] = worst > LATE_S and ("%s: %.0f ms"):format(name, worst * 1e3) or nil
+      release()
+      file:close()
+      fuse.await_answers(in_flight)
+    end
+    rescue:signal "TERM"
+    rescue:finish()
+    assert.same({}, held)
+  end)
+
   ---A call that is given up while the file system hangs, from its nth call on: how long that took,
   ---or nil where the call has ended before.
   local function give_up(n, call)
