@@ -22,7 +22,7 @@ function role.new(number, path, config)
     -- What was tried on the loop's thread, and in vain, is made again from its beginning.
     exact = config.engine ~= "auto",
     appends = number(5) == 1,
-    synchronous = number(6) == 1,
+    synchronous = number(3) == 1,
     shadow = shadow.new(),
     position = 0,
     next_byte = number(26),
@@ -131,6 +131,8 @@ function File:expect_write(outcome, what)
   self:expect(outcome, what)
   if self.synchronous and outcome.code == "EIO" then
     self.sync_code = self.sync_code or "EIO"
+    attempt.settle(outcome)
+    self:fsync { kind = "fsync" }
   end
 end
 
