@@ -173,27 +173,44 @@ describe("an end with 1,000 operations pending #slow", function()
     end)
   end
 
-  it("comes by SIGTERM in the midst of atomic writes, one after the other", function()
-    if not is_caught(15) then
-      pending "the command leaves SIGTERM to the kernel"
-    end
-    prepare ""
-    local path = dir:file("writer.lua", [[
-      print "ready" io.stdout:flush()
+  local moments = {
+    ["atomic writes"] = [[
       for _ = 1, 1e9 do
         require("halo.fs").writefile("whole", ("x"):rep(30007), { atomic = true, sync = false })
-      end]])
-    for moment = 1, 20 do
-      local process = command.start(("sh -c %s"):format(quote(in_area("exec "
-        .. command.halo(path)))))
-      process:await "ready\n"
-      halo.sleep(moment * 0.0007) -- there is nothing to await: any moment is meant
-      assert.is_true(process:signal "TERM")
-      local _, _, status = process:finish()
-      assert.equal(143, status)
-      assert_clean()
-    end
-  end)
+      end]],
+    -- As on a file system that knows files with names alone.
+    ["temporary files"] = [[
+      local core, fs = require "halo.core", require "halo.fs"
+      local open, bit = core.open, fs.flags.TMPFILE - fs.flags.DIRECTORY
+      function core.open(base, path, how, ...)
+        if math.floor(how / bit) % 2 == 1 then
+          return nil, "EOPNOTSUPP: not here: " .. path, "EOPNOTSUPP"
+        end
+        return open(base, path, how, ...)
+      end
+      for _ = 1, 1e9 do
+        assert(fs.tempfile "."):close()
+      end]],
+  }
+  for what, text in pairs(moments) do
+    it("comes by SIGTERM in the midst of " .. what .. ", one after the other", function()
+      if not is_caught(15) then
+        pending "the command leaves SIGTERM to the kernel"
+      end
+      prepare ""
+      local path = dir:file("writer.lua", "print 'ready' io.stdout:flush()\n" .. text)
+      for moment = 1, 20 do
+        local process = command.start(("sh -c %s"):format(quote(in_area("exec "
+          .. command.halo(path)))))
+        process:await "ready\n"
+        halo.sleep(moment * 0.0007) -- there is nothing to await: any moment is meant
+        assert.is_true(process:signal "TERM")
+        local _, stderr, status = process:finish()
+        assert.equal(143, status, stderr)
+        assert_clean()
+      end
+    end)
+  end
 
   for how, argument in pairs { ["lua_close"] = "", ["halo_lua_close"] = "halo" } do
     it("comes by " .. how .. ", and nothing happens later", function()

@@ -174,6 +174,7 @@ describe("a file system that fails #slow", function()
       file:close()
       return count, message, code
     end, function() end },
+    ["fs.mkdtemp"] = { function() return fs.mkdtemp(at .. "/newXXXXXX") end, function() end },
     ["a lock"] = { function()
       local file, message, code = fs.open(at .. "/old", "r+")
       if not file then
@@ -274,7 +275,7 @@ describe("a file system that fails #slow", function()
     prepare()
     local in_flight = halo.stats().in_flight
     local file = assert(fs.open(at .. "/old", "r+"))
-    control "hang"
+    control "hang 1"
     local late = {}
     local function check(what, call)
       local start = halo.now()
@@ -284,11 +285,10 @@ describe("a file system that fails #slow", function()
         late[#late + 1] = ("%s: %s after %.0f ms"):format(what, result or code, took * 1e3)
       end
     end
-    -- A tempfile has a name for a moment on such a file system, and waits until that is removed.
     local all = {}
     for _, name in ipairs { "fs.readfile", "fs.lines", "fs.hash", "fs.readdir", "fs.walk",
-      "fs.glob", "fs.writefile", "an atomic fs.writefile", "fs.mkstemp", "fs.copy",
-      "fs.mkdir with parents", "a lock" } do
+      "fs.glob", "fs.writefile", "an atomic fs.writefile", "fs.mkstemp", "fs.tempfile",
+      "fs.copy", "fs.mkdir with parents", "a lock" } do
       all[#all + 1] = function() check(name, cases[name][1]) end
     end
     all[#all + 1] = function() check("fsync", function() return file:fsync() end) end
@@ -307,6 +307,102 @@ describe("a file system that fails #slow", function()
     assert.same({}, late)
   end)
 
+  local on_file = {
+    pread = function(file) return file:pread(100, 0) end,
+    read = function(file) return file:read(3) end,
+    read_into = function(file) return file:read_into(halo.buffer(10), 10) end,
+    lines = function(file) return file:lines()() end,
+    pwrite = function(file) return file:pwrite("x", 0) end,
+    fsync = function(file) return file:fsync() end,
+    stat = function(file) return file:stat "size" end,
+    truncate = function(file) return file:truncate(1) end,
+    fallocate = function(file) return file:fallocate(0, 10) end,
+    fadvise = function(file) return file:fadvise "willneed" end,
+    seek = function(file) return file:seek "end" end,
+    lock = function(file) return file:lock "shared" end,
+    getxattr = function(file) return file:getxattr "user.x" end,
+    hash = function(file) return fs.hash(file, "xxh3") end,
+    close = function(file) return file:close() end,
+  }
+
+  ---The longest that another task had to wait while this one was called.
+  local function holds_up(call, file)
+    local worst, last = 0, halo.now()
+    local ticker = halo.spawn(function()
+      while true do
+        halo.sleep(0.005)
+        worst, last = math.max(worst, halo.now() - last), halo.now()
+      end
+    end)
+    pcall(halo.timeout, TIMEOUT_S, call, file)
+    halo.sleep(0.01)
+    ticker:cancel()
+    return worst
+  end
+
+  it("that does not answer holds up no other task, whatever is done with an open file", function()
+    prepare()
+    local held, in_flight = {}, halo.stats().in_flight
+    -- Should the loop's own thread hang, nobody here could release it.
+    local rescue = command.start(("sleep 15; touch '%s/.release'"):format(mount.behind))
+    for name, call in pairs(on_file) do
+      local file = assert(fs.open(at .. "/data", "r+"))
+      control "hang 1"
+      local worst = holds_up(call, file)
+      held[#held + 1] = worst > LATE_S and ("%s: %.0f ms"):format(name, worst * 1e3) or nil
+      release()
+      file:close()
+      fuse.await_answers(in_flight)
+    end
+    rescue:signal "TERM"
+    rescue:finish()
+    assert.same({}, held)
+  end)
+
+  ---A call that is given up while the file system hangs, from its nth call on: how long that took,
+  ---or nil where the call has ended before.
+  local function give_up(n, call)
+    local in_flight = halo.stats().in_flight
+    control(("hang %d"):format(n))
+    local rescue = halo.spawn(function() -- or what waits for the file system would hang for ever
+      halo.sleep(4 * LATE_S)
+      release()
+    end)
+    local start = halo.now()
+    pcall(halo.timeout, TIMEOUT_S, call)
+    local took = halo.now() - start
+    local hung = took > 4 * LATE_S or calls() >= n
+    rescue:cancel()
+    release()
+    fuse.await_answers(in_flight)
+    return hung and took or nil
+  end
+
+  for _, name in ipairs { "fs.tempfile", "fs.mkstemp", "an atomic fs.writefile",
+    "an atomic fs.writefile through a link", "fs.copy", "fs.readfile",
+    "fs.lines", "fs.hash", "fs.readdir", "fs.walk", "fs.glob", "fs.writefile",
+    "fs.writefile and a sync", "writes and a close", "fs.mkdir with parents", "a lock",
+    "fs.rmtree" } do
+    it("that answers no more in the midst of " .. name .. " holds up no timeout", function()
+      local step = many[name] and EVERY or 1
+      local late, left, n, took = {}, {}, -os.time() % step
+      repeat
+        n = n + step
+        prepare()
+        took = give_up(n, cases[name][1])
+        if took and took > LATE_S then
+          late[#late + 1] = ("the %dth, after %.0f ms"):format(n, took * 1e3)
+        end
+        for entry in fs.dir(behind) do
+          left[#left + 1] = entry:match "^%.halo" and ("%s of the %dth"):format(entry, n) or nil
+        end
+        assert.is_true(n < MOST)
+      until not took
+      assert.same({}, late)
+      assert.same({}, left)
+    end)
+  end
+
   for how, ending in pairs { ["exit"] = "os.exit(3)", ["fail"] = "error 'enough'" } do
     it("that does not answer lets a script " .. how, function()
       prepare()
@@ -316,7 +412,7 @@ describe("a file system that fails #slow", function()
         halo.spawn(halo.fs.stat, path .. "/data")
         for _ = 1, 5 do halo.yield() end
         %s]]):format(ending)
-      control "hang"
+      control "hang 1"
       local start = halo.now()
       -- What the kernel may still write to is left to it, which a sanitizer would tell.
       local process = command.start("env ASAN_OPTIONS=detect_leaks=0:exitcode=99 "

@@ -64,6 +64,7 @@ static uint32_t check_open_flags(lua_State *L, int arg)
     return flags;
 }
 
+/* open(path, mode, permissions, known_as): the last is what the File says its path is, if given. */
 static int fs_open(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_self(L);
@@ -72,9 +73,11 @@ static int fs_open(lua_State *L)
     const char *path = halo_check_path(L, 1, "open", &length);
     uint32_t flags = check_open_flags(L, 2);
     uint32_t mode = (uint32_t)halo_opt_size(L, 3, "open", HALO_MODE_MAX, OPEN_MODE_DEFAULT);
+    const char *known_as = lua_isstring(L, 4) ? lua_tolstring(L, 4, &length) : path;
 
-    lua_settop(L, HALO_OPEN_FILE_INDEX - 1);
-    halo_file_new(L, path, length);
+    lua_settop(L, HALO_OPEN_FILE_INDEX);
+    halo_file_new(L, known_as, length);
+    lua_replace(L, HALO_OPEN_FILE_INDEX);
     struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_OPEN, "open");
     op->base = base;
     op->flags = flags;

@@ -52,9 +52,17 @@ static int transfer_begin(struct halo_op *op)
     return 0;
 }
 
+/* The ring tries a transfer at once, and a file system like FUSE then waits for its daemon. */
+static void keep_off_loop(struct io_uring_sqe *sqe, const struct halo_op *op)
+{
+    if (op->slot->place != 0 && !op->slot->stream)
+        sqe->flags |= IOSQE_ASYNC;
+}
+
 static void read_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_read(sqe, op->fd, op->data + op->done, chunk_length(op), chunk_offset(op));
+    keep_off_loop(sqe, op);
 }
 
 /*
@@ -194,6 +202,7 @@ static enum halo_step read_finish(struct halo_loop *loop, struct halo_op *op, in
 static void write_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_write(sqe, op->fd, op->data + op->done, chunk_length(op), chunk_offset(op));
+    keep_off_loop(sqe, op);
 }
 
 static int64_t write_block(struct halo_op *op)

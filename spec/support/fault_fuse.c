@@ -4,7 +4,8 @@
  *
  *     fail N ERRNO     the Nth call from now on fails, once
  *     short BYTES      no read or write takes more
- *     hang             no call comes back, until there is a file ".release" in the directory
+ *     hang N           no call from the Nth on comes back, until there is a file ".release" in the
+ *                      directory
  *     off              none of this any more
  *
  * and what is read from it is how many calls there were since then, and the name of the one that
@@ -36,7 +37,7 @@ static int root;
 /* ---- faults -------------------------------------------------------------------------------- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned long calls, fail_at;
+static unsigned long calls, fail_at, hang_at;
 static int fail_errno;
 static size_t short_bytes;
 static volatile bool hangs;
@@ -61,7 +62,7 @@ static int gate(const char *name)
     int error = ++calls == fail_at ? -fail_errno : 0;
     if (error)
         failed = name;
-    bool waits = hangs;
+    bool waits = hangs && calls >= hang_at;
     pthread_mutex_unlock(&lock);
     while (waits && hangs && faccessat(root, ".release", F_OK, 0) != 0)
         usleep(5000);
@@ -87,7 +88,7 @@ static int control(const char *data, size_t size)
     pthread_mutex_lock(&lock);
     calls = fail_at = short_bytes = 0;
     failed = "";
-    hangs = strncmp(text, "hang", 4) == 0;
+    hangs = sscanf(text, "hang %lu", &hang_at) == 1;
     if (sscanf(text, "fail %lu %d", &fail_at, &fail_errno) != 2)
         sscanf(text, "short %zu", &short_bytes);
     pthread_mutex_unlock(&lock);

@@ -2,9 +2,7 @@
 
 local by_path = require "halo.fs.by_path"
 local core = require "halo.core"
-local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
-local scope = require "halo.scope"
 local wait = require "halo.wait"
 
 ---@class halo.fs
@@ -32,7 +30,7 @@ function by_path.dir(base, path)
     batch, at = ok and result or {}, 1
     if not batch[1] then
       ended = true
-      scope.shield(calls.close, directory)
+      core.close(directory) -- for which a cancellation does not wait
     end
     if not ok then
       error(result, 0)

@@ -5,7 +5,6 @@ local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local core = require "halo.core"
 local guard = require("halo.wait").guard
-local scope = require "halo.scope"
 
 local find, sub = string.find, string.sub
 
@@ -48,11 +47,11 @@ local function new_reader(file, offset)
   return reader
 end
 
----Ends an iteration over a file of its own.
+---Ends an iteration over a file of its own. A cancellation does not wait for the close.
 local function finish(reader)
   reader.ended = true
   if reader.own then
-    scope.shield(calls.close, reader.file)
+    core.close(reader.file)
   end
 end
 

@@ -6,7 +6,6 @@ local check = require "halo.fs.check"
 local core = require "halo.core"
 local errors = require "halo.fs.errors"
 local fast = require "halo.fs.fast"
-local scope = require "halo.scope"
 local wait = require "halo.wait"
 
 local checked, guard, settle = wait.checked, wait.guard, wait.settle
@@ -32,9 +31,10 @@ local function read_to_end(file, most)
   return errors.refuse("EFBIG", "file too large", file:path())
 end
 
----Of what guard() has returned about work on a file: closes the file, then returns or raises it.
+---Of what guard() has returned about work on a file: closes the file, then returns or raises it. A
+---cancellation does not wait for the close.
 local function close_after(file, ...)
-  scope.shield(calls.close, file)
+  core.close(file)
   return settle(...)
 end
 

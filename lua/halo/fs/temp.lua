@@ -2,16 +2,18 @@
 
 local by_path = require "halo.fs.by_path"
 local core = require "halo.core"
-local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
-local checked = require("halo.wait").checked
+local errors = require "halo.fs.errors"
 local scope = require "halo.scope"
+local wait = require "halo.wait"
 
 local TRIES = 100 -- for a name that is free; that many in vain are no accident
 local LETTERS = 12 -- in a name, where the template does not say
 local PRIVATE_FILE, PRIVATE_DIR = tonumber("600", 8), tonumber("700", 8)
 
 local AT_FDCWD, flags = core.AT_FDCWD, core.flags
+local NEW = flags.RDWR + flags.CREAT + flags.EXCL
+local checked, guard, settle = wait.checked, wait.guard, wait.settle
 
 ---@class halo.fs
 local fs = {}
@@ -55,7 +57,7 @@ local function make_new(make, base, head, count)
 end
 
 local function make_file(base, path)
-  return by_path.open(base, path, flags.RDWR + flags.CREAT + flags.EXCL, PRIVATE_FILE)
+  return by_path.open(base, path, NEW, PRIVATE_FILE)
 end
 
 local function make_dir(base, path)
@@ -102,24 +104,58 @@ function fs.mkdtemp(template, ...)
   return by_path.mkdtemp(AT_FDCWD, template)
 end
 
----A message about a file whose name nobody knows, as one about its directory.
-local function without_name(message)
-  return (message:gsub("/%.halo%-[^/]*$", ""))
+---@class halo.Unnamed a file that has its name only for a moment
+---@field dir string as the user says it
+---@field directory halo.File
+---@field name string? the latest that was tried
+---@field made boolean? it has to be removed
+---@field hold lightuserdata? on that name, which the end of halo removes as well
+---@field file halo.File?
+
+---An interruption may come anywhere, so that the name is known before there is the file. One that
+---is made when nobody waits for it any more is removed by the core.
+local function make_for_a_moment(job, name)
+  core.release(job.hold)
+  job.hold = core.hold(job.directory, name)
+  job.name, job.made = name, true
+  local file, message, code = checked(core.open(job.directory, name, NEW, PRIVATE_FILE, job.dir))
+  job.file, job.made = file, file ~= nil
+  return file, message, code
 end
 
----Where the file system knows no files without a name: one whose name is removed at once.
-local function make_unnamed(base, dir)
-  local file, path, code = make_new(make_file, base, dir .. "/.halo-", LETTERS)
+---Messages are about the directory, since nobody knows the name.
+local function make_unnamed(job)
+  local file, message, code = make_new(make_for_a_moment, job, ".halo-", LETTERS)
   if not file then
-    return nil, without_name(path), code
+    return nil, job.name and errors.with_path(message, job.name, job.dir) or message, code
   end
-  local removed, message
-  removed, message, code = by_path.remove(base, path)
+  local removed
+  removed, message, code = checked(core.remove(job.directory, job.name))
   if not removed then
-    calls.close(file)
-    return nil, without_name(message), code
+    return nil, errors.with_path(message, job.name, job.dir), code
   end
+  job.made = false
   return file
+end
+
+---Where the file system knows no files without a name: one whose name is removed at once. After a
+---cancellation nothing here is waited for, since the file system may not answer.
+local function open_unnamed(base, dir)
+  local directory, problem, problem_code = by_path.open(base, dir, flags.PATH + flags.DIRECTORY)
+  if not directory then
+    return nil, problem, problem_code
+  end
+  local job = { dir = dir, directory = core.as_base(directory) }
+  local ok, file, message, code = guard(make_unnamed, job)
+  if not (ok and file) and job.file then
+    core.close(job.file)
+  end
+  if job.made then
+    core.remove_leftover(job.directory, job.name)
+  end
+  core.release(job.hold)
+  core.close(job.directory)
+  return settle(ok, file, message, code)
 end
 
 local without_tmpfile = { EOPNOTSUPP = true, EISDIR = true, EINVAL = true }
@@ -129,7 +165,7 @@ function by_path.tempfile(base, dir)
   check.path(dir, 1, "tempfile")
   local file, message, code = by_path.open(base, dir, flags.RDWR + flags.TMPFILE, PRIVATE_FILE)
   if not file and without_tmpfile[code] then
-    return scope.shield(make_unnamed, base, dir) -- nothing else knows the name
+    return open_unnamed(base, dir)
   end
   return checked(file, message, code)
 end

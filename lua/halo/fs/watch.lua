@@ -467,7 +467,7 @@ function by_path.watch(base, path, options)
   local ok, watch, message, code = wait.guard(new_watch, file, path, wanted, mask,
     options.recursive)
   if not (ok and watch and watch.root) then
-    scope.shield(calls.close, file)
+    core.close(file)
   end
   if not ok then
     error(watch, 0)

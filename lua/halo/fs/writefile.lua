@@ -8,7 +8,6 @@ local core = require "halo.core"
 local errors = require "halo.fs.errors"
 local keys = require "halo.keys"
 local perm = require "halo.fs.perm"
-local scope = require "halo.scope"
 local target = require "halo.fs.target"
 local wait = require "halo.wait"
 
@@ -176,11 +175,12 @@ local function write_and_sync(file, data, sync)
 end
 
 ---Of what guard() has returned about work on a file: closes the file, then returns or raises it.
----A close that fails is the result where the work has succeeded.
+---A close that fails is the result where the work has succeeded. After a cancellation it is not
+---waited for.
 local function close_after(file, ok, ...)
-  local closed, message, code = scope.shield(calls.close, file)
+  local closed, message, code = core.close(file)
   if ok and (...) ~= nil and not closed then
-    return nil, message, code
+    return wait.refused(message, code)
   end
   return settle(ok, ...)
 end

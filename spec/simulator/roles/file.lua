@@ -22,6 +22,7 @@ function role.new(number, path, config)
     -- What was tried on the loop's thread, and in vain, is made again from its beginning.
     exact = config.engine ~= "auto",
     appends = number(5) == 1,
+    synchronous = number(3) == 1,
     shadow = shadow.new(),
     position = 0,
     next_byte = number(26),
@@ -30,7 +31,8 @@ end
 
 local kinds = {
   "write", "write", "write", "pwrite", "pwrite", "read", "read", "pread", "pread", "read_into",
-  "seek", "truncate", "fsync", "fdatasync", "size", "close", "readfile", "allocate",
+  "seek", "truncate", "fsync", "fdatasync", "size", "close", "readfile", "allocate", "peek",
+  "lines",
 }
 
 function role.step(number)
@@ -41,11 +43,11 @@ function role.step(number)
   }
 end
 
----Bytes that no other write has: they change from one to the next.
+---Bytes that no other write has: they change from one to the next. Some are lines.
 function File:data(n)
   self.next_byte = self.next_byte % 26 + 1
   local letter = string.char(96 + self.next_byte)
-  return (letter:upper() .. letter:rep(n)):sub(1, n)
+  return (letter:upper() .. letter:rep(n)):sub(1, n - 1) .. (n % 3 == 0 and "\n" or letter)
 end
 
 function File:fail(why, ...)
@@ -115,6 +117,7 @@ end
 
 function File:open(step)
   local how = flags.RDWR + flags.CREAT + (self.appends and flags.APPEND or 0)
+    + (self.synchronous and flags.DSYNC or 0)
   local outcome = attempt.make(step, function() return fs.open(self.path, how) end)
   self:expect(outcome, "open")
   if outcome.done then
@@ -123,11 +126,21 @@ function File:open(step)
   attempt.settle(outcome)
 end
 
+---The failure of a synchronous write is what every later sync is told, too.
+function File:expect_write(outcome, what)
+  self:expect(outcome, what)
+  if self.synchronous and outcome.code == "EIO" then
+    self.sync_code = self.sync_code or "EIO"
+    attempt.settle(outcome)
+    self:fsync { kind = "fsync" }
+  end
+end
+
 function File:append(step, data)
   local at = self.shadow.low
   local known = at == self.shadow.high
   local outcome = attempt.make(step, function() return calls.write(self.file, data) end)
-  self:expect(outcome, "write")
+  self:expect_write(outcome, "write")
   if not known then
     self.unknown = true
   elseif outcome.done then
@@ -144,7 +157,7 @@ function File:write(step)
     return self:append(step, data)
   end
   local outcome = attempt.make(step, function() return calls.write(self.file, data) end)
-  self:expect(outcome, "write")
+  self:expect_write(outcome, "write")
   if outcome.done then
     if outcome[1] ~= #data then
       self:fail("a write of %d bytes returned %s", #data, outcome[1])
@@ -172,7 +185,7 @@ function File:pwrite(step)
   local outcome = attempt.make(step, function()
     return calls.pwrite(self.file, data, step.offset)
   end)
-  self:expect(outcome, "pwrite")
+  self:expect_write(outcome, "pwrite")
   self:overtake()
   self.shadow[outcome.done and "write" or "may_write"](self.shadow, step.offset, data)
   attempt.settle(outcome)
@@ -207,6 +220,59 @@ function File:pread(step)
   attempt.settle(outcome)
 end
 
+---Nothing is read by it: the position stays.
+function File:peek(step)
+  local outcome = attempt.make(step, function() return calls.read(self.file, 0) end)
+  self:expect(outcome, "read")
+  if outcome.done then
+    self:moved(0)
+  end
+  attempt.settle(outcome)
+end
+
+---Some lines: the position is behind the latest at any time, however the loop is left.
+function File:lines(step)
+  if self.pending then
+    return
+  end
+  local got = {}
+  local outcome = attempt.make(step, function()
+    local ok, err = pcall(function()
+      for line in self.file:lines(true) do
+        table.insert(got, line)
+        if #got > step.n % 4 then
+          break
+        end
+      end
+    end)
+    if not ok and type(err) ~= "string" then
+      error(err, 0)
+    end
+    return true
+  end)
+  local text = table.concat(got)
+  self:moved(#text)
+  self:check_data(self.position - #text, #text, text)
+  attempt.settle(outcome)
+end
+
+---A buffer that nobody knows any more is its operation's until that has ended: memory that is given
+---to others meanwhile keeps what they put there.
+function File:check_memory(n)
+  collectgarbage()
+  local text, others = ("~"):rep(n), {}
+  for i = 1, 3 do
+    others[i] = halo.buffer(n)
+    others[i]:set(text)
+  end
+  halo.shield(halo.sleep, 0.05)
+  for _, other in ipairs(others) do
+    if other:string() ~= text then
+      self:fail("memory was written to that is another's")
+    end
+  end
+end
+
 ---Into a buffer that is lent; once it is back, it is the caller's.
 function File:read_into(step)
   local buffer = halo.buffer(step.n)
@@ -221,6 +287,9 @@ function File:read_into(step)
     if buffer:string(0, outcome[1]) ~= data then
       self:fail("a buffer was written to after its answer")
     end
+  elseif outcome.cut then
+    buffer = nil
+    self:check_memory(step.n)
   end
   attempt.settle(outcome)
 end

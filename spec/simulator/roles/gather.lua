@@ -17,8 +17,8 @@ function role.new(_, path)
 end
 
 function role.step(number)
-  local kinds = { "write", "write", "write", "write", "flush", "close", "forget", "array",
-    "size" }
+  local kinds = { "write", "write", "write", "write", "flush", "sync", "close", "forget",
+    "array", "size" }
   return { kind = kinds[number(#kinds)], n = number(3) == 1 and number(300) or number(30),
     buffer = number(200) }
 end
@@ -105,17 +105,40 @@ function Gather:size(step)
   attempt.settle(outcome)
 end
 
+---Of a flush, a sync or a close that succeeds: all that was written before is there, whatever has
+---failed elsewhere. What could not be written it would have told.
+function Gather:assure(step, what, call)
+  local target, before = self.target, {}
+  local outcome = self:expect(attempt.make(step, function()
+    for _, write in ipairs(self.writes) do
+      if write.done and write.target == target then
+        table.insert(before, write)
+      end
+    end
+    return call()
+  end), what)
+  for _, write in ipairs(outcome.done and before or {}) do
+    write.assured = true
+  end
+  attempt.settle(outcome)
+end
+
 function Gather:flush(step)
   local file, all = self.file, { target = self.target, fits = true }
-  attempt.settle(self:expect(attempt.make(step, function()
+  self:assure(step, "flush", function()
     return self:stick(all, self.failed[all.target], fs.flush(file))
-  end), "flush"))
+  end)
+end
+
+function Gather:sync(step)
+  local file = self.file
+  self:assure(step, "fsync", function() return fs.fsync(file) end)
 end
 
 function Gather:close(step)
   local file = self.file
   self.file = nil
-  attempt.settle(self:expect(attempt.make(step, function() return fs.close(file) end), "close"))
+  self:assure(step, "close", function() return fs.close(file) end)
 end
 
 ---Left to the collector.
@@ -177,11 +200,23 @@ function Gather:finish()
   end
 end
 
+---A write that was said to be there, in a file of which nothing else is known.
+function Gather:check_assured()
+  for byte, write in ipairs(self.writes) do
+    local text = string.char(byte):rep(write.n)
+    if write.assured and not simulator.content(write.target):find(text, 1, true) then
+      simulator.fail(("%s: a write of %d bytes is lost, and nobody was told"):format(write.target,
+        write.n))
+    end
+  end
+end
+
 ---Once nothing is under way any more.
 function Gather:check_end()
   if simulator.faults "write" == 0 then
     self:check_all()
   end
+  self:check_assured()
 end
 
 return role

@@ -52,13 +52,14 @@ function source.new(number, path)
 end
 
 function source.step(number)
-  local kinds = { "read", "read", "read_into", "herd" }
+  local kinds = { "read", "read", "read_into", "herd", "peek", number(4) == 1 and "all" or "read" }
   local kind = kinds[number(#kinds)]
   return {
     kind = kind,
     ways = kind == "herd" and attempt.ways,
     spot = kind == "herd" and number(2) == 1,
     members = number(3),
+    all = number(4) == 1,
     n = number(3) == 1 and number(5000) or number(40),
   }
 end
@@ -94,12 +95,24 @@ function Source:read_into(step)
   end)
 end
 
+---Whether there is something, which stays where it is.
+function Source:peek(step)
+  return attempt.make(step, function() return calls.read(self.file, 0) end)
+end
+
+---What is left, or nothing of it.
+function Source:all(step)
+  return attempt.make(step, function()
+    return self:note(function() return fs.read(self.file, "a") end)
+  end)
+end
+
 ---Several that read, and are cancelled together.
 function Source:herd(step)
   return attempt.make(step, function()
     halo.scope(function(scope)
       for _ = 1, step.members do
-        scope:spawn(self.read, self, { n = step.n })
+        scope:spawn(self[step.all and "all" or "read"], self, { n = step.n })
       end
       if step.spot then
         halo.yield()

@@ -13,20 +13,27 @@ Channel.__index = Channel
 
 local channel = { name = "channel", tasks_max = 4, ways = attempt.ways }
 
+local PATIENCE_S = 1000 -- of what has to end
+
 function channel.new(number, path)
+  local other = halo.channel(number(0, 1))
   return setmetatable({
     path = path,
-    channel = halo.channel(number(0, 3)),
-    other = halo.channel(number(0, 1)),
+    channel = halo.channel(number(4) == 1 and number(0, 60) or number(0, 3)),
+    other = other,
     count = 0,
+    ticks = 0,
     sent = {},
+    begun = { {}, {} }, -- the values of each channel, in the order of the sends
     received = {},
   }, Channel)
 end
 
 function channel.step(number)
-  local kinds = { "send", "send", "recv", "recv", "select", "select", "other_send" }
-  return { kind = kinds[number(#kinds)], seconds_more = number(100) / 1e5 }
+  local kinds = { "send", "send", "recv", "recv", "select", "select", "other_send", "burst",
+    "closing" }
+  return { kind = kinds[number(#kinds)], seconds_more = number(100) / 1e5, n = number(12),
+    sends = number(2) == 1 }
 end
 
 ---Nobody has to be there at the other end: a wait without a bound would be a deadlock.
@@ -36,12 +43,18 @@ local function bounded(step, call)
   end)
 end
 
-function Channel:take(value)
+function Channel:tick()
+  self.ticks = self.ticks + 1
+  return self.ticks
+end
+
+---@param began integer when the call did that has received it
+function Channel:take(value, began)
   if type(value) == "number" then
     if self.received[value] then
       simulator.fail(("%s: value %d was received twice"):format(self.path, value))
     end
-    self.received[value] = true
+    self.received[value] = { began = began, ended = self:tick() }
   end
 end
 
@@ -50,17 +63,29 @@ function Channel:other_send(step)
 end
 
 function Channel:send(step, to)
+  to = to or self.channel
   self.count = self.count + 1
   local value = self.count
-  local outcome = bounded(step, function() return (to or self.channel):send(value) end)
+  local outcome = bounded(step, function()
+    table.insert(self.begun[to == self.channel and 1 or 2], value)
+    return to:send(value)
+  end)
   self.sent[value] = outcome.done and outcome[1] == true or "perhaps"
   attempt.settle(outcome)
 end
 
+---More than a small buffer takes.
+function Channel:burst(step)
+  for _ = 1, step.n do
+    self:send(step)
+  end
+end
+
 function Channel:recv(step)
   local outcome = bounded(step, function()
+    local began = self:tick()
     local value = self.channel:recv()
-    self:take(value)
+    self:take(value, began)
     return value
   end)
   attempt.settle(outcome)
@@ -68,9 +93,35 @@ end
 
 function Channel:select(step)
   local outcome = attempt.make(step, function()
+    local began = self:tick()
     local index, value = halo.select { self.channel, self.other, timeout = step.seconds_more }
     if index then
-      self:take(value)
+      self:take(value, began)
+    end
+    return true
+  end)
+  attempt.settle(outcome)
+end
+
+---All who wait for a channel of their own get to know that it is closed.
+function Channel:closing(step)
+  local one = halo.channel()
+  local outcome = attempt.make(step, function()
+    local told = 0
+    local _, _, code = halo.timeout(PATIENCE_S, halo.scope, function(scope)
+      for i = 1, step.n do
+        scope:spawn(function()
+          local ok, value = pcall(step.sends and one.send or one.recv, one, step.sends and i or nil)
+          if ok ~= step.sends and (value == nil or type(value) == "string") then
+            told = told + 1
+          end
+        end)
+      end
+      halo.sleep(1e-6)
+      one:close()
+    end)
+    if code or told ~= step.n then
+      simulator.fail(("%s: %d of %d were told of a close"):format(self.path, told, step.n))
     end
     return true
   end)
@@ -81,11 +132,27 @@ function Channel:run(step)
   self[step.kind](self, step)
 end
 
+---What was sent first is received first, by a call that ends before those begin that receive later.
+function Channel:check_order(values)
+  local latest -- the earliest end of one that came behind
+  for i = #values, 1, -1 do
+    local received = self.received[values[i]]
+    if received and latest and latest.ended < received.began then
+      simulator.fail(("%s: value %d has overtaken %d"):format(self.path, latest.value, values[i]))
+    elseif received and (not latest or received.ended < latest.ended) then
+      received.value = values[i]
+      latest = received
+    end
+  end
+end
+
 function Channel:finish()
   for _, one in ipairs { self.channel, self.other } do
     one:close()
+    local began = self:tick()
     for value in one do
-      self:take(value)
+      self:take(value, began)
+      began = self:tick()
     end
   end
   for value, done in ipairs(self.sent) do
@@ -93,6 +160,8 @@ function Channel:finish()
       simulator.fail(("%s: value %d was sent and never received"):format(self.path, value))
     end
   end
+  self:check_order(self.begun[1])
+  self:check_order(self.begun[2])
 end
 
 -- ---- semaphores -----------------------------------------------------------------------------
