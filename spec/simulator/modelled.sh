@@ -16,9 +16,10 @@ environ epoll_create1 eventfd fclose fdopen ferror fflush fgets fileno floor fpr
 free fwrite getenv geteuid getpid getrlimit gnu_dev_makedev halo_.* isatty lua.* madvise malloc
 mbrtowc mem.* mmap munmap nl_langinfo open_memstream posix_spawn_file_actions_.*
 posix_spawnattr_.* pthread_atfork pthread_attr_.* pthread_cond_destroy pthread_cond_init
-pthread_condattr_.* pthread_mutex_destroy pthread_mutex_init pthread_self pthread_sigmask qsort
-realloc secure_getenv setlocale sigaddset sigemptyset sigfillset snprintf sprintf stderr stdin
-stdout str.* tolower tzset umask uname ungetc vfprintf vsnprintf wcrtomb wcslen wcwidth'
+pthread_condattr_.* pthread_equal pthread_mutex_destroy pthread_mutex_init pthread_self
+pthread_sigmask qsort realloc secure_getenv setlocale sigaddset sigemptyset sigfillset snprintf
+sprintf stderr stdin stdout str.* tolower tzset umask uname ungetc vfprintf vsnprintf wcrtomb wcslen
+wcwidth'
 
 known=$(echo $harmless $modelled | tr ' ' '\n')
 left=$(nm -u "$@" | awk '$1 == "U" { print $2 }' | sort -u | grep -vxE "$known")
