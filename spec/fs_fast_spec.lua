@@ -197,7 +197,12 @@ describe("a task in a compiled loop of calls", function()
     local after = halo.stats()
     file:close()
     if (os.getenv "HALO_ENGINE" or "auto") == "auto" then
-      assert.equal(before.ring + before.pool, after.ring + after.pool)
+      -- tmpfs and overlayfs do not say whether they would wait. There the clock decides, and it
+      -- cannot tell a wait from a thread that others have pushed aside.
+      local files = command.run("stat -f -c %T " .. command.quote(dir.root))
+      local handed_on = after.ring + after.pool - before.ring - before.pool
+      local is_blind = files:find "tmpfs" or files:find "overlay"
+      assert.is_true(handed_on <= (is_blind and 1600 or 0), handed_on)
       assert.is_true(after.turns - before.turns > 10)
     end
   end)

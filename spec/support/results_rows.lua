@@ -391,7 +391,7 @@ rows.others = {
     return with_process({ "sh", "-c", "kill -9 $$" }, function(process) return process:wait() end)
   end, count = 2, never = raises },
   { "Process:kill", function()
-    return with_process({ "sleep", "0.05" }, function(process) return process:kill() end)
+    return with_process({ "sleep", "20" }, function(process) return process:kill() end)
   end, no = function()
     return with_process({ "true" }, function(process)
       process:wait()
