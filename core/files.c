@@ -270,7 +270,7 @@ static enum halo_side side_of(const struct halo_op *op)
 static void settle_offset(struct halo_op *op)
 {
     struct halo_file *file = op->slot;
-    if (op->row->turn != HALO_TURN_POSITION || op->offset != HALO_POSITION)
+    if (op->row->turn != HALO_TURN_POSITION)
         return;
     if (file->shares_offset)
         file->position = (uint64_t)lseek(file->fd, 0, SEEK_CUR);
@@ -421,7 +421,7 @@ void halo_files_leave(struct halo_op *op, struct halo_list *ready)
     struct halo_file *file = op->slot, *base2 = op->base2_slot;
 
     op->base2_slot = NULL;
-    if (file && op->row->on_file) {
+    if (file) {
         pass_turn(op, ready);
         end_straying(op, ready);
         end_behind(op, ready);
@@ -460,7 +460,7 @@ struct halo_op *halo_file_keep(struct halo_op *op)
     struct halo_kept *kept = (struct halo_kept *)op->storage;
     struct halo_kept **place;
 
-    if (op->result <= 0 || !op->slot || !is_open_still(op))
+    if (op->result <= 0 || !is_open_still(op))
         return NULL;
     if (!op->headed) {
         move_back(op);

@@ -125,7 +125,7 @@ void halo_file_each(struct halo_loop *loop, void (*visit)(uint64_t file, void *c
 void halo_file_drop(struct halo_loop *loop, uint64_t handle)
 {
     struct halo_file *file = halo_files_find_open(&loop->files, handle);
-    if (!file || file->dropped || file->leftovers > 0) /* it is needed at the end */
+    if (!file || file->leftovers > 0) /* it is needed at the end */
         return;
     if (file->local && file->in_flight == 0) {
         if (!file->borrowed)

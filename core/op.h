@@ -18,10 +18,10 @@
 /* Works off the engine's answer to an operation, which stands in op->result. */
 void halo_op_complete(struct halo_loop *loop, struct halo_op *op);
 
+/* Of what the slab's table has, in which none is free. */
 static inline bool halo_op_is_under_way(const struct halo_op *op)
 {
-    return op && op->state != HALO_OP_FREE && op->state != HALO_OP_FILLING &&
-           op->state != HALO_OP_DONE;
+    return op && op->state != HALO_OP_FILLING && op->state != HALO_OP_DONE;
 }
 
 #endif

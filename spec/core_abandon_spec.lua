@@ -263,4 +263,75 @@ core.describe("an operation of the core that nobody waits for", function(_, new_
     end
     assert(posix.count_descriptors() <= before + 4) -- the engine's own may have come
   end)
+
+  local SHARED, EXCLUSIVE, UNLOCK, TRY = 1, 2, 8, 4
+
+  ---Asks for a lock; where it is abandoned, that is after its end.
+  local function lock(loop, file, how, abandoned)
+    local op = core.file_op(loop, lib.HALO_OP_LOCK, file)
+    op.flags = how
+    local result = core.perform(loop, op)
+    if abandoned then
+      lib.halo_op_abandon(loop, op)
+    end
+    lib.halo_op_release(loop, op)
+    core.release(loop, core.drain(loop))
+    return result
+  end
+
+  for _, case in ipairs {
+    { "none, then a shared one", nil, SHARED, "free" },
+    { "a shared one, then an exclusive one", SHARED, EXCLUSIVE, "shared" },
+    { "a shared one, then another", SHARED, SHARED, "shared" },
+    -- It cannot be had back without waiting for others.
+    { "an exclusive one, then a shared one", EXCLUSIVE, SHARED, "shared" },
+    { "an exclusive one, then none", EXCLUSIVE, UNLOCK, "free" },
+  } do
+    it("gives a lock back for what the file held before: " .. case[1], function()
+      local loop = new_loop()
+      local path = dir:file "locked"
+      local file, other = core.open(loop, path), core.open(loop, path)
+      if case[2] then
+        assert.equal(0, lock(loop, file, case[2]))
+      end
+      assert.equal(0, lock(loop, file, case[3], true))
+      local shared = lock(loop, other, SHARED + TRY) == 0
+      local exclusive = lock(loop, other, EXCLUSIVE + TRY) == 0
+      assert.equal(case[4], exclusive and "free" or shared and "shared" or "exclusive")
+    end)
+  end
+
+  it("moves the position of a file back, unless another has moved it since", function()
+    local loop = new_loop()
+    for _, between in ipairs { "nothing", "a read", "a seek", "a read elsewhere" } do
+      local file = core.open(loop, dir:file("numbers", "0123456789"))
+      local op = read_op(loop, file, 3)
+      op.offset = between == "a read elsewhere" and 5 or op.offset
+      core.perform(loop, op)
+      local expected = "012"
+      if between == "a read" then
+        assert.equal("34", read(loop, file, 2))
+        expected = "567"
+      elseif between == "a seek" then
+        assert.equal(0, lib.halo_file_seek(loop, file, 3))
+        expected = "345"
+      end
+      lib.halo_op_abandon(loop, op)
+      lib.halo_op_release(loop, op)
+      assert.equal(expected, read(loop, file, 3))
+    end
+  end)
+
+  it("keeps nothing for a file that has been closed meanwhile", function()
+    local loop = new_loop()
+    local path = dir:fifo "fifo"
+    local file = core.open(loop, path, 2)
+    posix.write(lib.halo_file_fd(loop, file), "abcd")
+    local op = read_op(loop, file, 4)
+    assert.equal(4, (core.perform(loop, op)))
+    assert.equal(0, core.result(loop, core.file_op(loop, lib.HALO_OP_CLOSE, file)))
+    lib.halo_op_abandon(loop, op)
+    lib.halo_op_release(loop, op)
+    assert.equal(0, core.stats(loop).files_open)
+  end)
 end)

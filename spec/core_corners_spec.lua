@@ -246,4 +246,34 @@ core.describe("A file's attributes", function(_, new_loop)
     assert.equal("user.halo\0", ffi.string(op.data, result))
     lib.halo_op_release(loop, op)
   end)
+
+  local STAT, FOLLOW = 1, 2
+  local KIND, DIRECTORY, LINK = 0xf000, 0x4000, 0xa000
+
+  ---The kinds of what is in a directory below a base, by name; links are what they lead to.
+  local function kinds(loop, base, path)
+    local op = core.op(loop, lib.HALO_OP_READDIR, path)
+    op.base, op.flags = base, STAT + FOLLOW
+    local found, entry = {}, ffi.new "struct halo_entry"
+    for _ = 1, core.perform(loop, op) do
+      lib.halo_op_entry(op, entry)
+      found[ffi.string(entry.name, entry.length)] = bit.band(entry.statx.stx_mode, KIND)
+    end
+    lib.halo_op_release(loop, op)
+    return found
+  end
+
+  it("lists what links lead to, from a directory that confines only below it", function()
+    local loop = new_loop()
+    os.execute(("cd '%s' && mkdir -p linked/sub/there outside && cd linked/sub && "
+      .. "ln -s there inside && ln -s ../../outside out && ln -s nowhere none"):format(dir.root))
+    local base = core.open(loop, dir:path "linked", O_PATH_DIRECTORY)
+    local all = { there = DIRECTORY, inside = DIRECTORY, out = DIRECTORY, none = LINK }
+    assert.same(all, kinds(loop, base, "sub"))
+    assert.equal(0, lib.halo_file_confine(loop, base, core.HALO_CONFINE_BENEATH))
+    all.out = LINK
+    assert.same(all, kinds(loop, base, "sub"))
+    all.inside = LINK -- the path to it is too long
+    assert.same(all, kinds(loop, base, ("./"):rep(2045) .. "sub"))
+  end)
 end)

@@ -65,6 +65,9 @@ core.describe("An operation", function(_, new_loop)
     local op = core.op(loop, lib.HALO_OP_STAT, "null")
     op.base2 = core.open(loop, "/dev")
     assert.equal(-EINVAL, core.result(loop, op))
+    op = core.op(loop, lib.HALO_OP_SYNC) -- nor has one of none
+    op.base2 = core.open(loop, "/dev")
+    assert.equal(-EINVAL, core.result(loop, op))
   end)
 
   it("keeps its paths while its memory grows", function()

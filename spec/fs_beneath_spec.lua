@@ -264,6 +264,67 @@ describe("a Dir that confines", function()
     inner:close()
   end)
 
+  -- What a Dir without that says of the same.
+  it("takes dots, slashes and lengths in a path as the kernel does", function()
+    local plain = assert(fs.at(dir:path "in"))
+    local long = ("./"):rep(2046)
+    local paths = { ".", "..", "./", "dir/.", "dir/..", "dir/../", "dir/deep/..", "none/..", ".x",
+      "..x", "dir//", "here/", "full/.", "full/", "", long .. "dir", long .. "dir/deep",
+      ("./"):rep(2048) .. "dir", ("x"):rep(255), ("x"):rep(256) }
+    local calls = {
+      rmdir = function(base, path) return base:rmdir(path) end,
+      remove = function(base, path) return base:remove(path) end,
+      mkdir = function(base, path) return base:mkdir(path) end,
+      mkfifo = function(base, path) return base:mkfifo(path) end,
+      rename = function(base, path) return base:rename(path, "renamed") end,
+      rename_to = function(base, path) return base:rename("full", path) end,
+      link = function(base, path) return base:link("file", path) end,
+      symlink = function(base, path) return base:symlink("file", path) end,
+      lstat = function(base, path) return base:lstat(path, "type") end,
+      stat = function(base, path) return base:stat(path, "type") end,
+      readdir = function(base, path)
+        local entries, message, code = base:readdir(path)
+        return entries and #entries, message, code
+      end,
+      walk = function(base, path)
+        local count = 0
+        local ok, message = pcall(function()
+          for _ in base:walk(path, { stat = "size", depth = 1 }) do
+            count = count + 1
+          end
+        end)
+        return ok and count or nil, message, tostring(message):match "E%u+"
+      end,
+    }
+    local function renew()
+      at:close()
+      plain:close()
+      command.run(("rm -rf '%s/in' '%s/out'"):format(dir.root, dir.root))
+      command.run(beneath_cases.script(dir.root))
+      plain = assert(fs.at(dir:path "in"))
+      at = assert(fs.at(dir:path "in", { beneath = true }))
+    end
+    local different = {}
+    for name, call in pairs(calls) do
+      for _, path in ipairs(paths) do
+        local results = {}
+        for i = 1, 2 do
+          local value, _, code = call(i == 1 and plain or at, path)
+          results[i] = tostring(value or code)
+          if value == true then -- it has changed something
+            renew()
+          end
+        end
+        if results[1] ~= results[2] and not (path == ".." and results[2] == "EXDEV") then
+          table.insert(different, ("%s %.20s %d: %s, not %s"):format(name, path, #path, results[2],
+            results[1]))
+        end
+      end
+    end
+    plain:close()
+    assert.same({}, different)
+  end)
+
   it("takes back what was made for nobody, inside", function()
     local made, ended = 0, 0
     assert(at:mkdir "made")

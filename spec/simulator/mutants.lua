@@ -201,6 +201,10 @@ return {
   { "a buffer of a cancelled read freed early", "bindings/fs/await.c",
     "return kind == HALO_OP_READ || kind == HALO_OP_READFILE ||",
     "return kind == HALO_OP_READFILE ||" },
+  { "a buffer that stays lent after a cancel", "bindings/fs/await.c",
+    "        lua_rawgeti(L, -1, BUFFER_INDEX);\n"
+      .. "        lend(op, lua_touserdata(L, -1), -1);\n",
+    "        lua_rawgeti(L, -1, BUFFER_INDEX);\n" },
   { "a buffer lent twice", "bindings/fs/await.c",
     "        buffer->readers += (uint32_t)by;", "        buffer->readers += by < 0 ? 1 : 0;" },
   { "a close lost on a cancel", "bindings/fs/await.c",

@@ -90,23 +90,9 @@ add("core/files.c", "more than 2 GB from one stream, or memory that is out in th
     "size_t doubled = op->length < ALL_BYTES_MAX / 2 ? op->length * 2 : ALL_BYTES_MAX;" },
 })
 
-add("core/files.c",
-  "a file that is closed, or moved by another, between a read's answer and what is kept of it", {
-  { "halo_file_keep", "if (op->result <= 0 || !op->slot || !is_open_still(op))" },
-  { "halo_files_leave", "if (file && op->row->on_file) {" },
-  { "move_back",
-    "if (op->advanced && !op->slot->sought && op->slot->position == op->offset + op->done)", 2 },
-  { "settle_offset", "if (op->row->turn != HALO_TURN_POSITION || op->offset != HALO_POSITION)" },
-})
-
 add("core/files.c", "a slot lives for 2^44 files, and a loop has 2^20", {
   { "halo_files_reserve", "if ((files->chunk_count + 1) * CHUNK_FILES > HALO_FILES_LIMIT)" },
   { "halo_files_vacate", "if (file->generation < GENERATION_MAX)" },
-})
-
-add("core/handles.c", "a file that is dropped twice while it holds names", {
-  { "halo_file_drop",
-    "if (!file || file->dropped || file->leftovers > 0) /* it is needed at the end */" },
 })
 
 add("core/leftovers.c", "names held at the end of a loop whose operations do not end", {
@@ -168,12 +154,6 @@ add("core/op.c", "the kernel's own codes of restarts: it gives one of five away"
   { "is_interruption", "return result == -EINTR || (result <= -512 && result >= -516);" },
 })
 
-add("core/op.h",
-  "an interrupt, a cancel or a pause at the very moment of an answer, on the loop's own thread", {
-  { "halo_op_is_under_way",
-    "return op && op->state != HALO_OP_FREE && op->state != HALO_OP_FILLING &&" },
-})
-
 add("core/ops/attributes.c",
   "a copy of another's file by somebody without privileges, who owns the copy and not its group", {
   { "keep_once", "if (!error && (flags & HALO_COPY_XATTRS) && ends.from >= 0)" },
@@ -189,17 +169,6 @@ add("core/ops/attributes.c", "the kernel's ACLs always have an entry for the gro
   { "mode_without_acl",
     "for (size_t at = ACL_HEADER_BYTES; at + ACL_ENTRY_BYTES <= size; at += ACL_ENTRY_BYTES)" },
   { "mode_without_acl", "if (acl[at] == ACL_GROUP && acl[at + 1] == 0)" },
-})
-
-add("core/ops/beneath.c",
-  "paths below a directory that confines, at the limits of their length, or of dots and slashes", {
-  { "halo_op_look_into", "if (!op->resolve)" },
-  { "halo_op_look_into", "if (fd < 0)", 2 },
-  { "halo_op_look_into", "if (length >= (int)sizeof(path))", 2 },
-  { "is_word",
-    "return strncmp(name, word, length) == 0 && (name[length] == '\\0' || name[length] == '/');" },
-  { "open_parent", "if (fd < 0)", 2 },
-  { "open_parent", "if (up) {" },
 })
 
 add("core/ops/beneath.c", "a copy that fails after somebody else has taken its name", {
@@ -230,8 +199,6 @@ add("core/ops/copy.c",
 
 add("core/ops/data.c",
   "locks of one opening file that change from shared to exclusive and back while they wait", {
-  { "gives_back", "return !(op->flags & LOCK_UN) && held != LOCK_EX;", 2 },
-  { "lock_before", "return held ? held : LOCK_UN;" },
   { "lock_finish", "if (result == -EWOULDBLOCK && !op->cancelled && !(op->flags & LOCK_NB))" },
   { "lock_undo", "if (!file->local)" },
 })
@@ -321,10 +288,6 @@ add("core/resolve.c", "a name that others give to links again and again, or a le
 
 add("core/resolve.c", "a stranger's link in a directory of strangers", {
   { "is_strangers", "link->stx_uid != directory.st_uid);" },
-})
-
-add("core/slab.c", "an operation that has a second directory, and no first", {
-  { "halo_slab_release", "if (op->path || op->base || op->base2)" },
 })
 
 return uncovered

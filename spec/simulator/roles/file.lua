@@ -25,6 +25,7 @@ function role.new(number, path, config)
     synchronous = number(3) == 1,
     shadow = shadow.new(),
     position = 0,
+    lent = {}, -- buffers of reads that were cancelled
     next_byte = number(26),
   }, File)
 end
@@ -287,6 +288,8 @@ function File:read_into(step)
     if buffer:string(0, outcome[1]) ~= data then
       self:fail("a buffer was written to after its answer")
     end
+  elseif outcome.cut and step.n % 2 == 0 then
+    table.insert(self.lent, buffer)
   elseif outcome.cut then
     buffer = nil
     self:check_memory(step.n)
@@ -390,6 +393,15 @@ function File:run(step)
   end
   if self.file then
     self[step.kind](self, step)
+  end
+end
+
+---What was lent is back once nothing is under way any more.
+function File:check_end()
+  for _, buffer in ipairs(self.lent) do
+    if not pcall(buffer.set, buffer, "x") then
+      self:fail("a buffer is still lent")
+    end
   end
 end
 

@@ -185,8 +185,8 @@ function semaphore.step(number)
   return { kind = "with", pause = number(50) / 1e6 }
 end
 
-function Semaphore:run(step)
-  local outcome = attempt.make(step, function()
+function Semaphore:with(step)
+  return attempt.make(step, function()
     return self.semaphore:with(function()
       self.held = self.held + 1
       if self.held > self.permits then
@@ -200,6 +200,15 @@ function Semaphore:run(step)
       return true
     end)
   end)
+end
+
+---A task that was cancelled while it waited may wait once more, under a shield.
+function Semaphore:run(step)
+  local outcome = self:with(step)
+  if outcome.err then
+    self:with { way = "shield", pause = step.pause }
+    self:with { way = "shield", pause = step.pause }
+  end
   attempt.settle(outcome)
 end
 
