@@ -149,11 +149,26 @@ else
     done
 fi
 
+# Says again, in a line each, what failed: of a log that was cut short the end is left. And what is
+# left of disk and memory, whose lack fails specs that have nothing to do with each other.
+sum_up() {
+    printf '\n== what failed\n'
+    for engine in $ENGINES; do
+        awk -v engine="$engine" '
+            /^-- failed: / { name = substr($0, 12); next }
+            name != "" { print engine ": " name ": " substr($0, 1, 200); name = "" }
+        ' "$logs/$engine.log" | head -n 40
+    done
+    df -h "$logs" "${TMPDIR:-/tmp}" || true
+    grep -s Mem /proc/meminfo || true
+}
+
 passed=0 failed=0 skipped=0
 for engine in $ENGINES; do
     read -r good bad pending <"$logs/$engine.counts" || { good=0 bad=1 pending=0; }
     passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + pending))
 done
 
+[ "$failed" = 0 ] || sum_up
 printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped" | tee "$logs/totals"
 [ "$failed" = 0 ]
