@@ -264,8 +264,9 @@ describe("the prompt on a terminal", function()
       start { environment = environment .. " NO_COLOR=1 XDG_STATE_HOME=" .. dir:path "state" }
       enter("6 * 7", "42")
       process:type "half"
+      process:await "half"
       process:type(CTRL_C)
-      process:await "leaves)\r\n> "
+      process:await "^C\r\n> "
       enter("1", "1")
       leave()
     end)

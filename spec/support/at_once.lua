@@ -4,6 +4,7 @@
 
 local busted = require "busted"
 local plain = require "busted.outputHandlers.plainTerminal"
+local posix = require "spec.support.posix"
 
 local function say(text, ...)
   io.stdout:write(text:format(...))
@@ -32,10 +33,16 @@ end
 
 return function(options)
   local handler = plain(options)
+  local home = posix.getcwd()
   local started
 
   busted.subscribe({ "failure" }, tell)
   busted.subscribe({ "error" }, tell)
+  -- A spec that failed elsewhere must not take those after it along: all files are found from here.
+  busted.subscribe({ "test", "end" }, function()
+    posix.chdir(home)
+    return nil, true
+  end)
   busted.subscribe({ "file", "start" }, function()
     started = os.time()
     return nil, true

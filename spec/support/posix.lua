@@ -11,6 +11,8 @@ int link(const char *from, const char *to);
 ssize_t readlink(const char *path, char *text, size_t size);
 unsigned umask(unsigned mask);
 char *mkdtemp(char *template);
+char *getcwd(char *path, size_t size);
+int chdir(const char *path);
 int pipe2(int ends[2], int flags);
 int faccessat(int directory, const char *path, int mode, int flags);
 int close(int fd);
@@ -37,6 +39,18 @@ local function check(result, what)
     error(("%s failed: errno %d"):format(what, ffi.errno()), 3)
   end
   return result
+end
+
+---The working directory.
+function posix.getcwd()
+  local path = ffi.new "char[4096]"
+  assert(C.getcwd(path, 4096) ~= nil, "getcwd failed")
+  return ffi.string(path)
+end
+
+---Changes it, whatever halo has in flight.
+function posix.chdir(path)
+  check(C.chdir(path), "chdir")
 end
 
 function posix.mkfifo(path)
