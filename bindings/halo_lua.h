@@ -337,13 +337,15 @@ HALO_API void halo_lua_wake(struct halo_lua *halo);
 /*
  * Cancels every task: each one's call that waits raises "interrupted". Called again while tasks are
  * alive it reaches those in halo.shield() as well, such as a clean-up that hangs. In any thread,
- * and in signal handlers, as long as halo_lua_close() is not called at the same time. Returns 1
- * while Lua code is running: a hook that calls halo_lua_raise_interrupted() then stops a
- * computation as well.
+ * and in signal handlers, as long as halo_lua_close() is not called at the same time. It does not
+ * stop a task that computes; a hook does, which calls halo_lua_raise_interrupted().
  */
-HALO_API int halo_lua_interrupt(struct halo_lua *halo);
+HALO_API void halo_lua_interrupt(struct halo_lua *halo);
 
-/* For that hook: raises the interruption in the running task, unless it is shielded. */
+/*
+ * For a hook that stays from an interruption on: raises it, once in each task, in the one that
+ * runs, unless that is shielded or has heard of it in a call that waits. In the runtime's thread.
+ */
 HALO_API void halo_lua_raise_interrupted(lua_State *L);
 
 /*

@@ -22,6 +22,8 @@
 #define SWALLOWED_MAX    1000 /* cancellations by a script that goes on printing for nobody */
 #define CONTINUED        (1ull << 32) /* what the prompt reads of it, beside 1 for each interrupt */
 #define INSTRUCTIONS_MAX 1000000
+/* After which the hook looks again: some task may compute that has not heard of it. */
+#define INSTRUCTIONS_LOOK 1000
 
 static lua_State *interrupted_state;
 static struct halo_lua *volatile interrupted_halo; /* until its end */
@@ -63,8 +65,9 @@ static void die_by(int signal)
 static void raise_interrupted(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    lua_sethook(L, NULL, 0, 0);
-    halo_lua_raise_interrupted(L);
+    lua_sethook(L, raise_interrupted, LUA_MASKCOUNT, INSTRUCTIONS_LOOK);
+    if (interrupted_halo)
+        halo_lua_raise_interrupted(L);
 }
 
 /*
@@ -78,9 +81,9 @@ static void on_ending(int signal)
     if (ended_by || !interrupted_halo)
         die_by(signal);
     ended_by = signal;
-    if (halo_lua_interrupt(interrupted_halo))
-        lua_sethook(interrupted_state, raise_interrupted,
-                    LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+    halo_lua_interrupt(interrupted_halo);
+    lua_sethook(interrupted_state, raise_interrupted, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT,
+                1);
     errno = error;
 }
 

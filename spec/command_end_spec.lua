@@ -251,6 +251,31 @@ describe("a signal to end", function()
       assert.same({ "ready\nready\n", status }, { stdout, ended })
     end)
 
+    -- Those that had what they waited for before it came know nothing of it.
+    it("ends every task that computes, and what they defer: SIG" .. signal, function()
+      local process = start [[
+        jit.off()
+        local ffi = require "ffi"
+        ffi.cdef "long write(int fd, const char *text, size_t size);"
+        halo.scope(function(scope)
+          for i = 1, 3 do
+            scope:spawn(function()
+              halo.scope(function(own)
+                own:defer(function() print("deferred", (("x"):rep(1e4):gsub("x", ""))) end)
+                halo.sleep(0.01)
+                halo.shield(function() for _ = 1, 1e5 do end end)
+                if i == 1 then ffi.C.write(1, "ready\n", 6) end
+                while true do end
+              end)
+            end)
+          end
+        end)]]
+      process:signal(signal)
+      local stdout, _, ended = process:finish()
+      local deferred = ("deferred\t\n"):rep(3)
+      assert.same({ "ready\n" .. deferred, status }, { stdout, ended })
+    end)
+
     it("stays ignored where it was: SIG" .. signal, function()
       local path = dir:file("script.lua", "print 'ready' io.stdout:flush() print(io.read())")
       local process = command.start("bash -c " .. quote(("trap '' %s; exec %s"):format(signal,

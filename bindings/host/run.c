@@ -206,26 +206,24 @@ int halo_lua_register(struct halo_lua *halo, const char *name, lua_CFunction fn)
 
 /* ---- interruption and the end -------------------------------------------------------------- */
 
-int halo_lua_interrupt(struct halo_lua *halo)
+void halo_lua_interrupt(struct halo_lua *halo)
 {
     if (!halo)
-        return 0;
+        return;
     atomic_store(&halo->interrupt, true);
     if (halo->loop)
         halo_loop_interrupt(halo->loop);
-    return halo->running != NULL;
 }
 
+/* A task that already knows must not be stopped in what it does about it. */
 void halo_lua_raise_interrupted(lua_State *L)
 {
     struct halo_lua *lua = halo_lua_get(L);
-    /* A collection that the scheduler makes is not the task's: the loop will tell of it. */
-    if (!lua->running || halo_is_shielded(L, lua))
+    struct halo_task *task = lua->task;
+    /* A collection that the scheduler makes is not the task's. */
+    if (!lua->running || task->raised || !(task->cancelled || atomic_load(&lua->interrupt)))
         return;
-    lua->interrupted = true;
-    lua->task->cancelled = true;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
-    lua_error(L);
+    halo_raise_cancelled(L, lua);
 }
 
 void halo_lua_end_unread(struct halo_lua *halo, void (*unread)(void))

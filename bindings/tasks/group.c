@@ -262,6 +262,7 @@ static int group_wait(lua_State *L)
     if (self->live == 0)
         return lua_pushboolean(L, 1), 1;
     if (halo_is_cancelled(L, lua)) {
+        lua->task->raised = true;
         lua_pushnil(L);
         lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
         return 2;

@@ -34,6 +34,7 @@ struct halo_task {
     uint8_t state;    /* enum halo_task_state */
     bool started;
     bool cancelled;         /* every call that may wait raises, outside of a shield */
+    bool raised;            /* and one has, or will when the task goes on */
     bool told;              /* its failure belongs to its group */
     bool watched;           /* its failure has somebody to take it */
     bool watches;           /* its group does not wait for it: see spawn_watcher() */
@@ -95,6 +96,9 @@ static inline bool halo_is_cancelled(lua_State *L, struct halo_lua *lua)
 int halo_give_cancelled(lua_State *L, struct halo_lua *lua);
 /* Pushes these three values for a call that has waited. Returns 3. */
 int halo_push_cancelled(lua_State *L, const struct halo_lua *lua);
+
+/* Raises an interruption in the running task, unless it is shielded. */
+void halo_raise_cancelled(lua_State *L, struct halo_lua *lua);
 
 /* Makes a task of the function and nargs arguments on top of L, pops them, pushes the Task. */
 struct halo_task *halo_task_new(lua_State *L, struct halo_lua *lua, int nargs);

@@ -143,8 +143,9 @@ bool halo_must_stop(lua_State *L, struct halo_lua *lua)
     return true;
 }
 
-static int push_cancelled(lua_State *L, int value)
+static int push_cancelled(lua_State *L, struct halo_task *task, int value)
 {
+    task->raised = true;
     lua_pushnil(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, value);
     halo_push_mark(L);
@@ -153,20 +154,30 @@ static int push_cancelled(lua_State *L, int value)
 
 int halo_push_cancelled(lua_State *L, const struct halo_lua *lua)
 {
-    return push_cancelled(L, lua->cancelled);
+    return push_cancelled(L, lua->delivering ? lua->delivering : lua->task, lua->cancelled);
 }
 
 int halo_give_cancelled(lua_State *L, struct halo_lua *lua)
 {
-    int count = push_cancelled(L, lua->cancelled);
+    int count = push_cancelled(L, lua->task, lua->cancelled);
     return halo_can_wait(L, lua) ? halo_let_others(L, lua, count) : count;
+}
+
+void halo_raise_cancelled(lua_State *L, struct halo_lua *lua)
+{
+    if (!lua->running || halo_is_shielded(L, lua))
+        return;
+    lua->interrupted = true;
+    lua->task->cancelled = lua->task->raised = true;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
+    lua_error(L);
 }
 
 static void end_wait(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
     int value = task->wait.kind->cancel(L, lua, task);
     if (value != LUA_NOREF)
-        halo_task_wake(lua, task, push_cancelled(task->current, value));
+        halo_task_wake(lua, task, push_cancelled(task->current, task, value));
 }
 
 bool halo_task_cancel(lua_State *L, struct halo_lua *lua, struct halo_task *task)

@@ -176,6 +176,15 @@ boot() {
     tar -x -f "$work/$1/answer" -C "$work/$1/results" 2>/dev/null
 }
 
+# A kernel that starts changes its own code, of which a translating QEMU misses a change at times.
+# Then it panics before any spec, and is started again.
+boot_at_last() {
+    for _ in 1 2 3; do
+        boot "$1"
+        [ -z "$(ls "$work/$1/results")" ] && grep -q 'Kernel panic' "$work/$1/console" || break
+    done
+}
+
 mkdir -p "$work"
 if [ -z "$(find "$work/available" -mtime -1 -size +0 2>/dev/null)" ]; then
     echo "kernels: reads what Debian has"
@@ -213,7 +222,7 @@ luggage || exit 1
 # All at the same time, since specs mostly wait; one after another where each is work for all cores.
 for version in $versions; do
     echo "kernels: $version runs${slow:+, translated}"
-    boot "$version" &
+    boot_at_last "$version" &
     [ -z "$slow" ] || wait
 done
 wait

@@ -91,7 +91,8 @@ static void null(void)
     EXPECT_EQUAL(HALO_LUA_INVALID, halo_lua_task_results(task, NULL));
     EXPECT_EQUAL(HALO_LUA_INVALID, halo_lua_task_at_end(NULL, count, NULL));
     EXPECT_EQUAL(HALO_LUA_INVALID, halo_lua_task_release(NULL));
-    EXPECT_EQUAL(0, halo_lua_interrupt(NULL) + halo_lua_failures(NULL));
+    halo_lua_interrupt(NULL);
+    EXPECT_EQUAL(0, halo_lua_failures(NULL));
     halo_lua_wake(NULL);
     halo_lua_end_unread(NULL, NULL);
     halo_lua_task_release(task);
@@ -143,7 +144,7 @@ static void after_close(void)
     EXPECT_EQUAL(0, halo_lua_close(halo, 0));
     expect_refused(HALO_LUA_CLOSED);
     EXPECT_EQUAL(HALO_LUA_CLOSED, halo_lua_task_cancel(task));
-    EXPECT_EQUAL(0, halo_lua_interrupt(halo));
+    halo_lua_interrupt(halo);
     halo_lua_wake(halo);
     EXPECT(luaL_dostring(L, "return require('halo').sleep(1)") != 0 || lua_gettop(L) >= 0);
     EXPECT(luaL_dostring(L, "return require('halo').fs.open('/')") != 0);
