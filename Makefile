@@ -283,7 +283,7 @@ $(B)/faults/halo: $(FAULTS_O) $(FAULTY_O) $(B)/sources
 
 # ---- using it ------------------------------------------------------------------------------------
 
-demo: deps ## install what is missing, build, and measure /usr with examples/du.lua
+demo: demo-deps ## install what is missing, build, and measure /usr with examples/du.lua
 	+@$(SUBMAKE) all
 	$(B)/halo examples/du.lua -h /usr
 
@@ -296,7 +296,7 @@ test: deps ## install what is missing, build, and run all specs on each engine
 
 # GATES="format lua" runs only these; spec/support/check.sh says what there is.
 check: ## run the quality gates: warnings, layout, includes, sanitizers, valgrind
-	@sh spec/support/requirements.sh build test check extra
+	@sh spec/support/requirements.sh build prompt test check extra
 	+@sh spec/support/check.sh '$(SUBMAKE)' $(GATES)
 
 # SPEC and ENGINES narrow the run, KEEP=1 adds to the one before: it can be done in pieces. All takes
@@ -427,8 +427,11 @@ uninstall: ## remove what install has put below PREFIX, itself below DESTDIR
 clean: ## remove build/
 	rm -rf build
 
+demo-deps:
+	@sh spec/support/requirements.sh build prompt
+
 deps: ## install the packages that building and testing need and this machine lacks
-	@sh spec/support/requirements.sh build test extra
+	@sh spec/support/requirements.sh build prompt test extra
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' Makefile

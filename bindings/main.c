@@ -155,11 +155,18 @@ static int end_unread(lua_State *L)
 
 /* ---- at the prompt ------------------------------------------------------------------------- */
 
-/* What computes at the prompt ends by this, and then the prompt need not hear of it. */
+/*
+ * What computes at the prompt ends by this, and then the prompt need not hear of it. It ends in code
+ * of the user's own: some of halo's would take the error for an answer of the system's.
+ */
 static void end_computation(lua_State *L, lua_Debug *ar)
 {
     uint64_t count;
-    (void)ar;
+
+    if (!lua_getinfo(L, "S", ar) || strncmp(ar->source, "=[halo]", strlen("=[halo]")) == 0) {
+        lua_sethook(L, end_computation, LUA_MASKCOUNT, 1);
+        return;
+    }
     lua_sethook(L, NULL, 0, 0);
     while (read(prompt_fd, &count, sizeof(count)) < 0 && errno == EINTR)
         continue;

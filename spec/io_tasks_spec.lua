@@ -256,6 +256,32 @@ describe("io in tasks", function()
   end)
 end)
 
+describe("a task that only prints", function()
+  local dir = temp.dir()
+
+  for _, mode in ipairs { "no", "line", "full" } do
+    for what, call in pairs {
+      print = "print 'x'", ["io.write"] = "io.write 'x\\n'",
+      ["io.flush"] = "io.write 'x\\n' io.flush()",
+    } do
+      it(("is ended by a timeout: %s, buffering %s"):format(what, mode), function()
+        local code = ([[
+          io.stdout:setvbuf "%s"
+          local halo = require "halo"
+          local fine = halo.timeout(0.02, function() while true do %s end end)
+          io.stderr:write(tostring(fine), "\n")
+        ]]):format(mode, call)
+        for _, path in ipairs { "/dev/null", dir:path "printed" } do
+          local line = ("%s >%s"):format(command.halo("-e", code), command.quote(path))
+          local _, stderr, status = command.run(line)
+          assert.not_equal(124, status)
+          assert.matches("^nil\n", stderr) -- its time was up
+        end
+      end)
+    end
+  end
+end)
+
 describe("io beside a slow place #slow", function()
   local mount, dir = fuse.mount(500)
   if not mount then

@@ -102,6 +102,39 @@ describe("the prompt on a terminal", function()
     leave()
   end)
 
+  it("indents at a Tab where nothing stands before it, as in what is pasted", function()
+    start()
+    process:type "for i = 1, 2 do\r\tif i == 2 then\r\t\tprint(i * 21)\r\tend\rend\r"
+    process:await "42\r\n> "
+    leave()
+  end)
+
+  it("prints what ends after it has been left", function()
+    start()
+    process:type(("halo.spawn(function() halo.scope(function(scope) "
+      .. "scope:defer(function() %s end) halo.sleep(100) end) end)\r"):format(
+      "print 'one' io.write 'two\\n' io.stderr:write 'three\\n' halo.stdout:write 'four\\n'"))
+    process:await "\r\n> "
+    process:type(CTRL_D)
+    process:await "> "
+    process:type(CTRL_D)
+    process:await "one\r\ntwo\r\nthree\r\nfour\r\n"
+    local _, _, status = process:finish()
+    assert.equal(0, status)
+  end)
+
+  it("leaves in order after a Ctrl-C while it printed", function()
+    start()
+    process:type "for i = 1, 1e7 do print(i) end\r"
+    process:await "1000\r\n"
+    process:type(CTRL_C)
+    process:await "interrupted\r\n> "
+    process:type "os.exit(7)\r"
+    local stdout, _, status = process:finish()
+    assert.equal(7, status, stdout:sub(-500))
+    assert.falsy(stdout:find("written in whole", 1, true))
+  end)
+
   it("says what is open", function()
     start()
     process:type "for i = 1, 2 do\r"
@@ -138,6 +171,7 @@ describe("the prompt on a terminal", function()
     process:type(CTRL_C)
     process:await "leaves)\r\n> "
     process:type(CTRL_C)
+    process:await "^C\r\n" -- before the input ends, which leaves as well
     local _, _, status = process:finish()
     assert.equal(130, status)
   end)

@@ -101,6 +101,14 @@ static int out_stdout_failed(lua_State *L)
     return 2;
 }
 
+/* forgive_stdout(): that some of it was not written is as it should be: somebody interrupted it. */
+static int out_forgive_stdout(lua_State *L)
+{
+    (void)L;
+    clearerr(stdout);
+    return 0;
+}
+
 /* finish(): writes all that is gathered; nil, message, code for the first File that fails. */
 static int out_finish(lua_State *L)
 {
@@ -125,10 +133,15 @@ static int out_finish(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"set_buffer", out_set_buffer},   {"gathers", out_gathers},
-    {"mark_stdout", out_mark_stdout}, {"settle_stdout", out_settle_stdout},
-    {"after_print", out_after_print}, {"stdout_failed", out_stdout_failed},
-    {"finish_writing", out_finish},   {NULL, NULL},
+    {"set_buffer", out_set_buffer},
+    {"gathers", out_gathers},
+    {"mark_stdout", out_mark_stdout},
+    {"settle_stdout", out_settle_stdout},
+    {"after_print", out_after_print},
+    {"stdout_failed", out_stdout_failed},
+    {"finish_writing", out_finish},
+    {"forgive_stdout", out_forgive_stdout},
+    {NULL, NULL},
 };
 
 void halo_open_gather(lua_State *L)

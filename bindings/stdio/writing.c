@@ -75,8 +75,8 @@ static bool goes_at_once(const struct halo_lua *lua, const struct halo_lua_file 
 
 /*
  * Whether LuaJIT's own may write by itself, since nothing else could run meanwhile, or the task was
- * cancelled and what it has to say need not wait. A stream has to have room for that many bytes, or
- * an interrupt would not end the wait.
+ * cancelled, knows it, and what it has to say need not wait: else one that only prints would never
+ * end. A stream has to have room for that many bytes, or an interrupt would not end the wait.
  */
 static bool may_write(const struct halo_lua *lua, const struct halo_lua_file *file, size_t due,
                       bool cancelled)
@@ -84,7 +84,7 @@ static bool may_write(const struct halo_lua *lua, const struct halo_lua_file *fi
     if (!lua->loop)
         return false;
     if (cancelled)
-        return goes_at_once(lua, file, due);
+        return lua->task->raised && goes_at_once(lua, file, due);
     return halo_stdio_is_alone_with(lua, file) ||
            (halo_stdio_is_alone(lua) && goes_at_once(lua, file, due));
 }

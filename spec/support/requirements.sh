@@ -4,12 +4,12 @@
 #
 #     requirements.sh [--verify] GROUP...
 #
-# The groups are build, test, check, extra and machines. With --verify it installs nothing and only
+# The groups are build, prompt, test, check, extra and machines. With --verify it installs nothing and only
 # says what is missing. A thing is found by looking for it and not by asking the package manager,
 # since people also install by hand.
 #
-# What is in the groups extra and machines is not needed: without it some specs skip, and say so, or
-# `make kernels` and `make aarch64` do. It is installed where that is easy, and tried once only.
+# What is in the groups prompt, extra and machines is not needed: without it the prompt edits no
+# line, some specs skip, and say so, or `make kernels` and `make aarch64` do. It is installed where that is easy, and tried once only.
 set -eu
 
 # group  thing         apt-get            dnf                  pacman        apk
@@ -26,7 +26,7 @@ check    luacheck      lua-check          luarocks             luacheck      lua
 check    valgrind      valgrind           valgrind             valgrind      valgrind
 extra    clang_tidy    clang-tidy         clang-tools-extra    clang         clang-extra-tools
 extra    cppcheck      cppcheck           cppcheck             cppcheck      cppcheck
-extra    libedit       libedit-dev        libedit-devel        libedit       libedit-dev
+prompt   libedit       libedit-dev        libedit-devel        libedit       libedit-dev
 extra    inspect       lua-inspect        luarocks             luarocks      luarocks
 extra    lpeg          lua-lpeg           lua-lpeg             lua51-lpeg    lua5.1-lpeg
 extra    cjson         lua-cjson          luarocks             luarocks      lua5.1-cjson
@@ -93,7 +93,7 @@ verify=
 groups=$*
 
 extras= tried= # and the files that say they were looked for here
-for optional in extra machines; do
+for optional in prompt extra machines; do
     case " $groups " in
     *" $optional "*)
         groups=$(echo "$groups" | sed "s/$optional//")

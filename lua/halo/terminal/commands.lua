@@ -52,7 +52,8 @@ local function run_cancel(session, argument)
       return core.cancel(info.task) and print("cancelled")
     end
   end
-  print(("no task '%s': :tasks lists them"):format(argument))
+  print(id and ("there is no task %d: :tasks lists them"):format(id)
+    or "of a task its number is wanted: :tasks lists them")
 end
 
 ---The engine's counts tell which way the operations went.

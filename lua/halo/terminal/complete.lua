@@ -8,6 +8,7 @@ local metatable_of, getinfo = debug.getmetatable, debug.getinfo
 
 local LISTED_MAX = 100
 local WIDTH = 80
+local INDENTATION = "  "
 
 local KEYWORDS = {
   "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in",
@@ -171,6 +172,9 @@ local complete = {}
 ---show below the line
 function complete.new(chunks, commands)
   return function(before)
+    if not before:find "%S" then
+      return INDENTATION -- as in a pasted line, which begins with one
+    end
     local command = before:match("^:(%a*)$")
     if command then
       return answer(matching(commands, command), command, function() return " " end)

@@ -194,6 +194,7 @@ end
 ---The terminal is as it was before.
 function Input:close()
   if self.editor then
+    output.plainly()
     self.editor:close()
   end
 end

@@ -7,15 +7,19 @@ local metatable_of = debug.getmetatable
 
 local output = {}
 
+local editor -- nil once the prompt has been left: what still unwinds prints as in a script
+
 ---Calls fn with the line off the screen. What was printed is followed by the line on a row of its
 ---own.
-local function above(editor, fn, ends_row, ...)
-  if not editor:hide() then
+local function above(fn, ends_row, ...)
+  if not editor or not editor:hide() then
     return fn(...)
   end
   local function show(...)
     io.stdout:flush()
-    editor:show(ends_row)
+    if editor then
+      editor:show(ends_row)
+    end
     return ...
   end
   return show(fn(...))
@@ -29,32 +33,38 @@ local function ends_row(...)
 end
 
 ---Lets all that prints to the terminal do so above the editor's line.
----@param editor halo.Editor
-function output.above(editor)
+---@param of halo.Editor
+function output.above(of)
+  editor = of
   local files, File = metatable_of(io.stdout).__index, core.File
   local print_plainly, write_plainly, write_file = print, io.write, files.write
   local fd_of, write_halo = core.fd, File.write
   local to_terminal = { [io.stdout] = true, [io.stderr] = true }
 
   _G.print = function(...)
-    return above(editor, print_plainly, true, ...)
+    return above(print_plainly, true, ...)
   end
   io.write = function(...) -- luacheck: ignore 122
-    return above(editor, write_plainly, ends_row(...), ...)
+    return above(write_plainly, ends_row(...), ...)
   end
   files.write = function(file, ...)
     if to_terminal[file] then
-      return above(editor, write_file, ends_row(...), file, ...)
+      return above(write_file, ends_row(...), file, ...)
     end
     return write_file(file, ...)
   end
   File.write = function(file, ...)
     local fd = fd_of(file)
     if fd == 1 or fd == 2 then
-      return above(editor, write_halo, ends_row(...), file, ...)
+      return above(write_halo, ends_row(...), file, ...)
     end
     return write_halo(file, ...)
   end
+end
+
+---Lets it be printed as before: the editor is about to be closed.
+function output.plainly()
+  editor = nil
 end
 
 return output

@@ -54,6 +54,7 @@ end
 
 local function report(value)
   if value == core.cancelled or value == core.uncertain or value == "interrupted" then
+    core.forgive_stdout() -- for what it would still have printed
     return "interrupted"
   end
   return core.report("error", value)
