@@ -23,19 +23,21 @@ local disk = {}
 ---@field why_not string? it could not be
 ---@field code string of the refusal where it is full
 ---@field full string the same with its message
+---@field counts_names boolean? names and attributes take room as data does
 local Disk = { code = "ENOSPC", full = "ENOSPC: no space left on device" }
 Disk.__index = Disk
 
 ---One whose quota is used up: of a subvolume of btrfs, since such binds root as well, and counts
 ---names besides data. It is changed from without, as within that would be refused, too.
 ---@class spec.DiskQuota: spec.Disk
-local DiskQuota = setmetatable({ code = "EDQUOT", full = "EDQUOT: disk quota exceeded" }, Disk)
+local DiskQuota = setmetatable({ code = "EDQUOT", full = "EDQUOT: disk quota exceeded",
+  counts_names = true }, Disk)
 DiskQuota.__index = DiskQuota
 
 -- An image is sparse, and in memory, so that nothing waits for a disk; xfs takes no smaller one.
 local kinds = {
-  tmpfs = { options = "size=3m" },
-  ext4 = { size = "12M", format = "mkfs.ext4 -q -m 0 -I 256 -E lazy_itable_init=0" },
+  tmpfs = { options = "size=3m,nr_inodes=300" },
+  ext4 = { size = "12M", format = "mkfs.ext4 -q -m 0 -I 256 -N 300 -E lazy_itable_init=0" },
   xfs = { size = "300M", format = "mkfs.xfs -q" },
   btrfs = { size = "120M", format = "mkfs.btrfs -q -M" },
   ["a quota of btrfs"] = { size = "200M", format = "mkfs.btrfs -q -M",
@@ -74,10 +76,20 @@ function Disk:leave(bytes)
   assert(status == 0, stderr)
 end
 
+---What takes all room, and all names that there can be.
+function Disk:leave_nothing()
+  local make = ("mkdir -p %s; i=%d; while [ $i != %d ] && : >%s/$i; do i=$((i + 1)); done"):gsub(
+    "%%s", quote(self.path .. "/.names"))
+  run(make:format(0, 400)) -- while their directory can grow
+  os.remove(self.path .. "/.names/0")
+  self:leave(0)
+  run(make:format(400, -1))
+end
+
 ---Room again for whatever there is.
 function Disk:clear()
-  os.remove(self.path .. "/.fill")
-  run(quote("sync", "-f", self.path)) -- xfs gives back later what was removed
+  -- xfs gives back later what was removed.
+  run(("rm -rf %s/.fill %s/.names; sync -f %s"):gsub("%%s", quote(self.path)))
 end
 
 local PART = "0/256" -- what the quota of the first subvolume is called
@@ -97,13 +109,18 @@ function DiskQuota:leave(bytes)
   self:limit(tonumber(stdout:match("\n" .. PART .. " +(%d+)")) + bytes)
 end
 
+function DiskQuota:leave_nothing()
+  self:leave(0)
+end
+
 function DiskQuota:clear()
   self:limit "none"
 end
 
 ---The names that are in it, sorted, in one text.
 function Disk:names()
-  return (run(("cd %s && find . -mindepth 1 ! -name .fill ! -name lost+found -printf '%%P\\n' "
+  return (run(("cd %s && find . -mindepth 1 -name .names -prune -o "
+    .. "! -name .fill ! -name lost+found -printf '%%P\\n' "
     .. "| LC_ALL=C sort | tr '\\n' ' '"):format(quote(self.path)))):gsub(" $", "")
 end
 
