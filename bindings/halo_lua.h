@@ -349,7 +349,8 @@ HALO_API void halo_lua_raise_interrupted(lua_State *L);
 /*
  * For a program that is a command, and ends when nobody reads what it prints: EPIPE on descriptor 1
  * or 2 cancels every task, as halo_lua_interrupt() does, and calls unread(), each time. On other
- * descriptors it is what the call returns. SIGPIPE is the program's own business.
+ * descriptors it is what the call returns. SIGPIPE is the program's own business, as is SIGXFSZ,
+ * which comes where EFBIG is the answer: a program that does not ignore them ends by them.
  */
 HALO_API void halo_lua_end_unread(struct halo_lua *halo, void (*unread)(void));
 

@@ -32,7 +32,9 @@ local calls = {
   { "fs.writefile that appends", function(at)
     return fs.writefile(at .. "/new", "x", { append = true })
   end, parts = true },
-  { "an atomic write", function(at) return fs.writefile(at .. "/new", DATA, { atomic = true }) end },
+  { "an atomic write", function(at)
+    return fs.writefile(at .. "/new", DATA, { atomic = true })
+  end },
   { "an atomic write over a file", function(at)
     return fs.writefile(at .. "/file", DATA, { atomic = true, xattrs = true })
   end },
@@ -91,7 +93,8 @@ end
 ---All that is there, with sums of what is in it.
 local function contents(...)
   local list = assert(io.popen(([[for at in %s; do
-    cd "$at" && find . -name .names -prune -o ! -name .fill ! -name lost+found -printf '%%P %%y %%m %%l\n'
+    cd "$at"
+    find . -name .names -prune -o ! -name .fill ! -name lost+found -printf '%%P %%y %%m %%l\n'
     find . -name .names -prune -o -type f ! -name .fill -exec cksum {} +
   done | LC_ALL=C sort]]):format(quote(...))))
   local text = list:read "*a"
@@ -121,8 +124,9 @@ disk.each(function(place, kind)
   ---Asserts that what was refused has changed nothing but what it may.
   local function assert_unchanged(call, from, before)
     if call.parts then
-      assert.equal("", (command.run(("find %s -name '.halo*' -o -path '*/new/*' -type f ! -size %dc")
-        :format(quote(place.path), #DATA))))
+      local parts = command.run(("find %s -name '.halo*' -o -path '*/new/*' -type f ! -size %dc")
+        :format(quote(place.path), #DATA))
+      assert.equal("", parts)
       os.execute(quote("rm", "-rf", place.path .. "/new"))
     end
     assert.equal(before, contents(place.path, from), call[1])
