@@ -343,7 +343,11 @@ HALO_API void halo_lua_wake(struct halo_lua *halo);
  */
 HALO_API int halo_lua_interrupt(struct halo_lua *halo);
 
-/* For that hook: raises the interruption in the running task, unless it is shielded. */
+/*
+ * For that hook, which is to take itself away before: raises the interruption in the running task,
+ * unless it is shielded, or has been told. In code of halo's own it sets a hook that does so later,
+ * when the program's goes on.
+ */
 HALO_API void halo_lua_raise_interrupted(lua_State *L);
 
 /*

@@ -5,6 +5,7 @@
 #include "host/values.h"
 #include "tasks/port.h"
 #include "tasks/blocking.h"
+#include "tasks/interrupt.h"
 #include "tasks/report.h"
 #include "tasks/scheduler.h"
 #include "tasks/shield.h"
@@ -218,14 +219,7 @@ int halo_lua_interrupt(struct halo_lua *halo)
 
 void halo_lua_raise_interrupted(lua_State *L)
 {
-    struct halo_lua *lua = halo_lua_get(L);
-    /* A collection that the scheduler makes is not the task's: the loop will tell of it. */
-    if (!lua->running || halo_is_shielded(L, lua))
-        return;
-    lua->interrupted = true;
-    lua->task->cancelled = true;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
-    lua_error(L);
+    halo_interrupt_stop(L, halo_lua_get(L));
 }
 
 void halo_lua_end_unread(struct halo_lua *halo, void (*unread)(void))

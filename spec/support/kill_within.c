@@ -57,7 +57,11 @@ static int kill_once(char **command, int signal, unsigned most_us)
     kill(child, signal);
     waitpid(child, &status, 0);
     fclose(output);
-    return ready && WIFSIGNALED(status) && WTERMSIG(status) == signal ? 0 : -1;
+    if (ready && WIFSIGNALED(status) && WTERMSIG(status) == signal)
+        return 0;
+    fprintf(stderr, "kill_within: it ended by %s %d\n", WIFSIGNALED(status) ? "signal" : "status",
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    return -1;
 }
 
 int main(int argc, char **argv)
