@@ -344,9 +344,10 @@ HALO_API void halo_lua_interrupt(struct halo_lua *halo);
 
 /*
  * For a hook that stays from an interruption on: raises it, once in each task, in the one that
- * runs, unless that is shielded or has heard of it in a call that waits. In the runtime's thread.
+ * runs, unless that is shielded or has heard of it in a call that waits. Code of halo's own is not
+ * stopped: then it returns 1, and the hook is to look again at the next instruction. Else 0.
  */
-HALO_API void halo_lua_raise_interrupted(lua_State *L);
+HALO_API int halo_lua_raise_interrupted(lua_State *L);
 
 /*
  * For a program that is a command, and ends when nobody reads what it prints: EPIPE on descriptor 1

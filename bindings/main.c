@@ -66,8 +66,8 @@ static void raise_interrupted(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
     lua_sethook(L, raise_interrupted, LUA_MASKCOUNT, INSTRUCTIONS_LOOK);
-    if (interrupted_halo)
-        halo_lua_raise_interrupted(L);
+    if (interrupted_halo && halo_lua_raise_interrupted(L))
+        lua_sethook(L, raise_interrupted, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
 /*
@@ -156,8 +156,8 @@ static int end_unread(lua_State *L)
 /* ---- at the prompt ------------------------------------------------------------------------- */
 
 /*
- * What computes at the prompt ends by this, and then the prompt need not hear of it. It ends in code
- * of the user's own: some of halo's would take the error for an answer of the system's.
+ * What computes at the prompt ends by this, and then the prompt need not hear of it. It ends in
+ * code of the user's own: some of halo's would take the error for an answer of the system's.
  */
 static void end_computation(lua_State *L, lua_Debug *ar)
 {

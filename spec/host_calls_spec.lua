@@ -44,4 +44,8 @@ describe("a call of a host", function()
   it("reaches into the shield of a task that another one waits for", function()
     check("interrupt_members", "step: 2 (0)\nstep: 0 (0)\n")
   end)
+
+  it("lets halo's own code come to its end, wherever an interruption comes", function()
+    check("interrupt_each", "interrupted: often\n")
+  end)
 end)

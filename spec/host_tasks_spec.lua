@@ -1,11 +1,8 @@
 -- The tasks of a host by their handles, its callbacks and its limits: spec/support/host_tasks.c.
 
-local command = require "spec.support.command"
 local host_program = require "spec.support.host_program"
 
-local program, why_not = host_program.build "host_tasks"
-
-local cases = {
+host_program.describe("a host's task", "host_tasks", {
   { "results", "has its results, as often as it is asked" },
   { "failure", "has its error, which is reported where nobody holds the task" },
   { "cancel", "is cancelled alone, also before it has begun" },
@@ -18,16 +15,4 @@ local cases = {
   { "hold_told", "that holds the loop is told of, with its line" },
   { "stopped", "that holds the loop is stopped, whatever catches the error" },
   { "expired", "ends when the time in all is over" },
-}
-
-describe("a host's task", function()
-  for _, case in ipairs(cases) do
-    it(case[2], function()
-      if not program then
-        return pending(why_not)
-      end
-      local stdout, stderr, status = command.run(command.quote(program, case[1]))
-      assert.same({ "as expected\n", "", 0 }, { stdout, stderr, status })
-    end)
-  end
-end)
+})

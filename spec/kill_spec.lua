@@ -88,8 +88,8 @@ describe("kill -9 #slow", function()
       local looks, leftovers = 0, 0
       while looks < KILLS do
         local count = math.min(KILLS - looks, BATCH)
-        local stdout, stderr, status = run(quote(killer, tostring(count), tostring(MOMENT_US),
-          command.halo_bin, program, at, tostring(FILES), dir:path "area"))
+        local stdout, stderr, status = run(quote(killer, "9", tostring(count),
+          tostring(MOMENT_US), command.halo_bin, program, at, tostring(FILES), dir:path "area"))
         assert.same({ "", 0 }, { stderr, status }, stdout)
         for left in stdout:gmatch "leftovers\t(%d+)" do
           looks, leftovers = looks + 1, leftovers + tonumber(left)

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "fs/fs.h"
-#include "tasks/task.h"
+#include "tasks/interrupt.h"
 
 #define OUT_BYTES_MAX (1u << 30)
 
@@ -88,7 +88,7 @@ static int out_after_print(lua_State *L)
     int fd = (int)luaL_optinteger(L, 1, STDOUT_FILENO);
 
     if ((told || ferror(stdout)) && halo_out_is_unread(lua, fd, told ? EPIPE : errno))
-        halo_raise_cancelled(L, lua);
+        halo_interrupt_raise(L, lua);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "host/values.h"
 #include "tasks/port.h"
 #include "tasks/blocking.h"
+#include "tasks/interrupt.h"
 #include "tasks/report.h"
 #include "tasks/scheduler.h"
 #include "tasks/shield.h"
@@ -215,15 +216,9 @@ void halo_lua_interrupt(struct halo_lua *halo)
         halo_loop_interrupt(halo->loop);
 }
 
-/* A task that already knows must not be stopped in what it does about it. */
-void halo_lua_raise_interrupted(lua_State *L)
+int halo_lua_raise_interrupted(lua_State *L)
 {
-    struct halo_lua *lua = halo_lua_get(L);
-    struct halo_task *task = lua->task;
-    /* A collection that the scheduler makes is not the task's. */
-    if (!lua->running || task->raised || !(task->cancelled || atomic_load(&lua->interrupt)))
-        return;
-    halo_raise_cancelled(L, lua);
+    return halo_interrupt_stop(L, halo_lua_get(L));
 }
 
 void halo_lua_end_unread(struct halo_lua *halo, void (*unread)(void))

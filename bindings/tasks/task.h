@@ -97,9 +97,6 @@ int halo_give_cancelled(lua_State *L, struct halo_lua *lua);
 /* Pushes these three values for a call that has waited. Returns 3. */
 int halo_push_cancelled(lua_State *L, const struct halo_lua *lua);
 
-/* Raises an interruption in the running task, unless it is shielded. */
-void halo_raise_cancelled(lua_State *L, struct halo_lua *lua);
-
 /* Makes a task of the function and nargs arguments on top of L, pops them, pushes the Task. */
 struct halo_task *halo_task_new(lua_State *L, struct halo_lua *lua, int nargs);
 /* Pushes the Task of a task that is alive, or was kept after its end. */

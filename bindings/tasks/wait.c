@@ -163,16 +163,6 @@ int halo_give_cancelled(lua_State *L, struct halo_lua *lua)
     return halo_can_wait(L, lua) ? halo_let_others(L, lua, count) : count;
 }
 
-void halo_raise_cancelled(lua_State *L, struct halo_lua *lua)
-{
-    if (!lua->running || halo_is_shielded(L, lua))
-        return;
-    lua->interrupted = true;
-    lua->task->cancelled = lua->task->raised = true;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->cancelled);
-    lua_error(L);
-}
-
 static void end_wait(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
     int value = task->wait.kind->cancel(L, lua, task);

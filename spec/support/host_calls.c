@@ -121,6 +121,57 @@ static void interrupt_members(lua_State *L)
                     "  halo.sleep(1000) end)");
 }
 
+static int until_interrupt; /* instructions */
+
+static void interrupt_at(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    if (--until_interrupt == 0)
+        halo_lua_interrupt(halo);
+    if (until_interrupt <= 0)
+        halo_lua_raise_interrupted(L);
+}
+
+/* What a script has logged: no scope ends before what is in it, and what was deferred is done. */
+static int is_unwound(const char *log)
+{
+    const char *inner = strchr(log, 'i'), *outer = strchr(log, 'o'), *end = strchr(log, 'e');
+    if ((strchr(log, 'I') && !inner) || (strchr(log, 'O') && !outer))
+        return 0;
+    if (inner && outer && inner > outer)
+        return 0;
+    return !end || !outer || outer < end;
+}
+
+/* An interruption at each instruction in turn of a script with scopes, halo's own included. */
+static void interrupt_each(lua_State *L)
+{
+    int count = 0;
+    spawn("jit.off()"); /* which knows no hooks */
+    halo_lua_step(halo, -1);
+    do {
+        until_interrupt = ++count;
+        spawn("log = '' local halo = require 'halo'"
+              "local function add(what) log = log .. what end "
+              "pcall(halo.scope, function(s)"
+              "  s:defer(function() halo.yield() add 'o' end) add 'O' "
+              "  s:spawn(halo.scope, function(t)"
+              "    t:defer(function() halo.yield() add 'i' end) add 'I' halo.yield() end)"
+              "  s:spawn(halo.shield, function() halo.yield() end)"
+              "  halo.yield() end) "
+              "add 'e'");
+        lua_sethook(L, interrupt_at, LUA_MASKCOUNT, 1);
+        while (halo_lua_step(halo, -1) > 0)
+            continue;
+        lua_sethook(L, NULL, 0, 0);
+        lua_getglobal(L, "log");
+        if (lua_isstring(L, -1) && !is_unwound(lua_tostring(L, -1)))
+            printf("at %d: %s\n", count, lua_tostring(L, -1));
+        lua_settop(L, 0);
+    } while (until_interrupt <= 0);
+    printf("interrupted: %s\n", count > 200 ? "often" : "hardly");
+}
+
 static int wake_step(lua_State *L)
 {
     (void)L;
@@ -153,6 +204,7 @@ int main(int argc, char **argv)
                  {"deadlock", deadlock},
                  {"interrupt", interrupt},
                  {"interrupt_members", interrupt_members},
+                 {"interrupt_each", interrupt_each},
                  {"wake", wake}};
     lua_State *L = luaL_newstate();
 

@@ -1,5 +1,6 @@
 -- C programs of spec/support/ that are hosts of halo: built against the library under test.
 
+local busted = require "busted"
 local command = require "spec.support.command"
 
 local quote, run = command.quote, command.run
@@ -34,6 +35,36 @@ function host_program.build(name, more)
   }, " "), PATIENCE_S)
   assert(status == 0, stderr)
   return program
+end
+
+---@class spec.HostCase
+---@field [1] string the program's argument
+---@field [2] string what it shows
+---@field says string? a pattern: what it says before
+---@field not_in_tsan string? why that cannot be tried under TSAN
+
+---A block with a test for each case of a program, which says "as expected" or what was not so.
+---@param what string
+---@param name string of the program
+---@param cases spec.HostCase[]
+function host_program.describe(what, name, cases)
+  local program, why_not = host_program.build(name)
+  local in_tsan = os.getenv "SANITIZE" == "thread"
+
+  busted.describe(what, function()
+    for _, case in ipairs(cases) do
+      busted.it(case[2], function()
+        local reason = not program and why_not or in_tsan and case.not_in_tsan
+        if reason then
+          busted.pending(reason)
+          return
+        end
+        local stdout, stderr, status = run(quote(program, case[1]))
+        busted.assert.same({ "", 0 }, { stderr, status }, stdout)
+        busted.assert.matches("^" .. (case.says or "") .. "as expected\n$", stdout)
+      end)
+    end
+  end)
 end
 
 return host_program

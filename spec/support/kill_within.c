@@ -1,7 +1,8 @@
 /*
- * kill_within COUNT MICROSECONDS COMMAND...: starts a command as often as that, and kills it -9 at
- * a random moment of that time after it has printed a line. What it prints before "ready" goes to
- * the output; it ends with 1 as soon as the command ends by itself.
+ * kill_within SIGNAL COUNT MICROSECONDS COMMAND...: starts a command as often as that, and sends it
+ * the signal, a number, at a random moment of that time after it has printed "ready". What it
+ * prints before goes to the output; it ends with 1 as soon as the command does not end by that
+ * signal.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ static int await_ready(FILE *output)
     return 0;
 }
 
-static int kill_once(char **command, unsigned most_us)
+static int kill_once(char **command, int signal, unsigned most_us)
 {
     FILE *output = NULL;
     unsigned moment = 0;
@@ -53,22 +54,27 @@ static int kill_once(char **command, unsigned most_us)
     if (getrandom(&moment, sizeof(moment), 0) < 0)
         moment = 0;
     usleep(moment % (most_us + 1));
-    kill(child, SIGKILL);
+    kill(child, signal);
     waitpid(child, &status, 0);
     fclose(output);
-    return ready && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 0 : -1;
+    if (ready && WIFSIGNALED(status) && WTERMSIG(status) == signal)
+        return 0;
+    fprintf(stderr, "kill_within: it ended by %s %d\n", WIFSIGNALED(status) ? "signal" : "status",
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    return -1;
 }
 
 int main(int argc, char **argv)
 {
-    long count = argc > 3 ? atol(argv[1]) : -1, most_us = argc > 3 ? atol(argv[2]) : -1;
-    if (count < 0 || most_us < 0) {
-        fprintf(stderr, "usage: kill_within COUNT MICROSECONDS COMMAND...\n");
+    int signal = argc > 4 ? atoi(argv[1]) : 0;
+    long count = argc > 4 ? atol(argv[2]) : -1, most_us = argc > 4 ? atol(argv[3]) : -1;
+    if (signal <= 0 || count < 0 || most_us < 0) {
+        fprintf(stderr, "usage: kill_within SIGNAL COUNT MICROSECONDS COMMAND...\n");
         return 2;
     }
     for (long i = 0; i < count; i++)
-        if (kill_once(argv + 3, (unsigned)most_us) != 0) {
-            fprintf(stderr, "kill_within: the command ended by itself, at %ld of %ld\n", i, count);
+        if (kill_once(argv + 4, signal, (unsigned)most_us) != 0) {
+            fprintf(stderr, "kill_within: the command ended otherwise, at %ld of %ld\n", i, count);
             return 1;
         }
     return 0;
