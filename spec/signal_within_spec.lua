@@ -87,7 +87,7 @@ local script = [[
       work = function(i)
         for name in fs.dir(original) do
           local from = original .. "/" .. name
-          assert(fs.copytree(from, copy_of(i) .. name, { reflink = true }))
+          assert(fs.copytree(from, copy_of(i) .. name))
         end
         for name in fs.dir(original) do
           assert(fs.rmtree(copy_of(i) .. name))
