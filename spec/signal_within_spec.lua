@@ -12,7 +12,7 @@ local temp = require "spec.support.temp"
 
 local run, quote = command.run, command.quote
 
-local SIGNALS = tonumber(os.getenv "SIGNALS") or 12
+local SIGNALS = tonumber(os.getenv "SIGNALS") or 8
 local MOMENT_US = 30000 -- about as long as the shorter ones of the calls take
 local PATIENCE_S = 600 -- for many; one that hangs does so for ever
 local endings = { { 15, 2 }, { 2, 4 }, { 1, 4 } } -- signals, and one of how many is it
