@@ -344,7 +344,8 @@ disk.each(function(place, kind)
 
   teardown(function()
     survived.tell {
-      name = "disk_full_" .. kind, kind = "a disk that becomes full within a call, " .. kind,
+      name = (("disk_full_" .. kind):gsub(" ", "_")),
+      kind = "a disk that becomes full within a call, " .. kind,
       tried = tried, unit = "calls", lost = lost,
       command = "make test SPEC=spec/disk_full_spec.lua",
     }

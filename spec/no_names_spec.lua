@@ -180,8 +180,9 @@ disk.each(function(place, kind)
 
   teardown(function()
     survived.tell_of_file {
-      name = "no_names_" .. kind, kind = "no room for one more name, " .. kind, tried = tried,
-      unit = "calls", command = "make test SPEC=spec/no_names_spec.lua",
+      name = (("no_names_" .. kind):gsub(" ", "_")),
+      kind = "no room for one more name, " .. kind, tried = tried, unit = "calls",
+      command = "make test SPEC=spec/no_names_spec.lua",
     }
   end)
 end)
