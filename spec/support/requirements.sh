@@ -4,12 +4,13 @@
 #
 #     requirements.sh [--verify] GROUP...
 #
-# The groups are build, prompt, test, check, extra and machines. With --verify it installs nothing and only
-# says what is missing. A thing is found by looking for it and not by asking the package manager,
-# since people also install by hand.
+# The groups are build, prompt, test, check, extra and machines. With --verify it installs nothing
+# and only says what is missing. A thing is found by looking for it and not by asking the package
+# manager, since people also install by hand.
 #
 # What is in the groups prompt, extra and machines is not needed: without it the prompt edits no
-# line, some specs skip, and say so, or `make kernels` and `make aarch64` do. It is installed where that is easy, and tried once only.
+# line, some specs skip, and say so, or `make kernels` and `make aarch64` do. It is installed where
+# that is easy, and tried once only.
 set -eu
 
 # group  thing         apt-get            dnf                  pacman        apk

@@ -67,6 +67,9 @@ function temp.dir()
     dir.root = posix.mkdtemp()
   end)
   busted.after_each(function()
+    if not dir.root then
+      return -- there was no room for one
+    end
     os.execute(("rm -rf -- '%s'"):format(dir.root))
     dir.root = nil
   end)
