@@ -13,8 +13,8 @@ end
 
 local function full_name(element)
   local names = {}
-  while element and element.name do
-    table.insert(names, 1, element.name)
+  while element and (element.name or #names == 0) do
+    table.insert(names, 1, element.name or element.descriptor) -- after_each has no name
     element = busted.parent(element)
   end
   return table.concat(names, " > ")
