@@ -421,7 +421,9 @@ int halo_fence_enter(const struct halo_fence *fence, struct halo_op *op)
         bool refused = op->row->alters && !(op->slot->rights & HALO_MAY_WRITE);
         return refused ? lack(op, HALO_MAY_WRITE) : 0;
     }
-    return op->path && !halo_op_is(op, HALO_OP_CLOSE) ? check_paths(fence, op) : 0;
+    /* What takes back a result goes the way that was found for it. */
+    bool found = halo_op_is(op, HALO_OP_CLOSE) || op->rooted;
+    return op->path && !found ? check_paths(fence, op) : 0;
 }
 
 /* ---- without an operation ------------------------------------------------------------------ */

@@ -249,7 +249,7 @@ int halo_files_enter(struct halo_files *files, struct halo_op *op)
         return -EINVAL;
     if (op->row->on_file && (error = enter(files, op->file, &op->slot, &op->fd)) == 0)
         begin_behind(op);
-    if (!error && op->base)
+    if (!error && op->base && !op->base_slot) /* what takes back a result has it still */
         error = enter_base(files, op);
     if (!error && op->base2)
         error = enter_base2(files, op);
@@ -427,8 +427,8 @@ void halo_files_leave(struct halo_op *op, struct halo_list *ready)
         end_behind(op, ready);
         leave(file, ready);
     }
-    /* What takes back a file that was made needs its directory, which may be being closed. */
-    if (!op->abandoned || !op->row->undo || op->result < 0)
+    /* What takes back a name that was made needs its directory, which may be being closed. */
+    if (!halo_op_wants_undo(op))
         halo_files_leave_base(op, ready);
     if (base2)
         leave(base2, ready);

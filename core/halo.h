@@ -183,6 +183,10 @@ enum halo_op_code {
  */
 #define HALO_WRITE_BEHIND 1024u
 
+/* flags of HALO_OP_MKDIR: what nobody takes is removed again; else it stays, as another name does.
+ */
+#define HALO_MKDIR_UNDO 1u
+
 /* flags of HALO_OP_REMOVE: it takes away what is left over, and is never cancelled. */
 #define HALO_REMOVE_LEFTOVER 1u
 
@@ -265,7 +269,7 @@ struct halo_op {
     bool sequential;               /* has, or waits for, its turn at the file's position */
     bool advanced;                 /* and has moved it */
     bool straying;                 /* it goes on although nobody waits for it */
-    bool undoing;                  /* a lock that was granted and is given back */
+    bool undoing;                  /* it takes back what it has brought, such as a lock */
     bool polled;                   /* the stream was found ready */
     bool counted;                  /* it is one of max_in_flight */
     bool alone;                    /* nothing else of the caller's could run meanwhile */
@@ -339,9 +343,10 @@ HALO_API void halo_op_cancel(struct halo_loop *loop, struct halo_op *op);
  * Says that nobody will take the operation's result, and cancels it if it has not ended. It still
  * comes back, to be released. What it brings is neither lost nor left behind: what a stream gave
  * goes to the front of the file, for the next read; a file that was opened is closed, and its name
- * removed where it was created exclusively; a lock is given back. A write, a change of the
- * size or a lock that has started keeps its place: later ones, syncs and the close of the file
- * follow it.
+ * removed where it was created exclusively; a directory is removed where HALO_MKDIR_UNDO says so;
+ * a lock is given back. A write, a change of the size or a lock that has started keeps its place:
+ * later ones, syncs and the close of the file follow it. Where it had not ended, it comes back
+ * when all that is done.
  */
 HALO_API void halo_op_abandon(struct halo_loop *loop, struct halo_op *op);
 

@@ -399,23 +399,34 @@ static void drop_remote(struct halo_file *file, void *context)
         halo_file_drop(context, halo_file_handle(file));
 }
 
-/* Nothing may take effect after the close: cancel, then wait until the kernel has let go. */
+/* Nobody takes them any more, even those that had ended before. */
+static void release_ended(struct halo_loop *loop)
+{
+    struct halo_op *op;
+
+    while ((op = halo_loop_next(loop))) {
+        op->abandoned = true;
+        halo_op_release(loop, op);
+    }
+}
+
+/*
+ * Nothing may take effect after the close: cancel, then wait until the kernel has let go. What has
+ * ended comes before the files are dropped, since to take it back may need one.
+ */
 static unsigned drain(struct halo_loop *loop, uint64_t deadline_ms)
 {
     uint64_t deadline_ns = halo_now_ns() + deadline_ms * 1000000;
-    struct halo_op *op;
 
     for (size_t i = 0; i <= loop->slab.mask; i++) {
-        op = loop->slab.table[i];
+        struct halo_op *op = loop->slab.table[i];
         if (halo_op_is_under_way(op) && op->user != loop)
             halo_op_abandon(loop, op);
     }
+    release_ended(loop);
     halo_files_each(&loop->files, drop_remote, loop);
     for (;;) {
-        while ((op = halo_loop_next(loop))) {
-            op->abandoned = true; /* nobody takes it any more, even if it had ended before */
-            halo_op_release(loop, op);
-        }
+        release_ended(loop);
         close_dropped(loop);
         unsigned left = count_under_way(loop);
         uint64_t now_ns = halo_now_ns();

@@ -70,11 +70,44 @@ static void retire(struct halo_loop *loop, struct halo_op *op)
     start_ready(loop);
 }
 
-/* The order matters: an operation that waited for this one may end at once, and comes after it. */
+static void leave_base(struct halo_loop *loop, struct halo_op *op)
+{
+    if (!op->base_slot)
+        return;
+    halo_files_leave_base(op, &loop->ready);
+    start_ready(loop);
+}
+
+/*
+ * The record is used once more, to take back what it brought the first time, from the same base.
+ * Returns true when that is under way.
+ */
+static bool take_back(struct halo_loop *loop, struct halo_op *op)
+{
+    op->undoing = true;
+    if (!op->row->undo(loop, op))
+        return false;
+    op->slot = NULL;
+    op->state = HALO_OP_FILLING;
+    op->cancelled = op->abandoned = op->placed = op->pool_only = false;
+    return halo_op_submit(loop, op, 0);
+}
+
+/*
+ * The order matters: an operation that waited for this one may end at once, and comes after it.
+ * What is to be taken back comes after that: its base may be waited for by a close, on the spot.
+ */
 static void hand_back(struct halo_loop *loop, struct halo_op *op)
 {
-    halo_list_append(&loop->completed, op);
+    bool undo = halo_op_wants_undo(op);
+
+    if (!undo)
+        halo_list_append(&loop->completed, op);
     retire(loop, op);
+    if (undo && !take_back(loop, op)) {
+        leave_base(loop, op);
+        halo_list_append(&loop->completed, op);
+    }
 }
 
 /* ---- complete ------------------------------------------------------------------------------ */
@@ -376,10 +409,13 @@ bool halo_op_submit(struct halo_loop *loop, struct halo_op *op, unsigned flags)
     return false;
 }
 
-/* A close that was cancelled would leave its descriptor open, with nobody to close it. */
+/*
+ * A close that was cancelled would leave its descriptor open, with nobody to close it, and an undo
+ * what it takes back. But a lock that is given back for another may have to wait for that.
+ */
 static bool is_never_cancelled(const struct halo_op *op)
 {
-    return halo_op_is(op, HALO_OP_CLOSE) ||
+    return halo_op_is(op, HALO_OP_CLOSE) || (op->undoing && !halo_op_is(op, HALO_OP_LOCK)) ||
            (halo_op_is(op, HALO_OP_REMOVE) && op->flags & HALO_REMOVE_LEFTOVER) ||
            (halo_op_is(op, HALO_OP_WRITE) && op->flags & HALO_WRITE_BEHIND);
 }
@@ -424,31 +460,17 @@ void halo_op_abandon(struct halo_loop *loop, struct halo_op *op)
     halo_op_cancel(loop, op);
 }
 
-/* The record is used once more, to take back what it brought the first time. */
-static void undo(struct halo_loop *loop, struct halo_op *op)
-{
-    op->user = loop;
-    op->slot = NULL;
-    op->state = HALO_OP_FILLING;
-    op->cancelled = op->abandoned = op->placed = op->pool_only = op->below = false;
-    if (!halo_op_submit(loop, op, 0))
-        halo_slab_release(&loop->slab, op);
-}
-
 void halo_op_release(struct halo_loop *loop, struct halo_op *op)
 {
     HALO_CHECK(op->state == HALO_OP_DONE || op->state == HALO_OP_FILLING,
                "an operation was released while the kernel may still use it");
-    bool unclaimed = op->abandoned && op->state == HALO_OP_DONE;
     keep_unclaimed(loop, op);
-    if (unclaimed && op->row->undo && op->result >= 0 && op->row->undo(loop, op)) {
-        undo(loop, op);
-        return;
+    if (op->state == HALO_OP_DONE && halo_op_wants_undo(op)) {
+        op->user = loop;
+        if (take_back(loop, op))
+            return;
     }
-    if (op->base_slot) {
-        halo_files_leave_base(op, &loop->ready);
-        start_ready(loop);
-    }
+    leave_base(loop, op);
     halo_slab_release(&loop->slab, op);
 }
 

@@ -8,6 +8,8 @@
  *     retire     it has ended: it passes its turn on and leaves its files, so others may start
  *     release    the record goes back; a result that nobody took is kept for another, or undone
  *
+ * Where it is known at its end that nobody takes its result, it is undone before it comes back.
+ *
  * The caller sees submit and release, which are in halo.h; the rest happens behind them.
  */
 #ifndef HALO_OP_H

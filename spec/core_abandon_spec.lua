@@ -1,7 +1,9 @@
 -- Operations of the core that nobody waits for any more: what they have brought is kept or undone.
 
+local busted = require "busted"
 local ffi = require "ffi"
 local core = require "spec.support.core"
+local fuse = require "spec.support.fuse"
 local posix = require "spec.support.posix"
 local temp = require "spec.support.temp"
 
@@ -179,6 +181,58 @@ core.describe("an operation of the core that nobody waits for", function(_, new_
     end
     assert.equal(0, close_loop(loop))
     assert.is_false(posix.exists(path))
+  end)
+
+  local function mkdir_op(loop, path, flags)
+    local op = core.op(loop, lib.HALO_OP_MKDIR, path)
+    op.mode, op.flags = 448, flags
+    return op
+  end
+
+  for flags, name in pairs { [0] = "keeps", [core.HALO_MKDIR_UNDO] = "removes" } do
+    it(name .. " a directory that it has made, as it was asked to", function()
+      local loop = new_loop()
+      for _, moment in ipairs { "before", "after" } do
+        local path = dir:path(name .. moment)
+        local op = mkdir_op(loop, path, flags)
+        local under_way = lib.halo_op_submit(loop, op, 0)
+        if under_way and moment == "before" then
+          lib.halo_op_abandon(loop, op)
+          core.release(loop, core.drain(loop))
+        else
+          if under_way then
+            core.drain(loop)
+          end
+          assert.is_true(posix.exists(path))
+          lib.halo_op_abandon(loop, op)
+          lib.halo_op_release(loop, op)
+        end
+        core.release(loop, core.drain(loop))
+        if flags ~= 0 or moment == "after" then
+          assert.equal(flags == 0, posix.exists(path))
+        end
+      end
+      assert.equal(0, core.stats(loop).in_flight)
+    end)
+  end
+
+  busted.describe("where files are slow,", function()
+    local mount, reason = fuse.mount(1)
+
+    it("removes a directory that it has made where the loop closes before", function()
+      if not mount then
+        pending(reason)
+      end
+      local O_DIRECTORY, loop = 65536, new_loop()
+      local op = mkdir_op(loop, "new", core.HALO_MKDIR_UNDO)
+      op.base = core.open(loop, mount.path, O_DIRECTORY)
+      assert.is_true(lib.halo_op_submit(loop, op, 0))
+      while not lib.halo_op_has_ended(op) do
+        lib.halo_loop_turn(loop, 1e8)
+      end
+      assert.equal(0, close_loop(loop))
+      assert.equal("mkdir new\nrmdir new", table.concat(fuse.log(mount), "\n"))
+    end)
   end)
 
   it("is released unsubmitted without an undo", function()

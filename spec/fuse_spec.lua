@@ -4,6 +4,7 @@
 local busted = require "busted"
 local halo = require "halo"
 local command = require "spec.support.command"
+local eventually = require "spec.support.eventually"
 local fuse = require "spec.support.fuse"
 local slowness = require "spec.support.slowness"
 require "spec.support.assertions"
@@ -39,6 +40,16 @@ local hanging = {
   end,
   unlink = function(path) return fs.remove(path) end,
 }
+
+---Calls fn(...) where LuaJIT cannot suspend the task.
+local function on_the_spot(fn, ...)
+  local arguments, result = { ... }, nil
+  table.sort({ 1, 2 }, function(a, b)
+    result = result or fn(unpack(arguments))
+    return a < b
+  end)
+  return result
+end
 
 describe("a file system that takes half a second for each call #slow", function()
   local mount, dir = fuse.mount(SLOW_MS)
@@ -191,6 +202,18 @@ describe("a file system that takes half a second for each call #slow", function(
     file:close()
   end)
 
+  it("closes a Dir on the spot, once what was opened in it for nobody is closed", function()
+    local at = assert(fs.at(mount.path))
+    for _, mode in ipairs { "r", "wx" } do
+      halo.timeout(TIMEOUT_S, at.open, at, mode == "r" and "file" or "new", mode)
+    end
+    assert.is_true(on_the_spot(at.close, at))
+    eventually("the file is removed", function()
+      local log = table.concat(fuse.log(mount), "\n")
+      return not log:find("create", 1, true) or log:find("unlink", 1, true) ~= nil
+    end)
+  end)
+
   it("may have renamed a file where the call was cancelled, which says so", function()
     local in_flight = halo.stats().in_flight
     local message
@@ -257,5 +280,179 @@ describe("a file system that takes half a second for each call #slow", function(
     local log = table.concat(fuse.log(mount), "\n")
     local name = log:match "create (%.halo%-%w+)"
     assert.is_truthy(log:find("unlink " .. name, 1, true), log)
+  end)
+end)
+
+describe("a file system on which it takes half a second to make a directory #slow", function()
+  local mount, dir = fuse.mount(SLOW_MS, "mkdir")
+  if not mount then
+    it("does not hold up timeouts", function()
+      pending(dir)
+    end)
+    return
+  end
+
+  local make = {
+    mkdtemp = function(call) return call("mkdtemp", "slow/new-XXXXXX") end,
+    copytree = function(call) return call("copytree", "tree", "slow/new-copy") end,
+    move = function(call) return call("move", "tree", "slow/new-moved") end,
+  }
+
+  ---A function that makes a call with paths in the directory, and the Dir that it does that by.
+  local way = {
+    ["by whole paths"] = function()
+      return function(name, ...)
+        local paths = { ... }
+        for i, path in ipairs(paths) do
+          paths[i] = dir:path(path)
+        end
+        return fs[name](unpack(paths))
+      end
+    end,
+    ["in a Dir"] = function(options)
+      local at = assert(fs.at(dir.root, options))
+      return function(name, ...) return at[name](at, ...) end, at
+    end,
+  }
+  way["in a Dir that confines"] = function()
+    return way["in a Dir"] { beneath = true }
+  end
+
+  busted.before_each(function()
+    assert(fs.mkdir(dir:path "tree"))
+  end)
+
+  ---What was made there, and is not removed again; and whether anything was.
+  local function left_over()
+    local left, any = {}, false
+    for _, line in ipairs(fuse.log(mount)) do
+      local what, name = line:match "^(%a+) (.*)"
+      left[name], any = what == "mkdir" or nil, true
+    end
+    return next(left), any
+  end
+
+  ---One timeout that passes while the directory is made.
+  local function let_time_out(start, call)
+    local in_flight = halo.stats().in_flight
+    local by, at = start()
+    local began, message = halo.now(), nil
+    local result, _, code = halo.timeout(TIMEOUT_S, function()
+      local _, err = pcall(call, by)
+      message = tostring(err)
+      error(err, 0)
+    end)
+    local took = halo.now() - began
+    assert.same({ nil, "ETIMEDOUT", "cancelled" }, { result, code, message })
+    assert(took < LATE_S, ("it took %.0f ms"):format(took * 1e3))
+    if at then
+      assert.is_true(at:close()) -- which waits for what is under way in it
+    end
+    fuse.await_answers(in_flight)
+  end
+
+  for how, start in pairs(way) do
+    for name, call in pairs(make) do
+      it(("lets a timeout end %s %s, and has no litter then"):format(name, how), function()
+        local left, any
+        for _ = 1, ATTEMPTS do -- a call may be cancelled before the file system sees it
+          let_time_out(start, call)
+          left, any = left_over()
+          assert.is_nil(left)
+          if any then
+            break
+          end
+        end
+        assert.is_true(any)
+        assert.is_true(dir:has "tree")
+      end)
+    end
+  end
+
+  it("lets a Dir be closed where that waits on the spot, once there is no litter", function()
+    local at = assert(fs.at(mount.path))
+    halo.timeout(TIMEOUT_S, at.mkdtemp, at, "new-XXXXXX")
+    assert.is_true(on_the_spot(at.close, at))
+    assert.is_nil((left_over()))
+  end)
+
+  it("has what was made where nobody was late", function()
+    for _, name in ipairs { "mkdtemp", "copytree" } do
+      local result, message = halo.timeout(10, make[name], (way["by whole paths"]()))
+      assert.is_truthy(result, message)
+      assert.is_truthy(left_over(), name)
+    end
+  end)
+
+  it("keeps a directory that was there before where a tree is copied into it", function()
+    assert(fs.mkdir(mount.path .. "/new-copy"))
+    local in_flight = halo.stats().in_flight
+    halo.timeout(TIMEOUT_S, fs.copytree, dir:path "tree", mount.path .. "/new-copy",
+      { merge = true })
+    fuse.await_answers(in_flight)
+    assert.equal("new-copy", (left_over()))
+  end)
+
+  it("says of mkdir itself that it may have happened", function()
+    local in_flight = halo.stats().in_flight
+    local message
+    halo.timeout(TIMEOUT_S, function()
+      local _, err = pcall(fs.mkdir, mount.path .. "/new")
+      message = tostring(err)
+      error(err, 0)
+    end)
+    assert.equal("cancelled: what was under way may have happened, or not", message)
+    fuse.await_answers(in_flight)
+    assert.is_true(({ new = true, none = true })[left_over() or "none"])
+  end)
+
+  local endings = { ["its end"] = "", exit = "os.exit(3)", ["a failure"] = "error 'x'" }
+  for name, ending in pairs(endings) do
+    it("has no litter after a script that ends meanwhile, by " .. name, function()
+      local script = dir:file("script.lua", [[
+        local halo = require "halo"
+        halo.timeout(0.05, halo.fs.mkdtemp, arg[1] .. "/new-XXXXXX")
+      ]] .. ending)
+      run(command.halo(script, mount.path))
+      assert(fs.mkdir(mount.path .. "/later")) -- what the script has asked for comes before
+      assert.equal("later", (left_over()))
+    end)
+  end
+
+  it("has no litter behind a fence", function()
+    local script = dir:file("script.lua", [[
+      local halo = require "halo"
+      local fs = halo.fs
+      local at = fs.at "slow"
+      print(select(3, halo.timeout(0.05, fs.mkdtemp, "slow/new-XXXXXX")))
+      print(select(3, halo.timeout(0.05, at.mkdtemp, at, "new-XXXXXX")))
+      print(at:close())
+      while halo.stats().in_flight > 0 do
+        halo.sleep(0.01)
+      end
+    ]])
+    local stdout, stderr = run(("cd %s && %s"):format(command.quote(dir.root),
+      command.halo("--allow-write=slow", script)))
+    assert.same({ "ETIMEDOUT\nETIMEDOUT\ntrue\n", "" }, { stdout, stderr })
+    local left, any = left_over()
+    assert.same({ nil, true }, { left, any })
+  end)
+
+  it("does not change its directory meanwhile", function()
+    local script = dir:file("script.lua", [[
+      local halo = require "halo"
+      local fs = halo.fs
+      local before = halo.stats().in_flight
+      halo.timeout(0.05, fs.mkdtemp, "slow/new-XXXXXX")
+      print(select(3, fs.chdir "/"))
+      while halo.stats().in_flight > before do
+        halo.sleep(0.01)
+      end
+      print(fs.chdir "/")
+    ]])
+    local stdout, stderr = run(("cd %s && %s"):format(command.quote(dir.root),
+      command.halo(script)))
+    assert.same({ "EBUSY\ntrue\n", "" }, { stdout, stderr })
+    assert.is_nil((left_over()))
   end)
 end)

@@ -63,13 +63,14 @@ static bool changes_names(const struct halo_op *op)
     switch (halo_op_kind(op)) {
     case HALO_OP_RENAME:
     case HALO_OP_REMOVE:
-    case HALO_OP_MKDIR:
     case HALO_OP_RMDIR:
     case HALO_OP_LINK:
     case HALO_OP_SYMLINK:
     case HALO_OP_MKNOD:
     case HALO_OP_COPYFILE:
         return true;
+    case HALO_OP_MKDIR:
+        return !(op->flags & HALO_MKDIR_UNDO);
     default:
         return false;
     }

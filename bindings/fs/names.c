@@ -36,7 +36,7 @@ static int fs_remove_leftover(lua_State *L)
     return halo_await(L, lua, op);
 }
 
-static int fs_mkdir(lua_State *L)
+static int await_mkdir(lua_State *L, uint32_t flags)
 {
     struct halo_lua *lua = halo_lua_self(L);
     uint64_t base = halo_take_base(L);
@@ -44,7 +44,21 @@ static int fs_mkdir(lua_State *L)
     struct halo_op *op = halo_new_path_op(L, lua, HALO_OP_MKDIR, "mkdir");
     op->base = base;
     op->mode = mode;
+    op->flags = flags;
     return halo_await(L, lua, op);
+}
+
+/* mkdir(path, mode) */
+static int fs_mkdir(lua_State *L)
+{
+    return await_mkdir(L, 0);
+}
+
+/* mkdir_undone(path, mode): as mkdir(), but where it is cancelled there is no directory, or soon.
+ */
+static int fs_mkdir_undone(lua_State *L)
+{
+    return await_mkdir(L, HALO_MKDIR_UNDO);
 }
 
 static int fs_rmdir(lua_State *L)
@@ -233,6 +247,7 @@ static const luaL_Reg functions[] = {
     {"remove", fs_remove},
     {"remove_leftover", fs_remove_leftover},
     {"mkdir", fs_mkdir},
+    {"mkdir_undone", fs_mkdir_undone},
     {"rmdir", fs_rmdir},
     {"link", fs_link},
     {"symlink", fs_symlink},

@@ -344,6 +344,9 @@ static int64_t copy_all(const struct copy *copy)
     int64_t error = copy_contents(copy->op, copy->from, copy->to, copy->source.st_size);
     if (!error)
         error = halo_attributes_keep(copy->op, ends, halo_attributes_of(&copy->source));
+    /* Whoever has cancelled it may have taken the name away before it was there. */
+    if (!error && copy->created && halo_op_is_cancelled(copy->op))
+        error = -ECANCELED;
     return error ? error : count_bytes(copy);
 }
 
@@ -447,7 +450,8 @@ static int64_t keep_special(struct copy *copy)
     if (!is_special_made(copy))
         return -ESTALE;
     copy->created = true;
-    return halo_attributes_keep(op, ends, halo_attributes_of(&copy->source));
+    int64_t result = halo_attributes_keep(op, ends, halo_attributes_of(&copy->source));
+    return !result && halo_op_is_cancelled(op) ? -ECANCELED : result;
 }
 
 static int64_t copy_special(struct copy *copy)

@@ -57,6 +57,16 @@ static int64_t mkdir_block(struct halo_op *op)
     return halo_result_of(mkdirat(op->base_fd, op->path, op->mode));
 }
 
+/* One that nobody takes is empty still, unless somebody else has found it: then it stays. */
+static bool mkdir_undo(struct halo_loop *loop, struct halo_op *op)
+{
+    (void)loop;
+    if (!(op->flags & HALO_MKDIR_UNDO))
+        return false;
+    op->row = &halo_rmdir_row;
+    return true;
+}
+
 static void rmdir_prepare(struct io_uring_sqe *sqe, const struct halo_op *op)
 {
     io_uring_prep_unlinkat(sqe, op->base_fd, op->path, AT_REMOVEDIR);
@@ -152,6 +162,7 @@ const struct halo_op_row halo_mkdir_row = {
     .quick = true,
     .prepare = mkdir_prepare,
     .block = mkdir_block,
+    .undo = mkdir_undo,
 };
 
 const struct halo_op_row halo_rmdir_row = {

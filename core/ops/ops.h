@@ -141,6 +141,12 @@ static inline bool halo_op_is(const struct halo_op *op, enum halo_op_code code)
     return op->row->code == code;
 }
 
+/* Whether it has brought what nobody takes, and what is to be taken back. */
+static inline bool halo_op_wants_undo(const struct halo_op *op)
+{
+    return op->abandoned && op->result >= 0 && op->row->undo && !op->undoing;
+}
+
 /* Whether what the engine does for it now is a poll. */
 static inline bool halo_op_polls(const struct halo_op *op)
 {

@@ -41,6 +41,9 @@ return {
     "    op->row = &halo_close_row;\n    return true;",
     "    op->row = &halo_close_row;\n    op->path = op->seq % 2 ? op->path : NULL;\n"
       .. "    return true;" },
+  { "an undone directory not removed", "core/ops/names.c",
+    "    if (!(op->flags & HALO_MKDIR_UNDO))\n",
+    "    if (!(op->flags & HALO_MKDIR_UNDO) || op->seq % 2)\n" },
   { "turns out of order", "core/files.c",
     "struct halo_op *next = file->waiting[side].first;\n\n    while (next &&",
     "struct halo_op *next = file->waiting[side].last;\n\n    while (next &&" },

@@ -70,7 +70,7 @@ local function mount_by(name, arguments)
   busted.before_each(function()
     mount.path, mount.behind = dir:path "slow", dir:path "behind"
     assert(fs.mkdir(mount.path) and fs.mkdir(mount.behind))
-    os.execute(("%s >/dev/null 2>&1 &"):format(quote(found, mount.path, arguments(mount))))
+    os.execute(("%s >/dev/null 2>&1 &"):format(quote(found, mount.path, unpack(arguments(mount)))))
     for _ = 1, 100 do
       if is_mounted(mount.path) then
         return
@@ -83,11 +83,12 @@ local function mount_by(name, arguments)
 end
 
 ---@param delay_ms integer what each call takes
+---@param call string? only this one
 ---@return { path: string }? mount
 ---@return spec.Dir|string dir or the reason
-function fuse.mount(delay_ms)
+function fuse.mount(delay_ms, call)
   return mount_by("slow_fuse", function()
-    return tostring(delay_ms)
+    return { tostring(delay_ms), call }
   end)
 end
 
@@ -97,7 +98,7 @@ end
 ---@return spec.Dir|string dir or the reason
 function fuse.mount_faults()
   return mount_by("fault_fuse", function(mount)
-    return mount.behind
+    return { mount.behind }
   end)
 end
 

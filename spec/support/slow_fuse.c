@@ -1,16 +1,17 @@
 /*
- * slow_fuse MOUNTPOINT MILLISECONDS: a file system on which every call takes that long, as on a
- * server far away. Nothing is cached, so that every call arrives here. It has one directory with
- * another, "dir", in it, and "twins", where two files have two names each as far as anybody can
- * see, file1 full of 1 and file2 full of 2. In the others
+ * slow_fuse MOUNTPOINT MILLISECONDS [CALL]: a file system on which every call takes that long, as
+ * on a server far away, or only that one, such as mkdir. Nothing is cached, so that every call
+ * arrives here. It has one directory with another, "dir", in it, and "twins", where two files have
+ * two names each as far as anybody can see, file1 full of 1 and file2 full of 2. In the others
  *
  *     file*       is a file of 64 KiB, full of x; what is written to it is gone
  *     file-eio*   likewise, but the first fsync of it, and the first synchronous write, fail
  *     new*        is there once it was created, until it is removed
  *
- * and "log" tells at once what has been done: a line for each create, write, fsync, flush, release
- * and unlink that came to its end. The inodes are numbers that a double cannot tell apart. It ends
- * when it is unmounted, or after two minutes, should the spec that has started it be no more.
+ * and "log" tells at once what has been done: a line for each create, write, fsync, flush, release,
+ * unlink, mkdir and rmdir that came to its end. Directories can be made under any name. The inodes
+ * are numbers that a double cannot tell apart. It ends when it is unmounted, or after two minutes,
+ * should the spec that has started it be no more.
  */
 #define FUSE_USE_VERSION 31
 #include <errno.h>
@@ -33,18 +34,26 @@
 #define INODES     (1ull << 60) /* the root's; file1 has the next, and so on */
 
 static struct timespec delay;
+static const char *slow_call; /* the only one, or NULL */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char new_files[NEW_MAX][64];
+static struct made {
+    char path[64]; /* "" for none */
+    bool directory;
+} made[NEW_MAX];
 static char log_text[LOG_BYTES];
 static size_t log_length;
 static bool sync_failed, write_failed;
 
-static void take_long(void)
+static void take_long_in(const char *function)
 {
     struct timespec rest = delay;
+    if (slow_call && strcmp(function + strlen("slow_"), slow_call) != 0)
+        return;
     while (nanosleep(&rest, &rest) < 0)
         ;
 }
+
+#define take_long() take_long_in(__func__)
 
 __attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
 {
@@ -70,11 +79,6 @@ static const char *name_of(const char *path)
     return path ? strrchr(path, '/') + 1 : "";
 }
 
-static bool is_directory(const char *path)
-{
-    return strcmp(path, "/") == 0 || strcmp(path, "/dir") == 0 || strcmp(path, "/twins") == 0;
-}
-
 static bool is_twin(const char *path)
 {
     return path && strncmp(path, "/twins/", strlen("/twins/")) == 0;
@@ -86,12 +90,44 @@ static bool is_log(const char *path)
 }
 
 /* Called with the lock held. The place of a new file, or of a free one for "". */
-static char *find_new(const char *path)
+static struct made *find_new(const char *path)
 {
     for (int i = 0; i < NEW_MAX; i++)
-        if (strcmp(new_files[i], path) == 0)
-            return new_files[i];
+        if (strcmp(made[i].path, path) == 0)
+            return &made[i];
     return NULL;
+}
+
+/* Gives a path a place, unless it has one. */
+static bool add_new(const char *path, bool directory)
+{
+    pthread_mutex_lock(&lock);
+    struct made *place = find_new(path) ? NULL : find_new("");
+    if (place) {
+        snprintf(place->path, sizeof(place->path), "%s", path);
+        place->directory = directory;
+    }
+    pthread_mutex_unlock(&lock);
+    return place;
+}
+
+static void remove_new(const char *path)
+{
+    pthread_mutex_lock(&lock);
+    struct made *place = find_new(path);
+    if (place)
+        place->path[0] = '\0';
+    pthread_mutex_unlock(&lock);
+}
+
+static bool is_directory(const char *path)
+{
+    pthread_mutex_lock(&lock);
+    const struct made *place = find_new(path);
+    bool is_made = place && place->directory;
+    pthread_mutex_unlock(&lock);
+    return is_made || strcmp(path, "/") == 0 || strcmp(path, "/dir") == 0 ||
+           strcmp(path, "/twins") == 0;
 }
 
 static bool exists(const char *path)
@@ -153,11 +189,7 @@ static int slow_create(const char *path, mode_t mode, struct fuse_file_info *fil
     (void)mode;
     take_long();
     file->direct_io = 1;
-    pthread_mutex_lock(&lock);
-    char *place = find_new(path) ? NULL : find_new("");
-    if (place)
-        snprintf(place, sizeof(new_files[0]), "%s", path);
-    pthread_mutex_unlock(&lock);
+    add_new(path, false);
     note("create %s\n", below(path));
     return 0;
 }
@@ -239,12 +271,26 @@ static int slow_release(const char *path, struct fuse_file_info *file)
 static int slow_unlink(const char *path)
 {
     take_long();
-    pthread_mutex_lock(&lock);
-    char *place = find_new(path);
-    if (place)
-        place[0] = '\0';
-    pthread_mutex_unlock(&lock);
+    remove_new(path);
     note("unlink %s\n", below(path));
+    return 0;
+}
+
+static int slow_mkdir(const char *path, mode_t mode)
+{
+    (void)mode;
+    take_long();
+    if (!add_new(path, true))
+        return -EEXIST;
+    note("mkdir %s\n", below(path));
+    return 0;
+}
+
+static int slow_rmdir(const char *path)
+{
+    take_long();
+    remove_new(path);
+    note("rmdir %s\n", below(path));
     return 0;
 }
 
@@ -269,6 +315,8 @@ static const struct fuse_operations operations = {
     .flush = slow_flush,
     .release = slow_release,
     .unlink = slow_unlink,
+    .mkdir = slow_mkdir,
+    .rmdir = slow_rmdir,
 };
 
 /* libfuse unmounts at this signal. */
@@ -280,11 +328,12 @@ static void give_up(int number)
 
 int main(int argc, char **argv)
 {
-    long milliseconds = argc == 3 ? atol(argv[2]) : -1;
+    long milliseconds = argc == 3 || argc == 4 ? atol(argv[2]) : -1;
     if (milliseconds < 0) {
-        fprintf(stderr, "usage: slow_fuse MOUNTPOINT MILLISECONDS\n");
+        fprintf(stderr, "usage: slow_fuse MOUNTPOINT MILLISECONDS [CALL]\n");
         return 2;
     }
+    slow_call = argv[3];
     signal(SIGALRM, give_up);
     alarm(LIFETIME_S);
     delay.tv_sec = milliseconds / 1000;

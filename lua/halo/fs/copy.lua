@@ -200,6 +200,8 @@ local ALL_FLAGS = copytree.flags(KEEP_ALL)
 ---@field from_name string
 ---@field to_name string
 ---@field beside string what the copy is called at first
+---@field is_dir boolean?
+---@field tree { made: boolean? }? the copy of a directory
 
 ---A refusal about names in directories, as one about the paths that the user knows.
 local function refused(self, message, code)
@@ -215,8 +217,8 @@ local function copy_dir_beside(file, self)
   elseif lies_in(core.open(self.to_dir, ".", PLACE), id) then
     return inside(self.from, self.to)
   end
-  return copytree.copy(self.room, { file = file, text = self.from },
-    { base = self.to_dir, path = self.beside, text = self.to }, KEEP_ALL)
+  self.tree = { base = self.to_dir, path = self.beside, text = self.to }
+  return copytree.copy(self.room, { file = file, text = self.from }, self.tree, KEEP_ALL)
 end
 
 ---Copies to a name of its own beside the new one, which then replaces that as any rename does.
@@ -225,7 +227,8 @@ local function copy_beside(self)
   local name = self.from_name
   local ok, message, code = dir_cache.pin(core.copyfile, self.from_dir, name, self.to_dir,
     self.beside, ALL_FLAGS)
-  if code == "EISDIR" then
+  self.is_dir = code == "EISDIR"
+  if self.is_dir then
     local file
     file, message, code = dir_cache.pin(core.open, self.from_dir, name, LISTABLE + flags.NOFOLLOW)
     if not file then
@@ -245,9 +248,16 @@ local function copy_beside(self)
   return true
 end
 
+---A file is removed by one call, which after a cancellation nobody waits for: the file system may
+---not answer. A tree takes many, each of which needs what the one before has answered.
 ---@async
 local function remove_copy(self)
-  return removal.remove_all(self.to_dir, self.beside, { dirs = self.room, unlock = true })
+  if not self.is_dir then
+    core.remove_leftover(self.to_dir, self.beside)
+  elseif self.tree and self.tree.made then
+    scope.shield(removal.remove_all, self.to_dir, self.beside,
+      { dirs = self.room, unlock = true })
+  end
 end
 
 ---Copies, and takes away what of the copy is there where that fails or is cancelled.
@@ -255,7 +265,7 @@ end
 local function copy_whole(self)
   local returned, ok, message, code = guard(copy_beside, self)
   if not returned or not ok then
-    scope.shield(remove_copy, self)
+    remove_copy(self)
   end
   if not returned then
     error(ok, 0)

@@ -11,7 +11,6 @@ local core = require "halo.core"
 local dir_cache = require "halo.fs.dir_cache"
 local meta = require "halo.fs.meta"
 local paths = require "halo.fs.paths"
-local shield = require("halo.scope").shield
 local stat_of = require "halo.fs.stat"
 local wait = require "halo.wait"
 local workers = require "halo.fs.workers"
@@ -303,11 +302,12 @@ end
 -- ---- the root ----------------------------------------------------------------------------------
 
 ---Makes the copy's root, by a path that may lead through a symbolic link to one that is there. A
----move that is cancelled removes it, and so has to know whether it is there.
+---move that is cancelled removes it, and so has to know whether it is there: to.made says that.
 ---@async
-local function open_root(self, base, path, text, mode)
-  local made, message, code = shield(core.mkdir, base, path, first_bits(self, mode))
-  local file = nil
+local function open_root(self, to, mode)
+  local base, path, file = to.base, to.path, nil
+  local made, message, code = checked(core.mkdir_undone(base, path, first_bits(self, mode)))
+  to.made = made
   if made then
     file, message, code = dir_cache.pin(core.open, base, path, LISTABLE + flags.NOFOLLOW)
   elseif code == "EEXIST" and self.merge then
@@ -317,9 +317,9 @@ local function open_root(self, base, path, text, mode)
     end
   end
   if not file then
-    return fail(self, message, code, text)
+    return fail(self, message, code, to.text)
   end
-  return core.as_base(file), made
+  return core.as_base(file)
 end
 
 ---@async
@@ -329,17 +329,17 @@ local function copy_root(self, node)
 end
 
 ---@async
-local function copy_opened(self, from, to, made, stat)
+local function copy_opened(self, from, to, file, stat)
   local root = {
     from = { name = from.text, users = 1, file = core.as_base(from.file) },
-    to = { name = to.text, users = 1, file = to.file },
+    to = { name = to.text, users = 1, file = file },
     depth = 1,
     pending = 1,
     stat = stat,
-    made = made,
+    made = to.made,
     exists = true,
   }
-  local id, message, code = meta.fstat(to.file, "id")
+  local id, message, code = meta.fstat(file, "id")
   self.root_id, root.to.id = id, id
   if not id then
     return fail(self, message, code, path_of(root.to))
@@ -379,7 +379,8 @@ end
 ---@async
 ---@param room halo.fs.DirCache
 ---@param from { file: halo.File, text: string } the original, and its path in messages
----@param to { base: halo.File, path: string, text: string } where its copy is made
+---@param to { base: halo.File, path: string, text: string, made: boolean? } where its copy is; made
+---is set once there is a directory that this has made
 ---@param options table reflink, mode, times, owner, xattrs, merge, filter, follow, base
 ---@return true?
 ---@return string? message
@@ -400,10 +401,9 @@ function copytree.copy(room, from, to, options)
   if not stat then
     return nil, message, code
   end
-  local file, made = open_root(self, to.base, to.path, to.text, stat.mode)
+  local file = open_root(self, to, stat.mode)
   if file then
-    local ok, err = guard(copy_opened, self, from,
-      { file = file, text = to.text }, made, stat)
+    local ok, err = guard(copy_opened, self, from, to, file, stat)
     pcall(core.close, file)
     if not ok then
       error(err, 0)

@@ -4,7 +4,6 @@ local by_path = require "halo.fs.by_path"
 local core = require "halo.core"
 local check = require "halo.fs.check"
 local errors = require "halo.fs.errors"
-local scope = require "halo.scope"
 local wait = require "halo.wait"
 
 local TRIES = 100 -- for a name that is free; that many in vain are no accident
@@ -61,7 +60,7 @@ local function make_file(base, path)
 end
 
 local function make_dir(base, path)
-  return by_path.mkdir(base, path, PRIVATE_DIR)
+  return checked(core.mkdir_undone(base, path, PRIVATE_DIR))
 end
 
 function by_path.mkstemp(base, template)
@@ -70,7 +69,7 @@ end
 
 function by_path.mkdtemp(base, template)
   local head, count = expand(base, template, "mkdtemp")
-  local made, path, code = scope.shield(make_new, make_dir, base, head, count)
+  local made, path, code = make_new(make_dir, base, head, count)
   if not made then
     return nil, path, code
   end
@@ -93,7 +92,8 @@ function fs.mkstemp(template, ...)
   return by_path.mkstemp(AT_FDCWD, template)
 end
 
----Creates a directory that only this user may enter.
+---Creates a directory that only this user may enter. Where a cancellation is raised by this call,
+---there is none, or none any more once the file system has answered.
 ---@async
 ---@param template string? as for fs.mkstemp
 ---@return string? path

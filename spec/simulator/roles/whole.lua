@@ -31,7 +31,7 @@ function atomic.new(_, path)
 end
 
 function atomic.step(number)
-  local kinds = { "write", "write", "read", "lines", "temporary", "exclusive" }
+  local kinds = { "write", "write", "read", "lines", "temporary", "exclusive", "private" }
   return { kind = kinds[number(#kinds)], n = number(3) == 1 and number(70000) or number(200) }
 end
 
@@ -111,6 +111,18 @@ function Atomic:exclusive(step)
   return outcome
 end
 
+---A directory likewise.
+function Atomic:private(step)
+  return attempt.make(step, function()
+    local name, message, code = fs.mkdtemp(self.path .. "/private-XXXXXX")
+    if name then
+      self.private_dirs = self.private_dirs or {}
+      self.private_dirs[name] = true
+    end
+    return name, message, code
+  end)
+end
+
 function Atomic:run(step)
   local outcome = self[step.kind](self, step)
   expect(self, outcome, step.kind)
@@ -133,7 +145,8 @@ function Atomic:finish()
   end
   for _, name in ipairs(simulator.names(self.path)) do
     local path = self.path .. "/" .. name
-    if name ~= "file" and not (self.made and self.made[path]) then
+    local known = self.made and self.made[path] or self.private_dirs and self.private_dirs[path]
+    if name ~= "file" and not known then
       simulator.fail(path .. " was left behind")
     end
   end
