@@ -242,7 +242,7 @@ for version in $versions; do
         [ -z "$SPEC" ] && [ "$passed" != 0 ] || continue # a part, or no guest, is no row
         mkdir -p "$BUILD_DIR/survived"
         series=$(echo "$version" | cut -d. -f1,2)
-        printf 'the specs on Linux %s (%s)\t%d\tspecs\t%d\tmake kernels\n' "$series" "$engine" \
+        printf 'the specs on Linux %s, all engines\t%d\tspecs\t%d\tmake kernels\n' "$series" \
             $((passed + failed)) "$failed" >"$BUILD_DIR/survived/kernel-$series.$engine"
     done
 done
