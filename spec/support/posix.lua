@@ -16,6 +16,7 @@ int chdir(const char *path);
 int pipe2(int ends[2], int flags);
 int faccessat(int directory, const char *path, int mode, int flags);
 int close(int fd);
+int kill(int pid, int signal);
 int fcntl(int fd, int command, ...);
 int timerfd_create(int clock, int flags);
 struct spec_timer { long every_s, every_ns, first_s, first_ns; };
@@ -39,6 +40,11 @@ local function check(result, what)
     error(("%s failed: errno %d"):format(what, ffi.errno()), 3)
   end
   return result
+end
+
+---Kills a process, where it is there.
+function posix.kill(pid)
+  C.kill(pid, 9)
 end
 
 ---The working directory.

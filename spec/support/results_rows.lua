@@ -10,6 +10,7 @@
 
 local halo = require "halo"
 local core = require "halo.core"
+local posix = require "spec.support.posix"
 local fs = halo.fs
 
 local rows = {}
@@ -265,13 +266,22 @@ local function full_channel()
 end
 
 ---What fn returns of a process; it is over then, and so is the task that has looked after it.
+local function results_of(fn, process)
+  return { fn(process) }
+end
+
+---Where a fault keeps it from being killed, it is killed all the same, or it would be waited for.
 local function with_process(command, fn)
   command.stdin, command.stdout = "null", "null"
   local process, message, code = halo.process.spawn(command)
   if not process then
     return nil, message, code
   end
-  local results = { fn(process) }
+  local ok, results = pcall(results_of, fn, process)
+  if not ok then
+    posix.kill(process.pid)
+    error(results, 0)
+  end
   process:wait()
   halo.sleep(0.02)
   return unpack(results)
