@@ -42,9 +42,11 @@ local function check(result, what)
   return result
 end
 
----Kills a process, where it is there.
+local kill = C.kill
+
+---Kills a process, where it is there. It needs no memory.
 function posix.kill(pid)
-  C.kill(pid, 9)
+  kill(pid, 9)
 end
 
 ---The working directory.
