@@ -432,7 +432,7 @@ describe("a file system on which it takes half a second to make a directory #slo
       end
     ]])
     local stdout, stderr = run(("cd %s && %s"):format(command.quote(dir.root),
-      command.halo("--allow-write=slow", script)))
+      command.halo_fenced("--allow-write=slow", script)))
     assert.same({ "ETIMEDOUT\nETIMEDOUT\ntrue\n", "" }, { stdout, stderr })
     local left, any = left_over()
     assert.same({ nil, true }, { left, any })
