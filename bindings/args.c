@@ -12,6 +12,17 @@ bool halo_is_own_source(const char *source)
     return strncmp(source, HALO_SOURCE_PREFIX, sizeof(HALO_SOURCE_PREFIX) - 1) == 0;
 }
 
+bool halo_is_in_own_code(lua_State *L)
+{
+    lua_Debug ar;
+    for (int level = 0; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "S", &ar);
+        if (*ar.what != 'C')
+            return halo_is_own_source(ar.source);
+    }
+    return false;
+}
+
 /* Pushes "file:line: " of the innermost Lua frame that is not halo's own, or "". */
 static void push_where(lua_State *L)
 {

@@ -15,6 +15,9 @@
 #define HALO_SOURCE_PREFIX "=[halo]"
 bool halo_is_own_source(const char *source);
 
+/* Whether the innermost Lua function is halo's own: it may be that which C was called by. */
+bool halo_is_in_own_code(lua_State *L);
+
 /* Raises message at the caller's line. */
 int halo_error(lua_State *L, const char *message);
 /* Pushes what halo_error() would raise. */

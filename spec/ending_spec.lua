@@ -5,7 +5,6 @@
 local command = require "spec.support.command"
 local halo = require "halo"
 local host_program = require "spec.support.host_program"
-local posix = require "spec.support.posix"
 local survived = require "spec.support.survived"
 local tasks = require "spec.support.tasks"
 local temp = require "spec.support.temp"
@@ -90,8 +89,7 @@ describe("an end with 1,000 operations pending #slow", function()
   local other -- a directory on another file system, if there is one
 
   setup(function()
-    local path, _, status = run "mktemp -d -p /dev/shm"
-    other = status == 0 and path:match "%C+" or posix.mkdtemp()
+    other = temp.elsewhere()
   end)
 
   teardown(function()

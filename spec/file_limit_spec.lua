@@ -6,7 +6,6 @@
 local command = require "spec.support.command"
 local ffi = require "ffi"
 local halo = require "halo"
-local posix = require "spec.support.posix"
 local survived = require "spec.support.survived"
 local temp = require "spec.support.temp"
 local tree = require "spec.support.tree"
@@ -58,8 +57,7 @@ describe("a file that may grow no further", function()
 
   before_each(function()
     path = dir:path "file"
-    local name, _, status = run "mktemp -d -p /dev/shm"
-    other = status == 0 and name:match "%C+" or posix.mkdtemp()
+    other = temp.elsewhere()
   end)
 
   after_each(function()

@@ -6,7 +6,6 @@
 
 local build = require "spec.support.build"
 local command = require "spec.support.command"
-local posix = require "spec.support.posix"
 local survived = require "spec.support.survived"
 local temp = require "spec.support.temp"
 
@@ -269,8 +268,7 @@ describe("a signal to end, in the midst of #slow", function()
   local other -- a directory on another file system, if there is one
 
   before_each(function()
-    local path, _, status = run "mktemp -d -p /dev/shm"
-    other = status == 0 and path:match "%C+" or posix.mkdtemp()
+    other = temp.elsewhere()
   end)
 
   after_each(function()

@@ -6,18 +6,6 @@
 #include "tasks/shield.h"
 #include "tasks/task.h"
 
-/* Whether the innermost Lua function is halo's own: it may be that which C was called by. */
-static bool is_in_own_code(lua_State *L)
-{
-    lua_Debug ar;
-    for (int level = 0; lua_getstack(L, level, &ar); level++) {
-        lua_getinfo(L, "S", &ar);
-        if (*ar.what != 'C')
-            return halo_is_own_source(ar.source);
-    }
-    return false;
-}
-
 void halo_interrupt_raise(lua_State *L, struct halo_lua *lua)
 {
     /* A collection that the scheduler makes is not the task's: the loop will tell of it. */
@@ -37,7 +25,7 @@ int halo_interrupt_stop(lua_State *L, struct halo_lua *lua)
     if (!lua->running || task->raised || !(task->cancelled || atomic_load(&lua->interrupt)) ||
         halo_is_shielded(L, lua))
         return 0;
-    if (is_in_own_code(L))
+    if (halo_is_in_own_code(L))
         return 1;
     halo_interrupt_raise(L, lua);
     return 0;

@@ -8,12 +8,6 @@
 
 /* ---- a task that holds the loop ------------------------------------------------------------ */
 
-static bool is_own_frame(lua_State *L)
-{
-    lua_Debug ar;
-    return lua_getstack(L, 0, &ar) && lua_getinfo(L, "S", &ar) && halo_is_own_source(ar.source);
-}
-
 /* How long ago what runs now should have ended; 0 where it need not. */
 static uint64_t lateness_ns(const struct halo_watch *watch, uint64_t now_ns, bool *over)
 {
@@ -64,7 +58,7 @@ static void look(lua_State *L, lua_Debug *ar)
         watch->stopping = true;
         lua_sethook(L, look, LUA_MASKCOUNT, 1);
     }
-    bool own = is_own_frame(L);
+    bool own = halo_is_in_own_code(L);
     if (!own || late_ns > (watch->stop_ns > GRACE_NS ? watch->stop_ns : GRACE_NS))
         stop(L, watch, over, own);
 }

@@ -11,6 +11,7 @@
 -- It is made of plain io and system calls, so that it does not take part in what is tested.
 
 local busted = require "busted"
+local command = require "spec.support.command"
 local posix = require "spec.support.posix"
 
 ---@class spec.Dir
@@ -74,6 +75,13 @@ function temp.dir()
     dir.root = nil
   end)
   return dir
+end
+
+---A directory on another file system, if there is one. It stays until it is removed.
+---@return string
+function temp.elsewhere()
+  local path, _, status = command.run "mktemp -d -p /dev/shm"
+  return status == 0 and path:match "%C+" or posix.mkdtemp()
 end
 
 return temp
