@@ -14,7 +14,7 @@ local run = command.run
 local EIO = 5
 local EVERY = tonumber(os.getenv "FAULTS_EVERY") or 5 -- call of those that take many; 1 is each
 local MOST = 400 -- calls that one of halo's may take; it ends before
-local TIMEOUT_S, LATE_S, EXIT_S = 0.05, 0.5, 12
+local TIMEOUT_S, LATE_S, EXIT_S = 0.05, 3, 12
 
 -- Lines, so that a piece in the wrong place is seen.
 local lines = {}

@@ -114,6 +114,15 @@ function fuse.log(mount)
   return lines
 end
 
+---Calls that slow_fuse.c has not answered yet wait until they are released.
+function fuse.hold(mount)
+  assert(io.open(mount.path .. ".held", "w")):close()
+end
+
+function fuse.release(mount)
+  assert(os.remove(mount.path .. ".held"))
+end
+
 ---What was cancelled holds its record until the file system has answered, one call after the
 ---other where they lock a directory.
 ---@param in_flight integer how many operations there may be

@@ -146,4 +146,9 @@ function posix.is_readable(fd, timeout_ms)
   return check(C.poll(polled, 1, timeout_ms), "poll") > 0
 end
 
+---Waits, and all tasks with it.
+function posix.wait(time_ms)
+  C.poll(nil, 0, time_ms)
+end
+
 return posix

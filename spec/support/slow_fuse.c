@@ -1,8 +1,9 @@
 /*
  * slow_fuse MOUNTPOINT MILLISECONDS [CALL]: a file system on which every call takes that long, as
- * on a server far away, or only that one, such as mkdir. Nothing is cached, so that every call
- * arrives here. It has one directory with another, "dir", in it, and "twins", where two files have
- * two names each as far as anybody can see, file1 full of 1 and file2 full of 2. In the others
+ * on a server far away, or only that one, such as mkdir, and longer as long as MOUNTPOINT.held is
+ * there, for ten seconds at most. Nothing is cached, so that every call arrives here. It has one
+ * directory with another, "dir", in it, and "twins", where two files have two names each as far as
+ * anybody can see, file1 full of 1 and file2 full of 2. In the others
  *
  *     file*       is a file of 64 KiB, full of x; what is written to it is gone
  *     file-eio*   likewise, but the first fsync of it, and the first synchronous write, fail
@@ -29,11 +30,13 @@
 
 #define SIZE       (64 << 10)
 #define LIFETIME_S 120
+#define HELD_STEPS 2000 /* of 5 ms */
 #define NEW_MAX    64
 #define LOG_BYTES  (256 << 10)
 #define INODES     (1ull << 60) /* the root's; file1 has the next, and so on */
 
 static struct timespec delay;
+static char held[4096];       /* the path */
 static const char *slow_call; /* the only one, or NULL */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct made {
@@ -51,6 +54,8 @@ static void take_long_in(const char *function)
         return;
     while (nanosleep(&rest, &rest) < 0)
         ;
+    for (int i = 0; i < HELD_STEPS && access(held, F_OK) == 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 }
 
 #define take_long() take_long_in(__func__)
@@ -334,6 +339,7 @@ int main(int argc, char **argv)
         return 2;
     }
     slow_call = argv[3];
+    snprintf(held, sizeof(held), "%s.held", argv[1]);
     signal(SIGALRM, give_up);
     alarm(LIFETIME_S);
     delay.tv_sec = milliseconds / 1000;
