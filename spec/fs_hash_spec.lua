@@ -125,8 +125,8 @@ describe("fs.hash", function()
     end
     going = false
     other:join()
-    assert.is_true(halo.now() - start < 2)
-    assert.is_true(turns > 20, turns)
+    assert.is_true(halo.now() - start < 5)
+    assert.is_true(turns > 5, turns) -- it would have one or two
     while halo.stats().in_flight > 0 do
       halo.sleep(0.01)
     end
