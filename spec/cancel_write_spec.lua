@@ -118,7 +118,7 @@ describe("a write that was cancelled #slow", function()
     task:cancel()
     pcall(task.join, task)
     local busy = not pcall(buffer.set, buffer, "x", 0)
-    assert(busy or halo.stats().in_flight == in_flight, "the buffer is not busy")
+    assert(busy or halo.stats().in_flight <= in_flight, "the buffer is not busy")
     fuse.await_answers(in_flight)
     buffer:set("x", 0)
     file:close()
@@ -155,7 +155,7 @@ describe("a write that was cancelled #slow", function()
     end
     fuse.await_answers(in_flight)
     eventually("all is closed", function()
-      return halo.stats().files_open == before and halo.stats().in_flight == in_flight
+      return halo.stats().files_open == before and halo.stats().in_flight <= in_flight
     end)
     local created, gone = done "create", done "unlink"
     assert.equal(#created, #gone, "created and not removed")
