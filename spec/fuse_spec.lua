@@ -115,37 +115,37 @@ describe("a file system that takes half a second for each call #slow", function(
     return times[math.ceil(#times * 0.99)]
   end
 
-  local function best_p99(work)
-    local best = math.huge
-    for _ = 1, ATTEMPTS do
-      best = math.min(best, p99(work))
-      if best < P99_S then
-        break
-      end
-    end
-    return best
-  end
-
   it("does not hold up other tasks", function()
     local own = dir:file("own", "hello")
     local file = assert(fs.open(own, "r+"))
-    local stop = start_hanging()
-    local slow = {}
-    halo.map({
-      { "calls by path", function() assert(fs.stat(own)) end },
-      { "calls on an open file", function()
+    local kinds = {
+      ["calls by path"] = function() assert(fs.stat(own)) end,
+      ["calls on an open file"] = function()
         assert(file:pwrite("y", 0))
         assert(file:pread(10, 0))
-      end },
-      { "files that come and go", function()
+      end,
+      ["files that come and go"] = function()
         assert(fs.writefile(own .. "2", "z"))
         assert(fs.remove(own .. "2"))
-      end },
-      { "sleeps", function() halo.sleep(0.001) end },
-    }, function(kind)
-      local latency = best_p99(kind[2])
-      if latency >= P99_S then
-        slow[#slow + 1] = ("%s: p99 is %.1f ms"):format(kind[1], latency * 1e3)
+      end,
+      ["sleeps"] = function() halo.sleep(0.001) end,
+    }
+    local names = {}
+    for name in pairs(kinds) do
+      names[#names + 1] = name
+    end
+    local usual = {} -- of a machine that is busy with other things
+    halo.map(names, function(name) usual[name] = p99(kinds[name]) end)
+    local stop = start_hanging()
+    local slow = {}
+    halo.map(names, function(name)
+      local limit, latency = math.max(P99_S, 2 * usual[name]), math.huge
+      for _ = 1, ATTEMPTS do
+        latency = latency < limit and latency or p99(kinds[name])
+      end
+      if latency >= limit then
+        slow[#slow + 1] = ("%s: p99 is %.1f ms, and %.1f where nobody hangs"):format(name,
+          latency * 1e3, usual[name] * 1e3)
       end
     end)
     stop()
