@@ -36,6 +36,30 @@ describe("a File of a FIFO", function()
     return assert(reader:join()), writer
   end
 
+  it("says what readv has read where its wait for more is cancelled", function()
+    local reader, writer = open_both()
+    local first, second = halo.buffer(4), halo.buffer(4)
+    writer:write("abcd")
+    local later
+    local task = halo.spawn(function()
+      local count = reader:readv { first, second }
+      later = { pcall(halo.yield) }
+      return count
+    end)
+    eventually("the first buffer is full, and the task waits", function()
+      local is_free, text = pcall(first.string, first)
+      return is_free and text == "abcd" and select(2, task:status()) == "read"
+    end)
+    task:cancel()
+    assert.equal(4, task:join())
+    assert.is_false(later[1])
+    assert.is_true(halo.is_cancelled(later[2]))
+    writer:write("ef")
+    assert.equal("ef", reader:read(100))
+    reader:close()
+    writer:close()
+  end)
+
   describe("waits for its other end", function()
     it("where it is opened to write", function()
       local task = halo.spawn(fs.open, path, "w")

@@ -249,6 +249,90 @@ describe("File:lines", function()
     file:close()
   end)
 
+  it("goes on where a read, a seek or a loop in the loop has left the position", function()
+    local content = "head 6\nabcde\nnext\nBEGIN\nx\nEND\nagain\nlast\n"
+    local path = dir:file("file", content)
+    local function told(file)
+      local found, again = {}, false
+      for line in file:lines() do
+        table.insert(found, line)
+        if line == "head 6" then
+          table.insert(found, (file:read(6)))
+        elseif line == "BEGIN" then
+          for inner in file:lines() do
+            table.insert(found, "(" .. inner)
+            if inner == "END" then break end
+          end
+        elseif line == "again" and not again then
+          again = true
+          file:seek("set", 13)
+        end
+      end
+      file:close()
+      return found
+    end
+    local expected_lines = told(io.open(path))
+    assert.equal("(x", expected_lines[5])
+    assert.same(expected_lines, told(fs.open(path)))
+  end)
+
+  it("sees what the loop itself writes, in a later loop", function()
+    local file = fs.open(dir:file("file", "one\ntwo\n"), "r+")
+    assert.equal("one", file:lines()())
+    file:pwrite("TWO", 4)
+    assert.same({ "TWO" }, collect(file))
+    file:close()
+  end)
+
+  it("raises in the loop once the file is closed", function()
+    local file = fs.open(dir:file("file", "one\ntwo\n"))
+    assert.misuse("EBADF: the file is closed: " .. file:path(), function() for _ in file:lines() do
+      file:close() end end)
+  end)
+
+  ---Has the lines taken by several tasks in loops of their own, or over one iterator.
+  local function take_together(count, loop)
+    local seen, twice = 0, {}
+    halo.scope(function(scope)
+      for _ = 1, 4 do
+        scope:spawn(function()
+          for line in loop() do
+            local i = assert(tonumber(line:match "^line (%d+)$"), line)
+            assert(not twice[i], line)
+            twice[i], seen = true, seen + 1
+            if i % 3 == 0 then halo.yield() end
+          end
+        end)
+      end
+    end)
+    assert.equal(count, seen)
+  end
+
+  for _, how in ipairs { "loops of their own", "one loop" } do
+    it("gives each line to one of several tasks, in " .. how, function()
+      local count, lines = tasks.rounds(20000), {}
+      for i = 1, count do
+        lines[i] = ("line %d\n"):format(i)
+      end
+      local content = table.concat(lines)
+      local plain = fs.open(dir:file("file", content))
+      local path = dir:fifo("fifo")
+      local opening = halo.spawn(fs.open, path)
+      local writer = fs.open(path, "w")
+      local stream = opening:join()
+      local writing = halo.spawn(function()
+        writer:write(content)
+        writer:close()
+      end)
+      for _, file in ipairs { plain, stream } do
+        local shared = how == "one loop" and file:lines()
+        take_together(count, function() return shared or file:lines() end)
+        file:close()
+      end
+      writing:join()
+    end)
+  end
+
   describe("of a stream", function()
     local reader, writer
 
@@ -295,6 +379,55 @@ describe("File:lines", function()
       writer:write("tial\n")
       assert.equal("partial", next_line())
       assert.is_true(reader:is_open())
+    end)
+
+    it("leaves what it has read beyond the line to the reads", function()
+      writer:write("one\ntwo\nthree\nfour\nfive\nsix\nseven")
+      assert.equal("one", reader:lines()())
+      assert.equal("two\n", reader:read(4))
+      assert.equal("three", reader:lines()())
+      local buffer, other = halo.buffer(2), halo.buffer(100)
+      assert.equal(2, reader:read_into(buffer))
+      assert.equal("fo", buffer:string())
+      assert.equal(1, reader:read_into(other, 1))
+      assert.equal("u", other:string(0, 1))
+      assert.equal("", reader:read(0))
+      assert.equal("r\nfive\nsix\nseven", reader:read(100))
+      writer:write("eight\nni")
+      assert.equal("eight", reader:lines()())
+      assert.is_nil((halo.timeout(0.02, reader:lines())))
+      writer:write("ne\nten")
+      writer:close()
+      assert.equal("nine\nten", reader:read("a"))
+      assert.is_nil(reader:read(1))
+    end)
+
+    it("keeps for the reads what they were cancelled with", function()
+      writer:write("one\ntwo\nth")
+      assert.equal("one", reader:lines()())
+      assert.is_nil((halo.timeout(0.02, reader.read, reader, "a")))
+      assert.equal("two", reader:lines()())
+      writer:write("ree\n")
+      assert.equal("three", reader:lines()())
+    end)
+
+    it("does not keep the file from the collector", function()
+      local path = reader:path()
+      writer:write("one\n")
+      assert.equal("one", reader:lines()())
+      reader:close()
+      writer:close()
+      local opening = halo.spawn(fs.open, path)
+      writer = fs.open(path, "w")
+      local forgotten = setmetatable({ opening:join() }, { __mode = "v" })
+      writer:write("one\n")
+      assert.equal("one", forgotten[1]:lines()())
+      opening = nil -- luacheck: ignore 311
+      eventually("the file is collected", function()
+        collectgarbage()
+        return forgotten[1] == nil
+      end)
+      reader = fs.open(path, "r+")
     end)
 
     it("takes no offset", function()

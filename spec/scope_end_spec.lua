@@ -388,3 +388,93 @@ describe("What has ended when its caller is cancelled in the same turn", functio
     end)
   end
 end)
+
+describe("What fails in the clean-up while all is cancelled", function()
+  local waits
+
+  ---A function that waits for ever, and fails once that has been cancelled.
+  local function failing(failure)
+    return function()
+      waits = true
+      pcall(halo.sleep, forever)
+      error(failure, 0)
+    end
+  end
+
+  ---What call(...) raises when a timeout ends it, once it has got so far that it waits.
+  local function raised_by_timeout(call, ...)
+    waits = false
+    local ok, err
+    repeat
+      ok, err = pcall(halo.timeout, 0.02, call, ...)
+    until waits
+    assert.is_false(ok)
+    return err
+  end
+
+  local function wait()
+    halo.sleep(forever)
+  end
+
+  local calls = {
+    ["a scope's task"] = function(fn)
+      halo.scope(function(scope)
+        scope:spawn(fn)
+        halo.sleep(forever)
+      end)
+    end,
+    ["a scope's body"] = function(fn)
+      halo.scope(function(scope)
+        scope:spawn(wait)
+        fn()
+      end)
+    end,
+    ["what a scope has deferred"] = function(fn)
+      halo.scope(function(scope)
+        scope:defer(function() halo.timeout(0, fn) end)
+        halo.sleep(forever)
+      end)
+    end,
+    ["map's function"] = function(fn) halo.map({ 1, 2 }, fn) end,
+    ["one of all"] = function(fn) halo.all { wait, fn } end,
+    ["one of a race"] = function(fn) halo.race { wait, fn } end,
+    ["a timeout's function"] = function(fn) halo.timeout(forever, fn) end,
+    run = function(fn) halo.run(fn) end,
+  }
+
+  for name, call in pairs(calls) do
+    it("is raised instead of that: " .. name, function()
+      local failure, caught, later = {}, nil, nil
+      local task = start(function()
+        caught = pack(pcall(call, failing(failure)))
+        later = pack(pcall(halo.yield))
+      end)
+      for _ = 1, 4 do halo.yield() end -- all of it waits then
+      task:cancel()
+      pcall(task.join, task)
+      assert.is_false(caught[1])
+      assert.equal(failure, caught[2])
+      assert.is_true(halo.is_cancelled(later[2]))
+    end)
+
+    it("is raised instead of a timeout's refusal: " .. name, function()
+      local failure = {}
+      assert.equal(failure, raised_by_timeout(call, failing(failure)))
+    end)
+  end
+
+  it("is told in the order in which it came", function()
+    local first, second, third = {}, {}, {}
+    local failures
+    assert.equal(first, raised_by_timeout(halo.scope, function(scope)
+      scope:defer(function()
+        failures = scope:failures()
+        error(third, 0)
+      end)
+      scope:defer(function() error(second, 0) end)
+      scope:spawn(failing(first))
+      halo.sleep(forever)
+    end))
+    assert.same({ first, second }, failures)
+  end)
+end)

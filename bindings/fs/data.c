@@ -444,6 +444,17 @@ static int fs_find(lua_State *L)
     return await_range(L, HALO_OP_SEEK, "seek");
 }
 
+/* Where the next write goes, or read, but for a file that is appended to; or -errno. */
+static int64_t find_position(lua_State *L, const struct halo_lua_file *file)
+{
+    struct halo_file_info info;
+    int error = halo_file_info(halo_lua_loop(L, halo_lua_self(L)), file->handle, &info);
+    if (error < 0 || info.stream)
+        return error < 0 ? error : -ESPIPE;
+    uint64_t pending = info.behind + (file->out ? file->out->used : 0);
+    return (int64_t)(info.position + (info.flags & O_APPEND ? 0 : pending));
+}
+
 /* seek(file, position) moves the file's own position; tell(file) says it. Neither waits. */
 static int fs_seek(lua_State *L)
 {
@@ -459,17 +470,22 @@ static int fs_seek(lua_State *L)
 
 static int fs_tell(lua_State *L)
 {
-    struct halo_lua *lua = halo_lua_self(L);
     const struct halo_lua_file *file = halo_check_file(L, 1, "tell");
-    struct halo_file_info info;
-    int error = halo_file_info(halo_lua_loop(L, lua), file->handle, &info);
-    if (!error && info.stream)
-        error = -ESPIPE;
-    if (error < 0)
-        return halo_push_file_error(L, -error, file);
-    bool appends = info.flags & O_APPEND;
-    uint64_t pending = info.behind + (file->out ? file->out->used : 0);
-    lua_pushnumber(L, (double)(info.position + (appends ? 0 : pending)));
+    int64_t position = find_position(L, file);
+    if (position < 0)
+        return halo_push_file_error(L, (int)-position, file);
+    lua_pushnumber(L, (double)position);
+    return 1;
+}
+
+/* advance(file, from, to): moves it where it is as expected, and says whether it was. */
+static int fs_advance(lua_State *L)
+{
+    struct halo_lua *lua = halo_lua_self(L);
+    const struct halo_lua_file *file = halo_check_file(L, 1, "seek");
+    uint64_t to = (uint64_t)lua_tonumber(L, 3);
+    lua_pushboolean(L, find_position(L, file) == (int64_t)lua_tonumber(L, 2) &&
+                           halo_file_seek(lua->loop, file->handle, to) == 0);
     return 1;
 }
 
@@ -568,6 +584,7 @@ static const luaL_Reg functions[] = {
     {"find", fs_find},
     {"seek", fs_seek},
     {"tell", fs_tell},
+    {"advance", fs_advance},
     {"lock", fs_lock},
     {"unlock", fs_unlock},
     {"readfile", fs_readfile},

@@ -27,6 +27,7 @@ local function cancel_all(group)
 end
 
 ---Waits until all members have ended; a failure or a cancellation of the running task cancels them.
+---What fails in the clean-up is raised instead of the cancellation, which the next call raises.
 ---@param any boolean? the first end of any is enough: the others are cancelled then
 ---@return halo.Task? first the first member that ended, with any
 local function supervise(group, any)
@@ -36,9 +37,12 @@ local function supervise(group, any)
     cancel_all(group)
   end
   if not ok then
-    error(err, 0)
-  elseif failed and not any then
+    failed = select(3, core.group_state(group))
+  end
+  if failed and not (ok and any) then
     settle(core.outcome(failed))
+  elseif not ok then
+    error(err, 0)
   end
   return first
 end
@@ -114,17 +118,18 @@ function Scope:failures()
   return errors
 end
 
----Runs what was deferred. The first error is returned, unless there is one already.
+---Runs what was deferred. The first error is returned, unless a failure came before.
 ---@async
 local function run_defers(self, ok, err)
   core.shield(1)
   self.failed = {}
   while #self.defers > 0 do
-    local note = ok and core.note or core.note_also
+    local is_first = ok or scope.is_cancelled(err)
+    local note = is_first and core.note or core.note_also
     local done, failure = xpcall(table.remove(self.defers), note)
     if not done then
       table.insert(self.failed, failure)
-      ok, err = false, ok and failure or err
+      ok, err = false, is_first and failure or err
     end
   end
   core.shield(-1)
@@ -140,7 +145,8 @@ function Scope:cancel()
 end
 
 ---Runs fn(scope, ...) and returns when it and every task that scope:spawn() started have ended.
----The first failure cancels the others and is raised; its report tells of those that follow.
+---The first failure cancels the others and is raised; its report tells of those that follow. One
+---that comes while all are cancelled is raised as well: it is more than that.
 ---@async
 ---@param fn fun(scope: halo.Scope, ...): ...
 ---@return ... # what fn returns
@@ -195,7 +201,7 @@ function scope.timeout(seconds, fn, ...)
     cancel_all(group)
   end
   local status = core.status(task)
-  if not ok and status ~= "ended" then
+  if not ok and status == "cancelled" then
     error(err, 0)
   elseif late and status == "cancelled" then
     return nil, ("ETIMEDOUT: timed out after %g s"):format(seconds), "ETIMEDOUT"

@@ -48,7 +48,8 @@ local function write_all(from, to, change)
 end
 
 ---Moves bytes until there are no more, piece by piece as they come: of Files from their positions
----on. A process that is copied to has read all then: its standard input is closed.
+---on. A process that is copied to has read all then: its standard input is closed. Where it is
+---cancelled, the piece that it has read last may not be written.
 ---
 ---    halo.copy(halo.stdin, process)
 ---

@@ -6,10 +6,11 @@ local core = require "halo.core"
 local errors = require "halo.fs.errors"
 local fast = require "halo.fs.fast"
 local meta = require "halo.fs.meta"
+local reader = require "halo.fs.reader"
 local scope = require "halo.scope"
 local wait = require "halo.wait"
 
-local checked, refused = wait.checked, wait.refused
+local checked, guard, refused = wait.checked, wait.guard, wait.refused
 local AT_FDCWD, open = core.AT_FDCWD, by_path.open
 local core_read, core_pread = core.read, core.pread
 local core_write, core_pwrite = core.write, core.pwrite
@@ -153,7 +154,9 @@ local function read_rest(file)
       core.seek(file, core.tell(file) - #data)
     end
   end
-  return checked(core.read_all(file, rest > 0 and rest + 1 or QUICK_BYTES))
+  return reader.take_before(file, function()
+    return checked(core.read_all(file, rest > 0 and rest + 1 or QUICK_BYTES))
+  end)
 end
 
 ---Reads from the file's own position, which advances, up to n bytes; nil alone says that the file
@@ -179,6 +182,10 @@ function fs.read(file, n, ...)
     return read_rest(file)
   elseif type(n) ~= "number" then
     fail_for_amount(file, n)
+  end
+  data = reader.take(file, n)
+  if data then
+    return data
   end
   return read_result(core_read(file, n))
 end
@@ -227,6 +234,10 @@ function fs.read_into(file, buffer, n, ...)
     fail_for_place(file, 4, "read_into", ...)
   end
   local count = fast_read_into(file, buffer, n)
+  if count then
+    return count
+  end
+  count = check.is_buffer(buffer) and reader.take_into(file, buffer, n)
   if count then
     return count
   end
@@ -516,7 +527,8 @@ local function check_buffers(buffers)
 end
 
 ---Reads into an array of buffers, one behind the other. Of a stream, as fs.read: a buffer that it
----does not fill is the last, and for each it waits until there is something.
+---does not fill is the last, and for each it waits until there is something. Where that wait is
+---cancelled, the count says what has been read before; the next call raises the cancellation.
 ---@async
 ---@param file halo.File
 ---@param buffers halo.Buffer[]
@@ -539,8 +551,12 @@ function fs.readv(file, buffers, ...)
     return total
   end
   for _, buffer in ipairs(buffers) do
-    local count, message, code = fs.read_into(file, buffer)
-    if not count then
+    local ok, count, message, code = guard(fs.read_into, file, buffer)
+    if not ok and total > 0 and scope.is_cancelled(count) then
+      break -- the bytes are out of the stream
+    elseif not ok then
+      error(count, 0)
+    elseif not count then
       return nil, message, code
     end
     total = total + count

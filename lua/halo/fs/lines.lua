@@ -4,149 +4,179 @@ local by_path = require "halo.fs.by_path"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local guard = require("halo.wait").guard
+local reader = require "halo.fs.reader"
+local wait = require "halo.wait"
 
+local checked, guard = wait.checked, wait.guard
 local find, sub = string.find, string.sub
+local advance, seek, tell = core.advance, core.seek, core.tell
 
 local CHUNK_BYTES = 65536 -- longer strings cost LuaJIT a mapping of memory each
 
 ---@class halo.fs
 local fs = {}
 
----@class halo.Reader where an iteration over lines is
+---@class halo.fs.Loop over lines
 ---@field file halo.File
 ---@field own boolean the file is closed at the end
 ---@field track boolean the file's own position follows
----@field offset integer? of the byte behind chunk; nil in a stream
----@field chunk string
----@field at integer of the next line in chunk
----@field pieces string[] of a line that began before chunk
----@field size integer their bytes
+---@field reader halo.Reader
+---@field newline integer 1 where lines come with theirs
+---@field ends integer the reader's, when this began
 ---@field ended boolean
 
----What streams have given beyond the lines that were asked for, for the next who asks.
-local readers = setmetatable({}, { __mode = "k" })
-
-local function new_reader(file, offset)
-  local reader = {
+local function new_loop(file, keep_newline, offset)
+  local shared = offset == nil and reader.of(file) or nil
+  local reads = shared or reader.new(offset)
+  return {
     file = file,
-    track = offset == nil,
-    offset = offset or core.tell(file),
-    chunk = "",
-    at = 1,
-    pieces = {},
-    size = 0,
+    own = false,
+    track = shared ~= nil and reads.offset ~= false,
+    reader = reads,
+    newline = keep_newline and 1 or 0,
+    ends = reads.ends,
     ended = false,
   }
-  if not reader.offset then
-    reader.track = false
-    reader = readers[file] or reader
-    readers[file] = reader
-    reader.ended = false
-  end
-  return reader
 end
 
----Ends an iteration over a file of its own. A cancellation does not wait for the close.
-local function finish(reader)
-  reader.ended = true
-  if reader.own then
-    core.close(reader.file)
+---Ends a loop over a file of its own. A cancellation does not wait for the close.
+local function finish(loop)
+  loop.ended = true
+  if loop.own then
+    core.close(loop.file)
   end
 end
 
-local function fail(reader, message)
-  if reader.own then
-    finish(reader)
+local function fail(loop, message)
+  if loop.own then
+    finish(loop)
   end
   core.raise(message)
 end
 
+---What comes next in a stream, passing over what is in the reader.
+local function read_stream(file, n)
+  return checked(core.read(file, n))
+end
+
 ---The next piece of the file; nil at its end.
-local function read_chunk(reader)
-  local file, offset = reader.file, reader.offset
+local function read_chunk(loop)
+  local file, offset = loop.file, loop.reader.offset
   local ok, data, message
   if offset then
     ok, data, message = guard(calls.pread, file, CHUNK_BYTES, offset)
   else
-    ok, data, message = guard(calls.read, file, CHUNK_BYTES)
+    ok, data, message = guard(read_stream, file, CHUNK_BYTES)
   end
   if not ok then
-    if reader.own then
-      finish(reader)
+    if loop.own then
+      finish(loop)
     end
     error(data, 0)
   end
   if message then
-    fail(reader, message)
+    fail(loop, message)
   end
   return data
 end
 
-local function add_piece(reader, piece)
-  reader.pieces[#reader.pieces + 1] = piece
-  reader.size = reader.size + #piece
-  if reader.size > core.bytes_max() then
-    fail(reader, "EFBIG: line too long: " .. reader.file:path())
+local function add_piece(loop, piece)
+  local reads = loop.reader
+  reads.pieces[#reads.pieces + 1] = piece
+  reads.size = reads.size + #piece
+  if reads.size > core.bytes_max() then
+    fail(loop, "EFBIG: line too long: " .. loop.file:path())
   end
 end
 
-local function take_pieces(reader)
-  local line = table.concat(reader.pieces)
-  reader.pieces, reader.size = {}, 0
+local function take_pieces(reads)
+  local line = table.concat(reads.pieces)
+  reads.pieces, reads.size = {}, 0
   return line
 end
 
-local function set_position(reader)
-  if reader.track then
-    core.seek(reader.file, reader.offset - #reader.chunk + reader.at - 1)
+---Where the next line begins.
+local function place_of(reads)
+  return reads.offset - #reads.chunk + reads.at - 1 - reads.size
+end
+
+local function set_position(loop)
+  if loop.track then
+    seek(loop.file, place_of(loop.reader))
   end
 end
 
 ---The line that goes on behind the chunk, as far as it has to be read for that.
-local function read_line(reader, newline)
-  add_piece(reader, sub(reader.chunk, reader.at))
-  reader.chunk, reader.at = "", 1
-  while not reader.ended do
-    local chunk = read_chunk(reader)
+local function read_line(loop)
+  local reads = loop.reader
+  if loop.track then
+    local position = tell(loop.file) or reads.offset -- nil where it is closed
+    if position ~= place_of(reads) then -- other calls have moved it, and it says where to go on
+      reader.reset(reads, position)
+    end
+  end
+  add_piece(loop, sub(reads.chunk, reads.at))
+  reads.chunk, reads.at = "", 1
+  while true do
+    local chunk = read_chunk(loop)
     local stop = chunk and find(chunk, "\n", 1, true)
-    if chunk and reader.offset then
-      reader.offset = reader.offset + #chunk
+    if chunk and reads.offset then
+      reads.offset = reads.offset + #chunk
     end
     if stop then
-      add_piece(reader, sub(chunk, 1, stop - 1 + newline))
-      reader.chunk, reader.at = chunk, stop + 1
-      set_position(reader)
-      return take_pieces(reader)
+      add_piece(loop, sub(chunk, 1, stop - 1 + loop.newline))
+      reads.chunk, reads.at = chunk, stop + 1
+      local line = take_pieces(reads)
+      set_position(loop)
+      return line
     elseif not chunk then
-      finish(reader)
-      set_position(reader)
-      local line = take_pieces(reader)
+      reads.ends = reads.ends + (reads.offset and 0 or 1)
+      finish(loop)
+      local line = take_pieces(reads)
+      set_position(loop)
       return line ~= "" and line or nil
     end
-    add_piece(reader, chunk)
+    add_piece(loop, chunk)
   end
 end
 
----@param reader halo.Reader
----@param keep_newline boolean?
+---The next line where the chunk does not have all of it, or is not what comes next.
+---@async
+local function read_in_turn(loop, next_line)
+  local reads = loop.reader
+  if loop.ended or loop.ends ~= reads.ends then
+    return nil
+  elseif reads.busy then
+    reader.await_turn(reads)
+    return next_line()
+  end
+  local ok, line = reader.alone(reads, read_line, loop)
+  if not ok then
+    error(line, 0)
+  end
+  return line
+end
+
+---@param loop halo.fs.Loop
 ---@return fun(): string?
-local function iterate(reader, keep_newline)
-  local newline = keep_newline and 1 or 0
-  local before = 1 - newline
-  local file, seek = reader.file, reader.track and core.seek
-  return function()
-    local chunk, at = reader.chunk, reader.at
+local function iterate(loop)
+  local reads, file, track = loop.reader, loop.file, loop.track
+  local before = 1 - loop.newline
+  local function next_line()
+    local chunk, at = reads.chunk, reads.at
     local stop = find(chunk, "\n", at, true)
     if not stop then
-      return read_line(reader, newline)
+      return read_in_turn(loop, next_line)
+    elseif track then
+      local start = reads.offset - #chunk
+      if not advance(file, start + at - 1, start + stop) then
+        return read_in_turn(loop, next_line)
+      end
     end
-    reader.at = stop + 1
-    if seek then
-      seek(file, reader.offset - #chunk + stop)
-    end
+    reads.at = stop + 1
     return sub(chunk, at, stop - before)
   end
+  return next_line
 end
 
 local function check_how(keep_newline, offset)
@@ -165,9 +195,9 @@ function by_path.lines(base, path, keep_newline, offset)
   if not file then
     core.raise(message)
   end
-  local reader = new_reader(file, offset)
-  reader.own, reader.track = true, false
-  return iterate(reader, keep_newline), file
+  local loop = new_loop(file, keep_newline, offset)
+  loop.own, loop.track = true, false
+  return iterate(loop), file
 end
 
 ---The lines of a file, of any size and any length, one after the other:
@@ -180,8 +210,9 @@ end
 ---leaves it to the collector, or to the caller's close of the second value.
 ---
 ---Of a File, the lines begin at its own position, which is behind the latest line at any time, or
----at an offset, and then the position stays as it is. From a stream more is read than one line;
----the next loop over the same File goes on with it, while a read knows nothing of it.
+---at an offset, and then the position stays as it is. From a stream more is read than one line: the
+---next loop over the same File, and other reads, go on with it. Where several tasks are in such
+---loops each line is given to one of them; a read or a loop in a loop takes what comes next.
 ---@async
 ---@param path string|halo.File
 ---@param keep_newline boolean? lines come with their "\n"
@@ -192,7 +223,7 @@ function fs.lines(path, keep_newline, offset, ...)
   check.no_more(4, "lines", ...)
   if check.is_file(path) then
     check_how(keep_newline, offset)
-    return iterate(new_reader(path, offset), keep_newline), path
+    return iterate(new_loop(path, keep_newline, offset)), path
   end
   return by_path.lines(core.AT_FDCWD, path, keep_newline, offset)
 end
