@@ -267,43 +267,34 @@ local function next_chunk(reader)
   reader.chunk, reader.at, reader.ended = chunk or "", 1, not chunk
   if message then
     local _, text = refused(message, code)
-    error(text, 4)
+    error(text, 5)
   end
   reader.careful = reader.careful or chunk and chunk:find("\0", 1, true) ~= nil
   return chunk
 end
 
----All up to a newline, which comes along, or to the end.
+---All up to a newline, which comes along, or so many bytes, or to the end.
 ---@async
-local function raw_line(reader)
-  local pieces = {}
+local function raw_line(reader, most)
+  local pieces, left = {}, most
   repeat
     local chunk, at = reader.chunk, reader.at
-    local stop = chunk:find("\n", at, true)
+    local stop = math.min(chunk:find("\n", at, true) or #chunk, at + left - 1)
     pieces[#pieces + 1] = chunk:sub(at, stop)
-    reader.at = (stop or #chunk) + 1
-  until stop or not next_chunk(reader)
+    left, reader.at = left - (stop + 1 - at), stop + 1
+  until left == 0 or chunk:byte(stop) == 10 and stop >= at or not next_chunk(reader)
   return table.concat(pieces)
 end
 
----The next line, however it lies. As LuaJIT's own reads them, one ends at a NUL byte, and the next
----one goes on with it.
+---The next line, however it lies.
 ---@async
 local function any_line(reader)
   if not reader.file then
     error("attempt to use a closed file", 2)
   end
-  local line, found = "", false
-  repeat
-    local raw = raw_line(reader)
-    local text = raw:match "^[^%z]*"
-    line, found = line .. text, found or text ~= ""
-    if text:byte(-1) == 10 then
-      return line:sub(1, -2)
-    end
-  until reader.ended
-  if found then
-    return line
+  local line, is_whole = files.line(raw_line, reader)
+  if line then
+    return is_whole and line:sub(1, -2) or line
   end
   core.close(reader.file)
   reader.file = nil
