@@ -191,7 +191,11 @@ describe("io in tasks", function()
     end
     halo.all {
       function() assert.equal(0, os.execute(after "second" .. "touch " .. dir:path "first")) end,
-      function() assert.equal("x\n", io.popen(after "third" .. "echo x"):read "a") end,
+      function()
+        local from = io.popen(after "third" .. "echo x")
+        assert.equal("x\n", from:read "a")
+        assert.is_true(from:close())
+      end,
       function() assert.is_true(io.popen(after "fourth"):close()) end,
       function() assert.is_true(io.popen("touch " .. dir:path "fourth"):close()) end,
       function()
@@ -266,6 +270,31 @@ describe("io in tasks", function()
     assert.equal("", from:read "a")
     assert.is_true(from:close())
   end)
+
+  for what, leave in pairs {
+    ["whose close was cancelled"] = function(into)
+      local closing = tasks.start(into.close, into)
+      assert.equal("waiting", (closing:status()))
+      closing:cancel()
+      assert(tasks.ends_cancelled(closing))
+    end,
+    ["whose file was collected"] = function() end,
+  } do
+    it("waits for a program some time " .. what, function()
+      local pid, go = dir:file("pid", ""), dir:path "go"
+      fs.remove(go)
+      local line = ("echo $$ >%s; until [ -e %s ]; do sleep 0.01; done"):format(pid, go)
+      leave(io.popen(line, "w"))
+      eventually("it has begun", function() return dir:read "pid" ~= "" end)
+      collectgarbage()
+      collectgarbage()
+      dir:file("go", "")
+      eventually("it has ended", function()
+        io.popen("true"):close()
+        return not fs.exists("/proc/" .. dir:read("pid"):match "%d+")
+      end)
+    end)
+  end
 
   it("lets a scope end whose program goes on until its file is closed", function()
     local into = halo.scope(function()

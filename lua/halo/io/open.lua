@@ -121,6 +121,19 @@ local function await_end(process)
   return true
 end
 
+---Programs whose file was collected, or whose close was cancelled: nobody else waits for them.
+---@type table<halo.File, true>
+local left = {}
+
+---Frees the numbers of those that have ended.
+local function reap_left()
+  for process in pairs(left) do
+    if core.reap_process(process) ~= false then
+      left[process] = nil
+    end
+  end
+end
+
 ---Writes what is left to be written. A close goes on whatever becomes of that.
 ---@async
 local function write_rest(lua_file)
@@ -139,7 +152,7 @@ end
 ---@return true? ok
 ---@return string? text
 ---@return integer? number
-local function close_file(state, lua_file)
+local function close_whole(state, lua_file)
   local done, ok, text, number = pcall(write_rest, lua_file)
   if not done then
     stdio.collect(state.file, lua_file)
@@ -165,6 +178,20 @@ local function close_file(state, lua_file)
     methods.close(lua_file)
   end
   return handled or false, ok, text, number
+end
+
+---@async
+local function close_file(state, lua_file)
+  local process = state.process
+  local done, handled, ok, text, number = pcall(close_whole, state, lua_file)
+  if done then
+    return handled, ok, text, number
+  end
+  local _, is_open = stdio.is_file(lua_file)
+  if process and not is_open then
+    left[process] = true
+  end
+  error(handled, 0)
 end
 
 ---@async
@@ -214,6 +241,11 @@ local stock_collect = files.metatable.__gc
 ---A finalizer: it does not wait. What the buffer has is written at the next turn.
 function open.collect(lua_file)
   local state = states[lua_file]
+  local _, _, fd = stdio.is_file(lua_file)
+  if state and state.process and fd >= 0 then
+    left[state.process] = true
+    reap_left()
+  end
   if not (state and state.file and stdio.collect(state.file, lua_file)) then
     return stock_collect(lua_file)
   end
@@ -276,13 +308,13 @@ end
 ---All up to a newline, which comes along, or so many bytes, or to the end.
 ---@async
 local function raw_line(reader, most)
-  local pieces, left = {}, most
+  local pieces, rest = {}, most
   repeat
     local chunk, at = reader.chunk, reader.at
-    local stop = math.min(chunk:find("\n", at, true) or #chunk, at + left - 1)
+    local stop = math.min(chunk:find("\n", at, true) or #chunk, at + rest - 1)
     pieces[#pieces + 1] = chunk:sub(at, stop)
-    left, reader.at = left - (stop + 1 - at), stop + 1
-  until left == 0 or chunk:byte(stop) == 10 and stop >= at or not next_chunk(reader)
+    rest, reader.at = rest - (stop + 1 - at), stop + 1
+  until rest == 0 or chunk:byte(stop) == 10 and stop >= at or not next_chunk(reader)
   return table.concat(pieces)
 end
 
@@ -408,6 +440,7 @@ function open.popen(...)
     return stock.popen(...)
   end
   open.flush_all()
+  reap_left()
   local lua_file, text, number = start(c_string(command), mode)
   if number == ENOSYS then -- a kernel before 5.3 has no descriptors of processes
     return stock.popen(...)
@@ -418,21 +451,18 @@ function open.popen(...)
 end
 
 local function close_programs()
-  local left = {}
+  local still_open = {}
   for lua_file, state in pairs(states) do
-    if state.process then
-      table.insert(left, lua_file)
+    local _, is_open = stdio.is_file(lua_file)
+    if state.process and is_open then
+      table.insert(still_open, lua_file)
     end
   end
-  for _, lua_file in ipairs(left) do
-    local _, is_open = stdio.is_file(lua_file)
-    local state = states[lua_file]
-    if is_open then
-      open.close(lua_file)
-    elseif state then -- it was collected
-      states[lua_file] = nil
-      await_end(state.process)
-    end
+  for _, lua_file in ipairs(still_open) do
+    open.close(lua_file)
+  end
+  for process in pairs(left) do
+    await_end(process)
   end
 end
 
