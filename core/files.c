@@ -176,7 +176,7 @@ static bool waits_for_behind(const struct halo_op *op)
            (int32_t)(op->after - file->behind_ended) > 0;
 }
 
-/* Nobody waits for it: that it failed, or was refused, is told by what follows. */
+/* Where nobody waits for it, that it failed, or was refused, is told by what follows. */
 static void end_behind(struct halo_op *op, struct halo_list *ready)
 {
     struct halo_file *file = op->slot;
@@ -185,7 +185,8 @@ static void end_behind(struct halo_op *op, struct halo_list *ready)
         return;
     file->behind_ended++;
     file->behind_bytes -= op->length;
-    if (op->result < 0 && !file->behind_error)
+    bool told = op->flags & HALO_WRITE_TOLD && !op->abandoned;
+    if (op->result < 0 && !told && !file->behind_error)
         file->behind_error = (int)op->result;
     halo_list_append_all(ready, &file->held);
 }

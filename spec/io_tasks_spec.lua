@@ -58,6 +58,66 @@ describe("io in tasks", function()
     end)
   end
 
+  ---A file of io that writes to a FIFO which is full, and the File that reads from it.
+  local function full_pipe()
+    local path = dir:fifo "full"
+    local opening = halo.spawn(io.open, path, "w")
+    local from = assert(fs.open(path))
+    local to = opening:join()
+    local filling = assert(fs.open(path, "w"))
+    assert.equal(65536, filling:write(("."):rep(65536))) -- as much as a pipe has
+    filling:close()
+    return to, from
+  end
+
+  ---Starts a call on a file that somebody has written to, and cancels it in its wait.
+  local function cancel_on(to, call)
+    assert.is_true(to:write "promised ")
+    local writing = tasks.start(call, to)
+    assert.equal("waiting", (writing:status()))
+    writing:cancel()
+    assert(tasks.ends_cancelled(writing))
+  end
+
+  for what, call in pairs {
+    write = function(to) to:write(("x"):rep(100000)) end,
+    ["write of several"] = function(to) to:write(("x"):rep(100), ("x"):rep(9000), "x") end,
+    flush = function(to) to:flush() end,
+    ["setvbuf to none"] = function(to) to:setvbuf "no" end,
+    close = function(to) to:close() end,
+  } do
+    it("loses nothing that was written before a cancelled " .. what, function()
+      local to, from = full_pipe()
+      cancel_on(to, call)
+      local reading = halo.spawn(from.read, from, "a")
+      if io.type(to) == "file" then
+        assert.is_true(to:write "end")
+        assert.is_true(to:close())
+      end
+      local text = reading:join()
+      assert.matches(what == "close" and "^promised $" or "^promised x*end$", text:sub(65537))
+      from:close()
+    end)
+  end
+
+  it("tells what follows that a cancelled write has failed", function()
+    local to, from = full_pipe()
+    cancel_on(to, function() to:flush() end)
+    from:close()
+    assert.same({ nil, "Broken pipe", 32 }, { to:flush() })
+    assert.same({ nil, "Broken pipe", 32 }, { to:close() })
+  end)
+
+  it("tries again after a failure that was told", function()
+    local to, from = full_pipe()
+    to:write "some"
+    local writing = tasks.start(to.flush, to)
+    from:close()
+    assert.same({ nil, "Broken pipe", 32 }, { writing:join() })
+    assert.is_true(to:flush())
+    assert.is_true(to:close())
+  end)
+
   for _, format in ipairs { "l", "L", 5, "a", "n", 0 } do
     it("ends the reads of a file that is closed meanwhile: " .. format, function()
       local from, to = pipe()
@@ -131,7 +191,11 @@ describe("io in tasks", function()
     end
     halo.all {
       function() assert.equal(0, os.execute(after "second" .. "touch " .. dir:path "first")) end,
-      function() assert.equal("x\n", io.popen(after "third" .. "echo x"):read "a") end,
+      function()
+        local from = io.popen(after "third" .. "echo x")
+        assert.equal("x\n", from:read "a")
+        assert.is_true(from:close())
+      end,
       function() assert.is_true(io.popen(after "fourth"):close()) end,
       function() assert.is_true(io.popen("touch " .. dir:path "fourth"):close()) end,
       function()
@@ -206,6 +270,31 @@ describe("io in tasks", function()
     assert.equal("", from:read "a")
     assert.is_true(from:close())
   end)
+
+  for what, leave in pairs {
+    ["whose close was cancelled"] = function(into)
+      local closing = tasks.start(into.close, into)
+      assert.equal("waiting", (closing:status()))
+      closing:cancel()
+      assert(tasks.ends_cancelled(closing))
+    end,
+    ["whose file was collected"] = function() end,
+  } do
+    it("waits for a program some time " .. what, function()
+      local pid, go = dir:file("pid", ""), dir:path "go"
+      fs.remove(go)
+      local line = ("echo $$ >%s; until [ -e %s ]; do sleep 0.01; done"):format(pid, go)
+      leave(io.popen(line, "w"))
+      eventually("it has begun", function() return dir:read "pid" ~= "" end)
+      collectgarbage()
+      collectgarbage()
+      dir:file("go", "")
+      eventually("it has ended", function()
+        io.popen("true"):close()
+        return not fs.exists("/proc/" .. dir:read("pid"):match "%d+")
+      end)
+    end)
+  end
 
   it("lets a scope end whose program goes on until its file is closed", function()
     local into = halo.scope(function()

@@ -132,9 +132,10 @@ static int leave(lua_State *L, struct halo_lua *lua, struct halo_task *task)
         return LUA_NOREF;
     }
     op->user = NULL;
-    if (is_clean_up(op))
-        return lua->cancelled;
+    bool goes_on = is_clean_up(op);
     halo_op_abandon(lua->loop, op);
+    if (goes_on)
+        return lua->cancelled;
     bool undone = halo_op_has_ended(op) && op->result < 0;
     return changes_names(op) && !undone ? lua->uncertain : lua->cancelled;
 }

@@ -136,15 +136,19 @@ static int stdio_take_up_to(lua_State *L)
     return take_bytes(L, stream, bytes, count < (double)length ? (size_t)count : length);
 }
 
-/* take_segment(file): all there is up to the first newline, which comes along. */
+/* take_segment(file, count): what there is up to the first newline, which comes along, or so much.
+ */
 static int stdio_take_segment(lua_State *L)
 {
     FILE *stream = halo_stdio_readable(L, halo_lua_self(L), 1);
+    double count = luaL_checknumber(L, 2);
     size_t length;
 
     if (!stream)
         return LEFT_TO_LUAJIT;
     const char *bytes = halo_stream_unread(stream, &length);
+    if (count < (double)length)
+        length = (size_t)count;
     const char *end = length > 0 ? memchr(bytes, '\n', length) : NULL;
     return take_bytes(L, stream, bytes, end ? (size_t)(end + 1 - bytes) : length);
 }

@@ -249,19 +249,22 @@ bool halo_stream_holds(const FILE *stream, const char *data, size_t length)
 
 size_t halo_stream_due(const FILE *stream, const char *data, size_t length)
 {
-    size_t pending = halo_stream_pending(stream), all = pending + length;
-    size_t size = halo_stream_size(stream);
+    size_t pending = halo_stream_pending(stream), size = halo_stream_size(stream);
+    bool by_line = stream->_flags & LINE_BUFFERED;
     const char *newline = memrchr(data, '\n', length);
 
     if (size < 2 || stream->_flags & UNBUFFERED)
-        return all;
-    if (stream->_flags & LINE_BUFFERED && newline) {
-        size_t due = pending + (size_t)(newline + 1 - data);
-        return all - due < size ? due : all - (all - due) % size;
-    }
-    if (all >= size)
-        return all - all % size;
-    return pending + (length < space(stream) ? length : space(stream));
+        return pending + length;
+    size_t filled = by_line ? space(stream) : halo_stream_room(stream);
+    if (by_line && newline && length <= filled)
+        return pending + (size_t)(newline + 1 - data);
+    if (filled > length)
+        filled = length;
+    /* Behind a full buffer go as many of its size as there are, and of the rest whole lines. */
+    size_t gone = length - (length - filled) % size;
+    if (by_line && newline && newline >= data + gone)
+        gone = (size_t)(newline + 1 - data);
+    return pending + gone;
 }
 
 void halo_stream_set_error(FILE *stream)

@@ -24,7 +24,10 @@ static void fill_op(struct halo_op *op, FILE *stream, const char *data, size_t d
         memcpy(op->data + pending, data, due - pending);
 }
 
-/* Writes that many bytes: those that are pending, and the first ones of data behind them. */
+/*
+ * Writes that many bytes: those that are pending, and the first ones of data behind them. Where the
+ * pending ones were promised before, or the last ones stay in the buffer, no cancel ends that.
+ */
 static int await_write(lua_State *L, struct halo_lua *lua, const struct halo_lua_file *file,
                        FILE *stream, const char *data, size_t length, size_t due)
 {
@@ -40,6 +43,8 @@ static int await_write(lua_State *L, struct halo_lua *lua, const struct halo_lua
     op->length = due;
     fill_op(op, stream, data, due);
     size_t written = due - pending;
+    if (pending > 0 || length > written)
+        op->flags = HALO_WRITE_BEHIND | HALO_WRITE_TOLD;
     if (length > written)
         fwrite(data + written, 1, length - written, stream);
     return halo_await(L, lua, op);

@@ -71,7 +71,10 @@ function streams.copy(from, to, change, ...)
   end
   local count, message, code
   if type(from) == "string" then
-    count, message, code = target:write(change and change(from) or from)
+    if change then
+      from = change(from) or ""
+    end
+    count, message, code = target:write(from)
   else
     count, message, code = write_all(from, target, change)
   end

@@ -111,6 +111,31 @@ for t = 1, #texts, every do
   end
 end
 
+-- Where LuaJIT's buffer for a line ends, what is behind a NUL byte is seen.
+for i, length in ipairs { 700, 8190, 8191, 8192, 20000 } do
+  for j, text in ipairs {
+    ("z"):rep(700) .. "\0" .. ("w"):rep(length) .. "\n22\nend",
+    ("w"):rep(length) .. "\0\0x\n22\nend",
+    "\0" .. ("w"):rep(length) .. "\0x" .. ("v"):rep(9000) .. "\0",
+    ("w"):rep(length) .. "\n\0" .. ("v"):rep(length),
+  } do
+    local name = path(text)
+    local function tell_lines(label, next_line)
+      case(("long line %d %d %s"):format(i, j, label), function()
+        local lines = {}
+        for line in next_line do
+          table.insert(lines, #line .. show(line))
+        end
+        return unpack(lines)
+      end)
+    end
+    tell_lines("path", io.lines(name))
+    tell_lines("path L", io.lines(name, "L"))
+    tell_lines("file", io.open(name):lines())
+    os.remove(name)
+  end
+end
+
 -- Wrong calls, in all the ways in which a function has a name -----------------------------------
 
 local name = path "one\ntwo\n3 4\n"
@@ -199,7 +224,8 @@ case("print", function() return print == io.write end)
 local writes = {
   {}, { "" }, { "a" }, { "a", 1, 2.5, -3, 1e100, 0 / 0, 1 / 0, 2 ^ 53, 0.1 }, { ("x"):rep(4095) },
   { ("x"):rep(4096) }, { ("x"):rep(4097) }, { ("x"):rep(10000), "y" }, { ("x"):rep(4095), "yz" },
-  { "a\nb" }, { "\n" }, { ("ab\n"):rep(3000) },
+  { "a\nb" }, { "\n" }, { ("ab\n"):rep(3000) }, { "a\n" .. ("x"):rep(4100) },
+  { ("x"):rep(4100) .. "\nb" }, { ("x"):rep(4095) .. "\n" .. ("y"):rep(5000) },
 }
 for _, mode in ipairs { "w", "a", "r+", "w+", "a+", "wb", "rb+", "r" } do
   for _, buffering in ipairs { "none given", "no", "line", "full" } do
@@ -236,6 +262,23 @@ for _, full in ipairs { "/dev/full" } do
     case(label .. " 4", file.write, file, "y")
     case(label .. " 5", file.seek, file)
     case(label .. " 6", file.close, file)
+  end
+end
+for _, from in ipairs { "none given", "no", "line", "full" } do
+  for _, to in ipairs { "no", "line", "full" } do
+    for _, target in ipairs { path "0123456789", "/dev/full" } do
+      local file, is_full = io.open(target, "r+"), target == "/dev/full"
+      local label = ("buffering %s %s %s"):format(from, to, is_full)
+      if from ~= "none given" then
+        case(label .. " from", file.setvbuf, file, from)
+      end
+      case(label .. 1, file.write, file, "some\n", "more")
+      case(label .. 2, file.setvbuf, file, to)
+      tell(label .. " on disk", is_full or content_of(target))
+      case(label .. 3, file.write, file, "x")
+      tell(label .. " then", is_full or content_of(target))
+      case(label .. 4, file.close, file)
+    end
   end
 end
 case("directory", function() return io.open(dir):read() end)

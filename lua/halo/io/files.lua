@@ -8,6 +8,8 @@ local waiters = require "halo.waiters"
 
 local stdio = core.stdio
 
+local LINE_BYTES, LINE_SPARE_BYTES = 8192, 64 -- of LuaJIT's buffer for a line
+
 local files = {}
 
 ---@class halo.LuaFile what is known of one of Lua's files
@@ -146,6 +148,26 @@ function files.refused(message, code)
   end
   local text, number = stdio.error_of(code)
   return nil, errors.refusal(message) or text, number
+end
+
+---A line as LuaJIT's own makes it, which takes what C's fgets gives for a C string: that ends at a
+---NUL byte, and the next one is put behind it. How much fgets may give is seen by that.
+---@async
+---@param raw_line fun(from: table, most: integer): string up to a newline, or so much
+---@param from table its `ended` says that nothing comes any more
+---@return string? line with its newline, if it has one; nil at the end
+---@return boolean? is_whole it has one
+function files.line(raw_line, from)
+  local line, room = "", LINE_BYTES
+  repeat
+    line = line .. raw_line(from, room - #line - 1):match "^[^%z]*"
+    if line:byte(-1) == 10 then
+      return line, true
+    elseif #line >= room - LINE_SPARE_BYTES then
+      room = room * 2
+    end
+  until from.ended
+  return line ~= "" and line or nil, false
 end
 
 ---Waits until nobody else reads from the descriptor, and is the one who does.

@@ -121,6 +121,19 @@ local function await_end(process)
   return true
 end
 
+---Programs whose file was collected, or whose close was cancelled: nobody else waits for them.
+---@type table<halo.File, true>
+local left = {}
+
+---Frees the numbers of those that have ended.
+local function reap_left()
+  for process in pairs(left) do
+    if core.reap_process(process) ~= false then
+      left[process] = nil
+    end
+  end
+end
+
 ---Writes what is left to be written. A close goes on whatever becomes of that.
 ---@async
 local function write_rest(lua_file)
@@ -139,7 +152,7 @@ end
 ---@return true? ok
 ---@return string? text
 ---@return integer? number
-local function close_file(state, lua_file)
+local function close_whole(state, lua_file)
   local done, ok, text, number = pcall(write_rest, lua_file)
   if not done then
     stdio.collect(state.file, lua_file)
@@ -165,6 +178,20 @@ local function close_file(state, lua_file)
     methods.close(lua_file)
   end
   return handled or false, ok, text, number
+end
+
+---@async
+local function close_file(state, lua_file)
+  local process = state.process
+  local done, handled, ok, text, number = pcall(close_whole, state, lua_file)
+  if done then
+    return handled, ok, text, number
+  end
+  local _, is_open = stdio.is_file(lua_file)
+  if process and not is_open then
+    left[process] = true
+  end
+  error(handled, 0)
 end
 
 ---@async
@@ -214,6 +241,11 @@ local stock_collect = files.metatable.__gc
 ---A finalizer: it does not wait. What the buffer has is written at the next turn.
 function open.collect(lua_file)
   local state = states[lua_file]
+  local _, _, fd = stdio.is_file(lua_file)
+  if state and state.process and fd >= 0 then
+    left[state.process] = true
+    reap_left()
+  end
   if not (state and state.file and stdio.collect(state.file, lua_file)) then
     return stock_collect(lua_file)
   end
@@ -267,43 +299,34 @@ local function next_chunk(reader)
   reader.chunk, reader.at, reader.ended = chunk or "", 1, not chunk
   if message then
     local _, text = refused(message, code)
-    error(text, 4)
+    error(text, 5)
   end
   reader.careful = reader.careful or chunk and chunk:find("\0", 1, true) ~= nil
   return chunk
 end
 
----All up to a newline, which comes along, or to the end.
+---All up to a newline, which comes along, or so many bytes, or to the end.
 ---@async
-local function raw_line(reader)
-  local pieces = {}
+local function raw_line(reader, most)
+  local pieces, rest = {}, most
   repeat
     local chunk, at = reader.chunk, reader.at
-    local stop = chunk:find("\n", at, true)
+    local stop = math.min(chunk:find("\n", at, true) or #chunk, at + rest - 1)
     pieces[#pieces + 1] = chunk:sub(at, stop)
-    reader.at = (stop or #chunk) + 1
-  until stop or not next_chunk(reader)
+    rest, reader.at = rest - (stop + 1 - at), stop + 1
+  until rest == 0 or chunk:byte(stop) == 10 and stop >= at or not next_chunk(reader)
   return table.concat(pieces)
 end
 
----The next line, however it lies. As LuaJIT's own reads them, one ends at a NUL byte, and the next
----one goes on with it.
+---The next line, however it lies.
 ---@async
 local function any_line(reader)
   if not reader.file then
     error("attempt to use a closed file", 2)
   end
-  local line, found = "", false
-  repeat
-    local raw = raw_line(reader)
-    local text = raw:match "^[^%z]*"
-    line, found = line .. text, found or text ~= ""
-    if text:byte(-1) == 10 then
-      return line:sub(1, -2)
-    end
-  until reader.ended
-  if found then
-    return line
+  local line, is_whole = files.line(raw_line, reader)
+  if line then
+    return is_whole and line:sub(1, -2) or line
   end
   core.close(reader.file)
   reader.file = nil
@@ -417,6 +440,7 @@ function open.popen(...)
     return stock.popen(...)
   end
   open.flush_all()
+  reap_left()
   local lua_file, text, number = start(c_string(command), mode)
   if number == ENOSYS then -- a kernel before 5.3 has no descriptors of processes
     return stock.popen(...)
@@ -427,21 +451,18 @@ function open.popen(...)
 end
 
 local function close_programs()
-  local left = {}
+  local still_open = {}
   for lua_file, state in pairs(states) do
-    if state.process then
-      table.insert(left, lua_file)
+    local _, is_open = stdio.is_file(lua_file)
+    if state.process and is_open then
+      table.insert(still_open, lua_file)
     end
   end
-  for _, lua_file in ipairs(left) do
-    local _, is_open = stdio.is_file(lua_file)
-    local state = states[lua_file]
-    if is_open then
-      open.close(lua_file)
-    elseif state then -- it was collected
-      states[lua_file] = nil
-      await_end(state.process)
-    end
+  for _, lua_file in ipairs(still_open) do
+    open.close(lua_file)
+  end
+  for process in pairs(left) do
+    await_end(process)
   end
 end
 

@@ -95,29 +95,23 @@ end
 
 -- The formats -----------------------------------------------------------------------------------
 
----All up to a newline, which comes along, or to the end.
-local function raw_line(request)
-  local lua_file = request.lua_file
+---All up to a newline, which comes along, or so many bytes, or to the end.
+local function raw_line(request, most)
+  local lua_file, left = request.lua_file, most
   repeat
-    local text = stdio.take_segment(lua_file) or ""
+    local text = stdio.take_segment(lua_file, left) or ""
+    left = left - #text
     keep(request, text)
-  until text:byte(-1) == 10 or not fill(request)
+  until left == 0 or text:byte(-1) == 10 or not fill(request)
   return kept(request)
 end
 
----A line. LuaJIT takes what C's fgets gives for a C string: one with a NUL byte ends there, and
----the next one goes on with it.
 local function read_line(request, chop)
-  local line, found = "", false
-  repeat
-    local raw = raw_line(request)
-    local text = raw:match "^[^%z]*"
-    line, found = line .. text, found or text ~= ""
-    if text:byte(-1) == 10 then
-      return chop and line:sub(1, -2) or line
-    end
-  until request.ended
-  return found and line or nil
+  local line, is_whole = files.line(raw_line, request)
+  if is_whole and chop then
+    return line:sub(1, -2)
+  end
+  return line
 end
 
 local function read_count(request, count)

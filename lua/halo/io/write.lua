@@ -328,16 +328,20 @@ function write.io_flush(...)
   return stock.flush(...)
 end
 
----As LuaJIT's own; what the buffer has goes out before.
+---As LuaJIT's own: what the buffer has goes out before where there is to be none, and else stays.
 ---@async
 function write.setvbuf(...)
-  local lua_file = ...
-  local ok, text, number = write.drain(lua_file)
-  if not ok then
-    return nil, text, number
+  local lua_file, mode = ...
+  local ok, text, number = true, nil, nil
+  if mode == "no" then
+    ok, text, number = write.drain(lua_file)
   end
   if states[lua_file] then
     states[lua_file].room = 0
+  end
+  if not ok then
+    methods.setvbuf(...)
+    return nil, text, number
   end
   return methods.setvbuf(...)
 end
