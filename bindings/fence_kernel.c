@@ -27,7 +27,8 @@
 #define MAY_WRITE_FILE  (1u << 1)
 #define MAY_READ_FILE   (1u << 2)
 #define MAY_READ_DIR    (1u << 3)
-#define MAY_CHANGE_DIRS (0x1ff0u)  /* to remove and to make each kind of name */
+#define MAY_MAKE_DEVICE (0x840u)   /* which leads to all that the device holds */
+#define MAY_CHANGE_DIRS (0x17b0u)  /* to remove and to make each other kind of name */
 #define MAY_REFER       (1u << 13) /* to rename and link across directories: version 2 */
 #define MAY_TRUNCATE    (1u << 14) /* version 3 */
 #define MAY_IOCTL_DEV   (1u << 15) /* version 5 */
@@ -48,7 +49,7 @@ struct path_beneath {
 /* What this version of Landlock knows of; what it does not know it lets by. */
 static uint64_t known_rights(long version)
 {
-    uint64_t rights = MAY_EXECUTE | MAY_READ | MAY_WRITE_FILE | MAY_CHANGE_DIRS;
+    uint64_t rights = MAY_EXECUTE | MAY_READ | MAY_WRITE_FILE | MAY_CHANGE_DIRS | MAY_MAKE_DEVICE;
 
     if (version >= 2)
         rights |= MAY_REFER;

@@ -1,4 +1,5 @@
 /* Taking libraries away from a state. halo's own modules keep what they need in their upvalues. */
+#include <lualib.h>
 #include <string.h>
 
 #include "args.h"
@@ -59,9 +60,51 @@ static void remove_field(lua_State *L, const char *library, const char *name)
 
 /* ---- one by one ---------------------------------------------------------------------------- */
 
+/* The module string.buffer, as it is or will be in package.loaded; or nil. */
+static void push_string_buffer(lua_State *L)
+{
+    static const char name[] = LUA_STRLIBNAME ".buffer";
+
+    get_package_field(L, "loaded");
+    get_package_field(L, "preload");
+    if (lua_istable(L, -2) && lua_istable(L, -1)) {
+        lua_getfield(L, -2, name);
+        lua_getfield(L, -2, name);
+        if (lua_isnil(L, -2) && lua_isfunction(L, -1)) {
+            lua_pushstring(L, name);
+            lua_call(L, 1, 1);
+            lua_pushvalue(L, -1);
+            lua_setfield(L, -5, name);
+        } else {
+            lua_pop(L, 1);
+        }
+    } else {
+        lua_pushnil(L);
+    }
+    forget(L, "preload", name); /* it would make another one, with all of its methods */
+}
+
+/* By these a buffer of LuaJIT's gives a pointer of ffi's, or what lies in memory. */
+static void remove_pointers(lua_State *L)
+{
+    static const char *const names[] = {"ref", "reserve", "commit"};
+    int top = lua_gettop(L);
+
+    push_string_buffer(L);
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "new");
+        lua_call(L, 0, 1);
+        if (luaL_getmetafield(L, -1, "__index"))
+            for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+                set_nil(L, lua_gettop(L), names[i]);
+    }
+    lua_settop(L, top);
+}
+
 static void remove_ffi(lua_State *L)
 {
     remove_library(L, "ffi");
+    remove_pointers(L);
 }
 
 /* The searchers behind those of package.preload and package.path are of C modules. */

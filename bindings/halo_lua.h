@@ -433,9 +433,10 @@ HALO_API void halo_lua_push_function(lua_State *L, const char *name, lua_CFuncti
 /*
  * Lets halo's calls reach a path and, where it is a directory, what is below it: with the first
  * call nothing else can be reached any more. A path leads nowhere out, by no ".." and no symbolic
- * link; what is refused is nil, a message and "EACCES". Only before the first operation. The rights
- * add up; those without a path take NULL, and NULL with 0 allows nothing. Returns 0, or a code;
- * HALO_LUA_FAILED where the path cannot be opened, or operations have begun without a fence.
+ * link; what is refused is nil, a message and "EACCES"; no device can be made ("EPERM"). Only
+ * before the first operation. The rights add up; those without a path take NULL, and NULL with 0
+ * allows nothing. Returns 0, or a code; HALO_LUA_FAILED where the path cannot be opened, or
+ * operations have begun without a fence.
  *
  * Without a right of their own scripts have descriptors 0 to 2, as halo.stdin and so on, and may
  * wait for any by halo.poll(), which neither reads nor writes.
@@ -454,7 +455,7 @@ HALO_API int halo_lua_allow(struct halo_lua *halo, const char *path, unsigned ri
  * Takes from the runtime's state what goes around halo, before scripts run. names are words with
  * spaces between them, of these:
  *
- *     ffi        LuaJIT's ffi, which can do anything
+ *     ffi        LuaJIT's ffi, which can do anything, and what gives its pointers
  *     loadlib    package.loadlib and the search for C modules
  *     loadfile   loadfile, dofile and the search for modules in files
  *     bytecode   bytecode in load and loadstring; string.dump

@@ -23,6 +23,7 @@
 #include "tasks/port.h"
 #include "tasks/report.h"
 #include "tasks/scheduler.h"
+#include "tasks/token.h"
 #include "terminal/editor.h"
 
 /* ---- modules ------------------------------------------------------------------------------- */
@@ -148,6 +149,7 @@ static void make_core(lua_State *L)
     halo_open_describe(L);
     halo_open_report(L);
     halo_open_scheduler(L);
+    halo_open_tokens(L);
     halo_open_file(L);
     halo_open_buffer(L);
     halo_open_fs(L);

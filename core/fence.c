@@ -410,6 +410,7 @@ static int check_paths(const struct halo_fence *fence, struct halo_op *op)
     lead(op, &way, false);
     lead(op, &way2, true);
     op->rights = (uint8_t)way.rights;
+    op->no_devices = !halo_fence_is_open(fence, HALO_MAY_WRITE);
     return 0;
 }
 

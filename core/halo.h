@@ -85,8 +85,9 @@ struct halo_stats {
 /*
  * What a loop's paths may reach: directories and files, its roots. A path goes by the root that its
  * names begin with, a relative one behind the working directory, and stays below that as by
- * halo_file_confine(); all else is -EACCES. Files by their handles go on. A root below another has
- * the rights of both. allows() looks at the names alone. They return 0 or -errno.
+ * halo_file_confine(); all else is -EACCES, and to make a device -EPERM. Files by their handles go
+ * on. A root below another has the rights of both. allows() looks at the names alone. They return 0
+ * or -errno.
  */
 HALO_API int halo_fence_create(struct halo_fence **fence);
 HALO_API int halo_fence_allow(struct halo_fence *fence, const char *path, unsigned rights);
@@ -267,6 +268,7 @@ struct halo_op {
     bool abandoned;                /* halo_op_abandon() was called */
     bool in_pool;                  /* is with the worker threads */
     bool in_poller;                /* is with the epoll instance */
+    bool no_devices;               /* a fence lets it make none */
     bool pool_only;                /* the ring cannot or must not do it */
     bool below;                    /* takes more than a plain call below its base */
     bool refused;                  /* the ring answered that it does not know how */

@@ -40,6 +40,7 @@ local function make_world(root)
       echo 'return "THE SECRET"' >$at; done
     printf '#!/bin/sh\nprintf "PROGRAM %%%%s" RUNS >&2; : >%s/out/ran\n' >out/program
     ln -s secret out/link; mkfifo out/fifo; touch out/lockfile.lfs ro/lockfile.lfs
+    mknod ro/device c 1 5 2>/dev/null || true
     setfattr -n user.secret -v 'THE SECRET' out/secret 2>/dev/null || true
     for at in ro/file keep/file keep/dir/file; do echo plain >$at; done
     chmod -R go=u,go-w .; chmod 755 out/program; cp -p out/program keep/program; cd keep

@@ -75,9 +75,14 @@ void halo_host_set_message(struct halo_lua *halo, lua_State *L)
     halo_host_say(halo, is_text ? lua_tostring(L, -1) : "the error is no text");
 }
 
+int halo_host_fail_on(struct halo_lua *halo, lua_State *L, int status)
+{
+    halo_host_set_message(halo, L);
+    lua_pop(L, 1);
+    return status == LUA_ERRMEM ? HALO_LUA_NO_MEMORY : HALO_LUA_FAILED;
+}
+
 int halo_host_fail(struct halo_lua *halo, int status)
 {
-    halo_host_set_message(halo, halo->L);
-    lua_pop(halo->L, 1);
-    return status == LUA_ERRMEM ? HALO_LUA_NO_MEMORY : HALO_LUA_FAILED;
+    return halo_host_fail_on(halo, halo->L, status);
 }

@@ -20,7 +20,8 @@ int halo_host_check_call(const struct halo_lua *halo, lua_State *L, int nargs);
 void halo_host_say(struct halo_lua *halo, const char *message);
 /* The error on top of a stack, which stays there, is the message. */
 void halo_host_set_message(struct halo_lua *halo, lua_State *L);
-/* Keeps the error on top of halo's own stack as the message, pops it, and returns its code. */
-int halo_host_fail(struct halo_lua *halo, int status);
+/* Keeps the error on top of a stack of halo's own as the message, pops it, and returns its code. */
+int halo_host_fail_on(struct halo_lua *halo, lua_State *L, int status);
+int halo_host_fail(struct halo_lua *halo, int status); /* on halo->L */
 
 #endif

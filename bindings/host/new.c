@@ -125,15 +125,39 @@ static void forget(lua_State *L, const char *table, const char *name)
 }
 
 /*
+ * LuaJIT's load takes an error of its reader's for its own and goes on, but as if it still were in
+ * the hook that has raised it, which is never called again. So the reader is called here.
+ */
+static const char wrapping[] =
+    "local xpcall, guard, load, pcall, type, concat = ... "
+    "local function read_all(reader) "
+    "  local pieces, count = {}, 0 "
+    "  while true do "
+    "    local ok, piece = pcall(reader) "
+    "    if not ok then return nil, piece end "
+    "    if piece == nil or piece == '' then return concat(pieces) end "
+    "    if type(piece) ~= 'string' and type(piece) ~= 'number' then "
+    "      return nil, 'reader function must return a string' "
+    "    end "
+    "    count = count + 1 "
+    "    pieces[count] = piece "
+    "  end "
+    "end "
+    "return function(f, handler, ...) return xpcall(f, guard(handler), ...) end, "
+    "function(chunk, name, ...) "
+    "  if type(chunk) ~= 'function' then return load(chunk, name, ...) end "
+    "  local text, message = read_all(chunk) "
+    "  if not text then return nil, message end "
+    "  if name == nil then name = '=(load)' end "
+    "  return load(text, name, ...) "
+    "end";
+
+/*
  * What a script could turn the hook off by, or run where it does not look: not in a finalizer, in
  * what LuaJIT tells of by a callback, nor in the handler of an error that the hook has raised.
  */
 static void guard_hook(lua_State *L, struct halo_lua *lua)
 {
-    static const char wrap[] = "local xpcall, guard = ... "
-                               "return function(f, handler, ...) "
-                               "return xpcall(f, guard(handler), ...) end";
-
     remove_field(L, "jit", "on");
     remove_field(L, "jit", "attach");
     forget(L, "preload", "jit.profile");
@@ -141,12 +165,21 @@ static void guard_hook(lua_State *L, struct halo_lua *lua)
     remove_field(L, "debug", "sethook");
     lua_pushnil(L);
     lua_setglobal(L, "newproxy");
-    if (luaL_loadbuffer(L, wrap, sizeof(wrap) - 1, HALO_SOURCE_PREFIX "/xpcall") != 0)
+    if (luaL_loadbuffer(L, wrapping, sizeof(wrapping) - 1, HALO_SOURCE_PREFIX "/guard") != 0)
         lua_error(L);
     lua_getglobal(L, "xpcall");
     lua_pushlightuserdata(L, lua);
     lua_pushcclosure(L, guard, 1);
-    lua_call(L, 2, 1);
+    lua_getglobal(L, "load");
+    lua_getglobal(L, "pcall");
+    lua_getglobal(L, "type");
+    lua_getglobal(L, "table");
+    lua_getfield(L, -1, "concat");
+    lua_remove(L, -2);
+    lua_call(L, 6, 2);
+    lua_pushvalue(L, -1);
+    lua_setglobal(L, "load");
+    lua_setglobal(L, "loadstring"); /* LuaJIT's takes a reader, too */
     lua_setglobal(L, "xpcall");
 }
 

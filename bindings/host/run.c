@@ -78,6 +78,8 @@ int halo_lua_run(struct halo_lua *halo, lua_State *L, int nargs, int nresults)
         code = halo_host_check_call(halo, L, nargs);
     if (code == 0 && nresults < LUA_MULTRET)
         code = HALO_LUA_INVALID;
+    if (code == 0 && (L == halo->L || L == halo->other))
+        code = HALO_LUA_BUSY; /* in a finalizer, within another call of the host's */
     if (code != 0)
         return code;
     int below = lua_gettop(L) - nargs - 1;
@@ -206,15 +208,6 @@ int halo_lua_register(struct halo_lua *halo, const char *name, lua_CFunction fn)
 }
 
 /* ---- interruption and the end -------------------------------------------------------------- */
-
-void halo_lua_interrupt(struct halo_lua *halo)
-{
-    if (!halo)
-        return;
-    atomic_store(&halo->interrupt, true);
-    if (halo->loop)
-        halo_loop_interrupt(halo->loop);
-}
 
 int halo_lua_raise_interrupted(lua_State *L)
 {

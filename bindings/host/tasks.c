@@ -16,7 +16,7 @@ struct spawning {
     struct halo_lua_task *handle;
 };
 
-/* Runs on halo's own stack, under lua_cpcall(). */
+/* Runs on a stack of halo's own, under lua_cpcall(). */
 static int spawn(lua_State *L)
 {
     struct spawning *call = lua_touserdata(L, 1);
@@ -36,8 +36,12 @@ static int spawn(lua_State *L)
 
 static int make(struct spawning *call, struct halo_lua_task **task)
 {
+    /* What push leaves, or a finalizer, may lie on halo's own stack, where no other call gets at
+     * it. */
+    lua_State *L = call->from == call->lua->L ? call->lua->other : call->lua->L;
+
     halo_collect_early(call->lua);
-    int status = lua_cpcall(call->lua->L, spawn, call);
+    int status = lua_cpcall(L, spawn, call);
 
     if (status == 0) {
         if (task)
@@ -46,7 +50,7 @@ static int make(struct spawning *call, struct halo_lua_task **task)
     }
     if (call->handle)
         halo_handle_free(call->handle);
-    return halo_host_fail(call->lua, status);
+    return halo_host_fail_on(call->lua, L, status);
 }
 
 int halo_lua_spawn(struct halo_lua *halo, lua_State *L, int nargs, struct halo_lua_task **task)

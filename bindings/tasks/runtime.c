@@ -51,8 +51,7 @@ static bool unmake_loop(struct halo_lua *lua)
         halo_loop_has_files(lua->loop))
         return false;
     halo_port_connect(lua->port, NULL);
-    halo_loop_close(lua->loop, 0);
-    lua->loop = NULL;
+    halo_loop_close(halo_lua_take_loop(lua), 0);
     return true;
 }
 

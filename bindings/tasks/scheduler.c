@@ -303,6 +303,7 @@ static void run_turn(lua_State *L, struct halo_run *run)
     struct halo_lua *lua = run->lua;
     bool at_once = lua->ready || halo_token_has_news(lua) || !is_busy(lua);
 
+    at_once |= atomic_load(&lua->interrupt); /* it may have come before the loop was there */
     if (run->once)
         at_once |= atomic_load(&lua->port->woken);
     int64_t timeout_ns = at_once ? 0 : run->once ? run->timeout_ns : -1;

@@ -73,6 +73,28 @@ void halo_open_type(lua_State *L, const char *type, const luaL_Reg *metamethods,
 
 /* ---- making and closing -------------------------------------------------------------------- */
 
+/* An interruption comes from any thread, and in a signal's handler, and wakes what it finds. */
+struct halo_loop *halo_lua_take_loop(struct halo_lua *lua)
+{
+    struct halo_loop *loop = lua->loop;
+    __atomic_store_n(&lua->loop, NULL, __ATOMIC_SEQ_CST);
+    while (atomic_load(&lua->interrupting) > 0)
+        continue;
+    return loop;
+}
+
+void halo_lua_interrupt(struct halo_lua *halo)
+{
+    if (!halo)
+        return;
+    atomic_store(&halo->interrupt, true);
+    atomic_fetch_add(&halo->interrupting, 1);
+    struct halo_loop *loop = __atomic_load_n(&halo->loop, __ATOMIC_SEQ_CST);
+    if (loop)
+        halo_loop_interrupt(loop);
+    atomic_fetch_sub(&halo->interrupting, 1);
+}
+
 unsigned halo_lua_close_loop(struct halo_lua *lua, uint64_t deadline_ms)
 {
     if (lua->closed)
@@ -81,8 +103,7 @@ unsigned halo_lua_close_loop(struct halo_lua *lua, uint64_t deadline_ms)
         lua->send_all(lua);
     if (lua->port)
         halo_port_close(lua->port);
-    struct halo_loop *loop = lua->loop;
-    lua->loop = NULL; /* a signal may come meanwhile, and interrupts what it finds there */
+    struct halo_loop *loop = halo_lua_take_loop(lua);
     if (loop)
         lua->left = halo_loop_close(loop, deadline_ms);
     if (lua->left == 0) /* else a worker may still look its roots up */
@@ -123,6 +144,8 @@ void halo_lua_make(lua_State *L, lua_CFunction gc)
     lua_rawseti(L, LUA_REGISTRYINDEX, HALO_STATE_KEY);
     lua->L = lua_newthread(L);
     lua->own_thread = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua->other = lua_newthread(L);
+    lua->other_thread = luaL_ref(L, LUA_REGISTRYINDEX);
     lua->anchors = make_table(L);
     lua->sources = make_table(L);
     lua->shields = LUA_NOREF;
@@ -161,18 +184,20 @@ static void read_environment(lua_State *L, struct halo_lua *lua)
 
 static void make_loop(lua_State *L, struct halo_lua *lua)
 {
+    struct halo_loop *loop;
     char reason[200];
 
     if (lua->closed)
         halo_error(L, "halo has been closed");
     read_environment(L, lua);
     lua->config.fence = lua->fence;
-    int error = halo_loop_create(&lua->loop, &lua->config);
+    int error = halo_loop_create(&loop, &lua->config);
     if (error) {
         halo_loop_explain(error, &lua->config, reason, sizeof(reason));
         halo_error(L, reason);
     }
-    halo_port_connect(lua->port, lua->loop);
+    __atomic_store_n(&lua->loop, loop, __ATOMIC_SEQ_CST);
+    halo_port_connect(lua->port, loop);
 }
 
 void halo_lua_check_forked(lua_State *L, const struct halo_lua *lua)

@@ -91,6 +91,7 @@ struct halo_lua {
 
     /* The scheduler. */
     lua_State *L;         /* halo's own, on which it runs: an error there is never a host's */
+    lua_State *other;     /* another one, for the host's calls from what L has called */
     bool stepping;        /* a host calls, and waits for its turn */
     bool scheduling;      /* it is running, */
     struct halo_run *run; /* which is told so much */
@@ -103,7 +104,8 @@ struct halo_lua {
     int yielded;             /* HALO_YIELD_RESUME: values that were moved to the generator */
 
     struct halo_task *delivering; /* it gets values from the scheduler, which may fail */
-    int push_result;              /* reference of the function that makes a call's own values */
+    int push_result;              /* reference of the function that makes a call's own values, */
+    int push_values;              /* and of that which a host's push is called by */
     /* What becomes of an operation that nobody waits for. */
     void (*forget)(lua_State *L, struct halo_lua *lua, struct halo_op *op);
 
@@ -138,24 +140,26 @@ struct halo_lua {
 
     /* References into the registry. */
     int own_thread; /* L */
-    int anchors;    /* the table of what is kept from collection */
-    int half_made;  /* in that table, of a task whose making failed halfway; 0 for none */
-    int cancelled;  /* the value that a cancellation raises, */
-    int uncertain;  /* and that of one that has left a change of names half known */
-    int sources;    /* the names of chunks that have spawned tasks */
-    int run_loop;   /* the function of the scheduler */
-    int shields;    /* coroutine -> shields it is in, for those that no task runs; or LUA_NOREF */
-    int istype;     /* ffi.istype, */
-    int stat_type;  /* and the type of a stat; or 0 both */
+    int other_thread;
+    int anchors;   /* the table of what is kept from collection */
+    int half_made; /* in that table, of a task whose making failed halfway; 0 for none */
+    int cancelled; /* the value that a cancellation raises, */
+    int uncertain; /* and that of one that has left a change of names half known */
+    int sources;   /* the names of chunks that have spawned tasks */
+    int run_loop;  /* the function of the scheduler */
+    int shields;   /* coroutine -> shields it is in, for those that no task runs; or LUA_NOREF */
+    int istype;    /* ffi.istype, */
+    int stat_type; /* and the type of a stat; or 0 both */
 
     /* Failures, and the interruption. */
     struct halo_report *lost; /* of Tasks that were collected, to be printed in order */
     struct halo_task *failed; /* with nobody joining them, yet */
     bool failed_lately;
-    unsigned failures;     /* that were reported */
-    atomic_bool interrupt; /* halo_lua_interrupt() was called */
-    bool interrupted;      /* and the tasks have been told */
-    unsigned interrupts;   /* since no task was alive: the second one reaches into shields */
+    unsigned failures;        /* that were reported */
+    atomic_bool interrupt;    /* halo_lua_interrupt() was called, */
+    atomic_uint interrupting; /* and is waking the loop now */
+    bool interrupted;         /* and the tasks have been told */
+    unsigned interrupts;      /* since no task was alive: the second one reaches into shields */
 };
 
 /* halo's state of this Lua state; raises an error where halo is not open. */
@@ -171,6 +175,8 @@ void halo_lua_make(lua_State *L, lua_CFunction gc);
 /* Closes the loop for good. Returns how many operations are left. */
 unsigned halo_lua_close_loop(struct halo_lua *lua, uint64_t deadline_ms);
 #define HALO_CLOSE_DEADLINE_MS 5000
+/* Takes the loop away, to be closed: no interruption has got hold of it. */
+struct halo_loop *halo_lua_take_loop(struct halo_lua *lua);
 
 /* Tells the log a line. */
 void halo_log(struct halo_lua *lua, const char *line);

@@ -61,22 +61,48 @@ static struct halo_slot take_of(struct halo_port *port, const struct halo_task *
     return taken;
 }
 
-static int push_values(lua_State *L, const struct halo_slot *slot)
+/* push_values(slot): what push leaves, in a frame of its own. */
+static int push_values(lua_State *L)
+{
+    const struct halo_slot *slot = lua_touserdata(L, 1);
+
+    lua_settop(L, 0);
+    int count = slot->push ? slot->push(L, slot->data) : 0;
+    bool left = count >= 0 && count <= lua_gettop(L);
+    return left ? count : luaL_error(L, "push has left too few values");
+}
+
+void halo_open_tokens(lua_State *L)
+{
+    lua_pushcfunction(L, push_values);
+    halo_lua_get(L)->push_values = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* Comes before a slot is taken, so that from then on nothing fails but push itself. */
+static void make_room(lua_State *L)
+{
+    luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);
+}
+
+static int call_push(lua_State *L, const struct halo_lua *lua, struct halo_slot *slot)
 {
     int top = lua_gettop(L);
-    int count = slot->push ? slot->push(L, slot->data) : 0;
-    bool left = count >= 0 && count <= lua_gettop(L) - top;
-    return left ? count : luaL_error(L, "push has left too few values");
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, lua->push_values);
+    lua_pushlightuserdata(L, slot);
+    lua_call(L, 1, LUA_MULTRET);
+    return lua_gettop(L) - top;
 }
 
 static int deliver(lua_State *L, struct halo_lua *lua, struct halo_task *task)
 {
+    make_room(L);
     struct halo_slot slot = take_of(lua->port, task);
     lua_State *co = task->current;
     int top = lua_gettop(L);
 
     task->wait.on = NULL; /* it is used up, whatever push does */
-    int count = push_values(L, &slot);
+    int count = call_push(L, lua, &slot);
     if (!halo_make_room(co, count)) {
         lua_pop(co, 1);
         luaL_error(L, "too many results");
@@ -170,12 +196,15 @@ static enum halo_slot_state look_at(struct halo_port *port, halo_lua_token token
 }
 
 /* The values are those of the call itself. */
-static int push_own(lua_State *L, struct halo_port *port, halo_lua_token token)
+static int push_own(lua_State *L, struct halo_lua *lua, halo_lua_token token)
 {
+    struct halo_port *port = lua->port;
+
+    make_room(L);
     pthread_mutex_lock(&port->lock);
     struct halo_slot slot = halo_port_take(port, halo_port_find(port, token.id));
     pthread_mutex_unlock(&port->lock);
-    return push_values(L, &slot);
+    return call_push(L, lua, &slot);
 }
 
 static int refuse(lua_State *L, struct halo_lua *lua, halo_lua_token token)
@@ -213,7 +242,7 @@ static int wait_on_the_spot(lua_State *L, struct halo_lua *lua, halo_lua_token t
             return refuse(L, lua, token);
         halo_loop_wait(lua->loop);
     }
-    return push_own(L, lua->port, token);
+    return push_own(L, lua, token);
 }
 
 static int park(lua_State *L, struct halo_lua *lua, halo_lua_token token)
@@ -241,7 +270,7 @@ int halo_lua_await(lua_State *L, halo_lua_token token)
     if (state != HALO_SLOT_ISSUED && state != HALO_SLOT_COMPLETED)
         return luaL_error(L, "the token is none, or has been awaited already");
     if (state == HALO_SLOT_COMPLETED)
-        return push_own(L, lua->port, token);
+        return push_own(L, lua, token);
     if (halo_is_cancelled(L, lua))
         return refuse(L, lua, token);
     return halo_can_wait(L, lua) ? park(L, lua, token) : wait_on_the_spot(L, lua, token);

@@ -4,6 +4,8 @@
 
 #include "tasks/state.h"
 
+/* Makes what a call's own values are pushed by. */
+void halo_open_tokens(lua_State *L);
 /* Pushes a host's function that may wait. */
 void halo_token_push_function(lua_State *L, lua_CFunction fn);
 /* Whether tasks wait for a token. */

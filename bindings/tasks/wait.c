@@ -177,7 +177,8 @@ bool halo_task_cancel(lua_State *L, struct halo_lua *lua, struct halo_task *task
     task->cancelled = true;
     if (task->shields > 0 && !halo_breaks_shields(lua))
         return true;
-    if (task->state == HALO_TASK_WAITING)
+    /* What it has waited for may be in delivery, where a finalizer or the host cancels it. */
+    if (task->state == HALO_TASK_WAITING && task != lua->delivering)
         end_wait(L, lua, task);
     for (struct halo_task *helper = task->helpers; helper; helper = helper->helper_next)
         halo_task_cancel(L, lua, helper);

@@ -395,8 +395,9 @@ static int64_t make_in(const struct copy *copy, int dir_fd, const char *name)
     char target[PATH_MAX];
 
     if (!S_ISLNK(mode))
-        return halo_result_of(mknodat(dir_fd, name, (mode & S_IFMT) | first_mode(copy->op, mode),
-                                      copy->source.st_rdev));
+        return halo_op_make_node(copy->op, dir_fd, name,
+                                 (mode & S_IFMT) | first_mode(copy->op, mode),
+                                 copy->source.st_rdev);
     ssize_t length = readlinkat(copy->from, "", target, sizeof(target) - 1);
     if (length < 0)
         return -errno;

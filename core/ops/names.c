@@ -127,7 +127,7 @@ static int64_t realpath_block(struct halo_op *op)
 
 static int64_t mknod_block(struct halo_op *op)
 {
-    return halo_result_of(mknodat(op->base_fd, op->path, op->mode, (dev_t)op->offset));
+    return halo_op_make_node(op, op->base_fd, op->path, op->mode, (dev_t)op->offset);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */

@@ -49,6 +49,18 @@ static inline int halo_open_flags(int flags)
 int halo_open_at(const struct halo_op *op, int base_fd, const char *path, int flags, mode_t mode,
                  bool at_once);
 
+/*
+ * As mknodat(2): 0 or -errno. Through a device of one's own making all that it holds could be read,
+ * whatever its path: behind a fence it is what it is for everybody but root.
+ */
+static inline int64_t halo_op_make_node(const struct halo_op *op, int dir_fd, const char *name,
+                                        mode_t mode, dev_t device)
+{
+    if (op->no_devices && (S_ISCHR(mode) || S_ISBLK(mode)))
+        return -EPERM;
+    return halo_result_of(mknodat(dir_fd, name, mode, device));
+}
+
 /* What an open in one of the operation's bases answers, where that is a root it must not leave. */
 int halo_op_outside(const struct halo_op *op, int base_fd, int fd);
 

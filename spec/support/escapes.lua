@@ -4,7 +4,8 @@
 -- PROGRAM, or change anything in OUT or RO.
 --
 -- RW has: file, dir/file, link -> SECRET, relative -> the same by "..", dirlink -> OUT, up -> "..",
--- proc -> /proc/self, fd -> /dev/fd, loop -> itself, hollow -> a name in OUT that is not there.
+-- proc -> /proc/self, fd -> /dev/fd, loop -> itself, hollow -> a name in OUT that is not there. RO
+-- has: file, and for root a device.
 
 local escapes = { kinds = {} }
 
@@ -145,6 +146,21 @@ try("from a Dir to be read, to write", [[
   show(dir:mkdir "new") show(dir:rename("file", "new")) show(dir:symlink("x", "new"))]])
 try("a device", [[show(fs.mknod(RW .. "/mine", "char", "666", 1, 1)) show(fs.open("/dev/mem"))
   show(fs.open "/dev/kmsg")]])
+try("a device that the script makes", [[
+  for i, how in ipairs { "char", "block" } do
+    local path = RW .. "/device" .. i
+    show(fs.mknod(path, how, "666", how == "char" and 1 or 7, 0))
+    show(fs.at(RW):mknod("other" .. i, how, "666", how == "char" and 1 or 7, 0))
+    for _, name in ipairs { path, RW .. "/other" .. i } do
+      local stat = fs.lstat(name)
+      if stat and (stat.type == "char" or stat.type == "block") then show "loaded bytecode" end
+    end
+  end]])
+try("a device that the script copies", [[
+  show(fs.copytree(RO, RW .. "/mine")) show(fs.move(RO .. "/device", RW .. "/device"))
+  show(fs.link(RO .. "/device", RW .. "/device")) show(fs.copy("/dev/null", RW .. "/device"))
+  local stat = fs.lstat(RW .. "/mine/device") or fs.lstat(RW .. "/device")
+  if stat and stat.type == "char" then show "loaded bytecode" end]])
 try("FIFOs and sockets outside", [[show(fs.open(OUT .. "/fifo", fs.flags.NONBLOCK + fs.flags.RDWR))
   show(fs.open(OUT .. "/socket", "r+")) show(fs.readfile(OUT .. "/fifo"))]])
 
@@ -290,6 +306,16 @@ try("the pointer of a buffer, by an ffi of the script's", [[
   package.loaded.ffi = { typeof = print, cast = function(pointer, address)
     if type(pointer) ~= "string" then show "loaded bytecode" end return pointer end }
   show(halo.buffer(16):ptr())]])
+try("the pointer of a buffer of LuaJIT's", [[
+  local buffer = require("string.buffer").new(16)
+  for _, name in ipairs { "ref", "reserve", "commit" } do
+    if pcall(function() return buffer[name](buffer, 1) end) then show("loaded bytecode", name) end
+  end]])
+try("another library of such buffers", [[
+  local open = package.preload["string.buffer"]
+  if open then show("loaded bytecode", open "string.buffer") end
+  package.loaded["string.buffer"] = nil
+  if pcall(require, "string.buffer") then show "loaded bytecode" end]])
 try("io.tmpfile, os.tmpname and finalizers", [[show(io.tmpfile()) show(pcall(os.tmpname))
   local meta = getmetatable(io.stdout) show(pcall(meta.__gc, io.stdin))
   show(pcall(meta.__index.read, halo.buffer(16), "*a"))]])

@@ -47,8 +47,9 @@ end
 ---@param what string
 ---@param name string of the program
 ---@param cases spec.HostCase[]
-function host_program.describe(what, name, cases)
-  local program, why_not = host_program.build(name)
+---@param more string? further flags
+function host_program.describe(what, name, cases, more)
+  local program, why_not = host_program.build(name, more)
   local in_tsan = os.getenv "SANITIZE" == "thread"
 
   busted.describe(what, function()

@@ -351,6 +351,9 @@ static void expect_all_stopped(void)
         "halo.fs.glob(('{a,'):rep(20000))",
         "for _ = 1, 1000 do halo.path.normalize(('a/../'):rep(100000)) end",
         "assert(loadstring('while true do pcall(error) end', '=[halo]/x'))()",
+        "load(function() while true do end end) while true do end",
+        "loadstring(function() while true do end end) while true do end",
+        "load(os.date) load(function() return ' ' end)",
         "table.sort({1, 2, 3}, function() while true do end end)",
         "local _ = ('x'):gsub('x', function() while true do end end)",
         "print(setmetatable({}, {__tostring = function() while true do end end}))",
@@ -391,6 +394,13 @@ static void stopped(void)
                              "local now = halo.now() while halo.now() - now < 0.005 do end "
                              "halo.yield() end return tostring(pcall(bad.join, bad))"),
                   "false") == 0);
+    EXPECT(strcmp(outcome_of("local n = 0 local f = load(function() n = n + 1 "
+                             "return ({'return ', 4, '2'})[n] end) "
+                             "return f() .. tostring(load(function() error('no', 0) end)) .. "
+                             "select(2, load(function() return {} end)) .. "
+                             "select(2, load(function() n = n + 1 return n == 6 and 'x' end))"),
+                  "42nilreader function must return a string"
+                  "reader function must return a string") == 0);
     /* halo's modules have what scripts have not, and no finalizer of a script's gets in by them. */
     EXPECT(strcmp(outcome_of("local _, dir = require('halo.lfs').dir('/') "
                              "local watch = assert(halo.fs.watch('/')) "
