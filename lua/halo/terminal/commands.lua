@@ -118,6 +118,13 @@ commands.all = {
   quit = { usage = "quit", about = "leave", run = run_quit },
 }
 
+---Whether a line is a command beyond doubt: it may be a call of a method, too, among other lines.
+---@param line string
+---@return boolean
+function commands.is_one(line)
+  return commands.all[line:match("^:(%a+)$") or line:match("^:(%a+)%s")] ~= nil
+end
+
 ---Runs a line that begins with a colon. A few letters will do where they fit one name alone.
 ---@param session halo.Session
 ---@param line string
