@@ -1,6 +1,7 @@
 -- The prompt on a terminal: what is typed, and the keys that are no text.
 
 local command = require "spec.support.command"
+local prompt = require "spec.support.prompt"
 local temp = require "spec.support.temp"
 local terminal = require "spec.support.terminal"
 
@@ -12,12 +13,7 @@ local CTRL_C, CTRL_D, TAB, UP, LEFT = "\3", "\4", "\t", "\27[A", "\27[D"
 describe("the prompt on a terminal", function()
   local dir, process
 
-  -- The terminal is as it was, however the prompt was left.
-  after_each(function()
-    if dir:has "settings.after" then
-      assert.equal(dir:read "settings.before", dir:read "settings.after")
-    end
-  end)
+  after_each(function() prompt.check_terminal(dir) end)
 
   dir = temp.dir()
 
@@ -27,30 +23,12 @@ describe("the prompt on a terminal", function()
   end
 
   local function start(options)
-    options = options or {}
-    options.environment = options.environment or ("%s XDG_STATE_HOME=%s NO_COLOR=1"):format(
-      options.term and "TERM=" .. options.term or "TERM=xterm",
-      command.quote(options.state or dir:path "state"))
-    options.settings = dir:path "settings"
-    process = terminal.start(command.halo("-i"), options)
-    process:await "leaves.\r\n"
-    process:await "> "
+    process = prompt.start(dir, options)
     return process
   end
 
-  ---Types a line, and awaits what comes of it and the next prompt.
-  local function enter(line, expected)
-    process:type(line .. "\r")
-    process:await("\r\n" .. expected .. "\r\n")
-    process:await "> "
-  end
-
-  local function leave()
-    process:type(CTRL_D)
-    local stdout, stderr, status = process:finish()
-    assert.equal(0, status, stderr .. stdout)
-    return stdout
-  end
+  local function enter(...) prompt.enter(process, ...) end
+  local function leave() return prompt.leave(process) end
 
   it("shows values", function()
     start()
@@ -106,188 +84,6 @@ describe("the prompt on a terminal", function()
     start()
     process:type "for i = 1, 2 do\r\tif i == 2 then\r\t\tprint(i * 21)\r\tend\rend\r"
     process:await "42\r\n> "
-    leave()
-  end)
-
-  describe("takes what is pasted", function()
-    local function paste(text)
-      process:type("\27[200~" .. text:gsub("\n", "\r") .. "\27[201~")
-    end
-
-    it("as it is, and runs it at Enter, as one", function()
-      start()
-      paste "function f(a)\n\tif a then\n\t\treturn a .. '\t'\n\tend\nend\nlocal x = f\n  (7)\n"
-      process:await "(7)\r\npaste>> "
-      process:type "\r"
-      process:await "stdin:7: ambiguous syntax"
-      process:await "> "
-      paste "local s = ('a\t')\n  :rep(2)\nprint(#s)\n"
-      process:await "print(#s)\r\npaste>> "
-      process:type "\r"
-      process:await "4\r\n> "
-      leave()
-    end)
-
-    it("in the middle of a line, where one line goes on being edited", function()
-      start()
-      process:type("#''" .. LEFT)
-      paste "\t\t\t"
-      process:type "\r"
-      process:await "3\r\n> "
-      process:type("{ }" .. LEFT)
-      paste "1,\n\n2"
-      process:await "paste>> 2"
-      process:type "0\r"
-      process:await "{ 1, 20 }\r\n> "
-      paste "1 + 1\n"
-      enter("", "2")
-      leave()
-    end)
-
-    it("as pieces, where they are expressions and commands", function()
-      start()
-      paste "1 + 1\n:tasks\n\n{ 1,\n 3 }\nlocal y = 5\ny * 2"
-      process:type "\r"
-      process:await "2\r\nno tasks beside the prompt\r\n{ 1, 3 }\r\n10\r\n> "
-      paste "'one'\nnope.x.y\n'three'"
-      process:type "\r"
-      process:await '"one"\r\nerror: stdin:2: attempt'
-      process:await "> "
-      paste "'one'\nlocal print = = y\n'three'"
-      process:type "\r"
-      process:await "error: stdin:2: unexpected symbol"
-      process:await "> "
-      enter("print == nil", "false") -- what has not run has declared nothing
-      assert.falsy(leave():find('"three"', 1, true))
-    end)
-
-    it("and drops it at Ctrl-C, be its end lost", function()
-      start()
-      paste "print(1)\nprint(2)"
-      process:await "paste>> print(2)"
-      process:type(CTRL_C)
-      process:await "^C\r\n> "
-      process:type("\27[200~print(1)\r" .. CTRL_C)
-      process:await "^C\r\n> "
-      enter("3", "3")
-      assert.equal("3\n", dir:read "state/halo/history")
-      leave()
-    end)
-
-    it("in pieces, in great size, and where it is too long to be edited", function()
-      start()
-      local lines = { "return #{" }
-      for i = 2, 4000 do lines[i] = "\t" .. i .. "," end
-      local text = "\27[200~" .. table.concat(lines, "\r") .. "\r}\27[201~"
-      for piece in text:gmatch "..?.?.?.?.?.?.?.?" do
-        process:type(piece)
-      end
-      process:type "\r"
-      process:await "3999\r\n> "
-      paste("#\n'" .. ("x"):rep(50000) .. "'")
-      process:type "\r"
-      process:await "50000\r\n> "
-      leave()
-    end)
-
-    it("without its control characters for the terminal", function()
-      start()
-      paste "#'\27]0;a title\7\127',\n2"
-      process:type "\r"
-      process:await "13\t2\r\n> "
-      assert.falsy(leave():find("\27]", 1, true))
-    end)
-
-    it("only while it reads a line, and not on a terminal that knows no sequences", function()
-      start()
-      local on, off = "\27[?2004h", "\27[?2004l"
-      process:await(on)
-      process:type "io.read()\r"
-      process:await("io.read()" .. off .. "\r\n")
-      process:type "typed\r"
-      process:await('"typed"\r\n> ' .. on)
-      process:type(CTRL_C)
-      process:await(off .. "^C\r\n")
-      process:await("> " .. on)
-      process:type(CTRL_D)
-      process:await(off)
-      assert.equal(0, (select(3, process:finish())))
-      start { term = "dumb" }
-      enter("1", "1")
-      assert.falsy(leave():find("\27", 1, true))
-    end)
-  end)
-
-  it("has several lines in the history as one", function()
-    start()
-    process:type "for i = 1, 2 do -- a comment\r"
-    process:await "do>> "
-    process:type "  print(i * 21)\r"
-    process:await "do>> "
-    process:type "end\r"
-    process:await "21\r\n42\r\n> "
-    process:type(UP .. "\r")
-    process:await "21\r\n42\r\n> "
-    process:type "#[[a\r"
-    process:await "string>> "
-    process:type "b]]\r"
-    process:await "3\r\n> "
-    assert.equal(("for i = 1, 2 do print(i * 21) end\n"):rep(2) .. "#[[a\nb]]\n",
-      dir:read "state/halo/history")
-    leave()
-  end)
-
-  it("takes Ctrl-C in its turn among what is typed at once", function()
-    start()
-    process:type("half a" .. CTRL_C .. "'whole'\r")
-    process:await '^C\r\n'
-    process:await '"whole"\r\n> '
-    process:type("for i = 1, 2 do\r" .. CTRL_C .. "print 'on'\r")
-    process:await "^C\r\n"
-    process:await "on\r\n> "
-    process:type("halo.sleep(100)\r'lost'\r" .. CTRL_C .. "'again'\r")
-    process:await "interrupted\r\n"
-    process:await '"again"\r\n> '
-    local stdout = leave()
-    assert.falsy(stdout:find('\n"lost"', 1, true))
-  end)
-
-  it("drops what was typed ahead at Ctrl-C", function()
-    start()
-    process:type "print 'go' halo.sleep(100)\r'lost'\r"
-    process:await "go\r\n"
-    process:type(CTRL_C)
-    process:await "interrupted\r\n> "
-    enter("1", "1")
-    assert.falsy(leave():find('\n"lost"', 1, true))
-  end)
-
-  it("draws the line anew in a window of another size", function()
-    start()
-    process:type "_ = fs.readlink '/proc/self/fd/0' print(_)\r"
-    process:await "/dev/pts/"
-    process:await "\r\n"
-    local name = process.seen:match "(/dev/pts/%d+)\r\n$"
-    local function resize(columns)
-      os.execute(("stty -F %s cols %d"):format(name, columns))
-    end
-    process:type("'" .. ("x"):rep(70)) -- 73 columns
-    process:await(("x"):rep(70))
-    resize(30)
-    process:await "\27[2A\r\27[J> 'x"
-    process:type "'\r"
-    process:await("\r\n\"" .. ("x"):rep(70) .. '"\r\n> ')
-    process:type("'日本" .. ("x"):rep(22) .. "語" .. LEFT)
-    process:await "語"
-    resize(29) -- the last character fits no more
-    process:await "\27[1A\r\27[J> '日本"
-    resize(200)
-    process:await "\r\27[J> '日本"
-    process:type(CTRL_C)
-    process:await "^C\r\n> "
-    process:type "{ ('y'):rep(90), 1 }\r"
-    process:await "y\", 1 }\r\n> " -- in one line, as the window is wide now
-    resize(80)
     leave()
   end)
 

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +45,8 @@ struct editor {
     bool plain;                /* the terminal knows no sequences */
     bool editing;              /* it gives each key as it comes */
     bool hidden;
-    bool interrupted; /* by Ctrl-C, the latest key */
+    bool ctrl_c;      /* is a key meanwhile, and no signal */
+    bool interrupted; /* by it, the latest key */
 };
 
 static const char editor_type[] = "halo.editor";
@@ -70,17 +70,10 @@ static wchar_t *get_prompt(EditLine *el)
     return editor_of(el)->prompt;
 }
 
-/* Some commands, as the search in the history, read on by themselves: they have to wait here. */
-static bool wait_for_byte(char *byte)
-{
-    struct pollfd terminal = {.fd = STDIN_FILENO, .events = POLLIN};
-    return poll(&terminal, 1, -1) == 1 && read(STDIN_FILENO, byte, 1) == 1;
-}
-
 static bool take_byte(struct editor *editor, char *byte)
 {
     if (editor->size == 0)
-        return wait_for_byte(byte);
+        return false;
     *byte = *editor->bytes;
     editor->bytes++;
     editor->size--;
@@ -263,7 +256,7 @@ static void set_up(struct editor *editor)
     halo_libedit.el_wset(el, EL_HIST, halo_libedit.history_w, editor->history);
     halo_libedit.el_wset(el, EL_ADDFN, L"complete", L"complete", on_tab);
     halo_libedit.el_wset(el, EL_BIND, L"^I", L"complete", NULL);
-    halo_libedit.el_wset(el, EL_BIND, L"^R", L"em-inc-search-prev", NULL);
+    halo_libedit.el_wset(el, EL_BIND, L"\\ex", L"ed-unassigned", NULL); /* it waits itself */
     halo_libedit.el_wset(el, EL_BIND, L"^W", L"ed-delete-prev-word", NULL);
     halo_libedit.el_wset(el, EL_BIND, L"\\e[3~", L"ed-delete-next-char", NULL);
     halo_libedit.el_wset(el, EL_BIND, L"\\e[1;5C", L"em-next-word", NULL);
@@ -345,8 +338,11 @@ static int editor_start(lua_State *L)
 
     halo_wide_from(prompt, size, editor->prompt, PROMPT_MAX);
     editor->screen = halo_screen_get();
+    editor->ctrl_c = halo_screen_ctrl_c_interrupts();
+    if (editor->ctrl_c) /* from the first key on, which may be typed once the prompt is seen */
+        halo_libedit.el_wset(editor->el, EL_SETTY, L"-d", L"intr=", NULL);
     halo_libedit.el_wset(editor->el, EL_UNBUFFERED, 1);
-    halo_screen_begin(!editor->plain);
+    halo_screen_begin(editor->ctrl_c, !editor->plain);
     editor->editing = true;
     editor->hidden = false;
     return 0;
@@ -364,14 +360,14 @@ static int editor_stop(lua_State *L)
 
 /*
  * Ctrl-C is a signal once the line's end can be seen. What was typed before that is taken along,
- * since a Ctrl-C may be among it.
+ * since a Ctrl-C may be among it, but not all of a paste without marks.
  */
-static size_t end_keys(char *ahead)
+static size_t end_keys(char *ahead, bool take)
 {
     int count = 0;
 
     halo_screen_end();
-    if (ioctl(STDIN_FILENO, FIONREAD, &count) != 0 || count <= 0)
+    if (!take || ioctl(STDIN_FILENO, FIONREAD, &count) != 0 || count <= 0)
         return 0;
     ssize_t size = read(STDIN_FILENO, ahead, count < AHEAD_MAX ? (size_t)count : AHEAD_MAX);
     return size < 0 ? 0 : (size_t)size;
@@ -412,10 +408,10 @@ static int editor_feed(lua_State *L)
     while (editor->size > 0 && !done) {
         bool ends = *editor->bytes == '\r' || *editor->bytes == '\n';
         if (ends)
-            ahead_size = end_keys(ahead);
+            ahead_size = end_keys(ahead, editor->size < AHEAD_MAX);
         done = take_key(editor, L);
         if (ends && !done) {
-            halo_screen_begin(!editor->plain);
+            halo_screen_begin(editor->ctrl_c, !editor->plain);
             break;
         }
     }
@@ -499,9 +495,10 @@ static int editor_show(lua_State *L)
 /* The same for what C prints. */
 static void give_way(bool begins)
 {
+    static bool hidden;
     if (of_process && begins)
-        hide(of_process);
-    else if (of_process)
+        hidden = hide(of_process);
+    else if (of_process && hidden)
         show(of_process);
 }
 

@@ -99,15 +99,14 @@ void halo_place_move(struct halo_place *place, const wchar_t *text, size_t count
 
 /* ---- keys ---------------------------------------------------------------------------------- */
 
-/* Another key than Ctrl-C, which the user has chosen for it, stays as it is. */
-static bool change_interrupt_key(cc_t from, cc_t to)
+static void change_interrupt_key(cc_t from, cc_t to)
 {
     struct termios settings;
 
     if (tcgetattr(STDIN_FILENO, &settings) != 0 || settings.c_cc[VINTR] != from)
-        return false;
+        return;
     settings.c_cc[VINTR] = to;
-    return tcsetattr(STDIN_FILENO, TCSANOW, &settings) == 0;
+    tcsetattr(STDIN_FILENO, TCSANOW, &settings);
 }
 
 static void tell(const char *sequence)
@@ -117,9 +116,17 @@ static void tell(const char *sequence)
         errno = error; /* whoever writes next will hear of it */
 }
 
-void halo_screen_begin(bool marks)
+bool halo_screen_ctrl_c_interrupts(void)
 {
-    taken = change_interrupt_key(CTRL_C, _POSIX_VDISABLE);
+    struct termios settings;
+    return tcgetattr(STDIN_FILENO, &settings) == 0 && settings.c_cc[VINTR] == CTRL_C;
+}
+
+void halo_screen_begin(bool ctrl_c, bool marks)
+{
+    if (ctrl_c)
+        change_interrupt_key(CTRL_C, _POSIX_VDISABLE);
+    taken = ctrl_c;
     if (marks) {
         fflush(stdout);
         tell(MARKS_ON);

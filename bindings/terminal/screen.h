@@ -27,12 +27,15 @@ struct halo_screen halo_screen_get(void);
 /* Moves a place to behind a text that is written there. */
 void halo_place_move(struct halo_place *place, const wchar_t *text, size_t count, int columns);
 
+/* Whether it is Ctrl-C that interrupts: the user may have chosen another key. */
+bool halo_screen_ctrl_c_interrupts(void);
+
 /*
- * A line begins to be edited. Ctrl-C is a key from here on, which comes in its turn: a signal would
- * overtake what was typed before it, or be overtaken. Where marks is true, the terminal marks the
- * begin and the end of what is pasted.
+ * A line begins to be edited. Where ctrl_c is true, Ctrl-C is a key from here on, which comes in
+ * its turn: a signal would overtake what was typed before it, or be overtaken. Where marks is true,
+ * the terminal marks the begin and the end of what is pasted.
  */
-void halo_screen_begin(bool marks);
+void halo_screen_begin(bool ctrl_c, bool marks);
 
 /* The line is about to end: Ctrl-C is a signal again. */
 void halo_screen_end(void);

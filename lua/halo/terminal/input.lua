@@ -5,16 +5,18 @@ local channel = require("halo.channel").channel
 local core = require "halo.core"
 local fs = require "halo.fs"
 local output = require "halo.terminal.output"
+local search = require "halo.terminal.search"
 
 local CHUNK_BYTES = 4096
--- Keys of which the rest is still to come: a sequence of an arrow's kind, Ctrl-V and Ctrl-X, which
--- take another key, and characters of several bytes.
+-- Keys of which the rest is still to come: a sequence of an arrow's kind, and characters of several
+-- bytes.
 local KEY_BEGINS = {
-  "\27[%[O]?[%d;]*$", "[\22\24]$", "[\194-\244]$", "[\224-\244][\128-\191]$",
+  "\27[%[O]?[%d;]*$", "[\194-\244]$", "[\224-\244][\128-\191]$",
   "[\240-\244][\128-\191][\128-\191]$",
 }
 local PASTE_BEGINS, PASTE_ENDS = "\27[200~", "\27[201~"
-local CTRL_C = "\3"
+local CTRL_C, CTRL_R = "\3", "\18"
+local BEFORE_MAX = 1000 -- lines that are searched
 local EDITED_MAX = 2000 -- bytes; a longer line is taken as it comes, without editing
 local FURTHER, PASTED = ">> ", "paste>> " -- the prompts of a paste's further lines, and of its last
 
@@ -28,6 +30,8 @@ local FURTHER, PASTED = ">> ", "paste>> " -- the prompts of a paste's further li
 ---@field private prompt string of the line that is being edited
 ---@field private long string[]? the pieces of a line that is too long to be edited
 ---@field private paste string[]? the pieces of what is being pasted
+---@field private search halo.Search? in the lines of before, while it goes on
+---@field private before string[] these lines
 ---@field private above string[] the lines of a paste above the one that is being edited
 local Input = {}
 Input.__index = Input
@@ -42,6 +46,7 @@ function input.open(complete)
     editor = core.open_editor(complete),
     pending = "",
     waiting = false,
+    before = {},
     events = channel(16),
   }, Input)
 end
@@ -192,25 +197,47 @@ end
 
 -- ---- what comes -------------------------------------------------------------------------------
 
----Gives the editor what was typed or pasted. Returns what type_keys() does.
-local function feed(self, bytes)
+---Goes on with a paste, or with a search, which have begun. Returns what is behind it.
+local function go_on(self, bytes)
+  local behind
   if self.paste then
-    local behind = bytes:match "\3(.*)$"
-    if behind then
-      return true, behind -- terminals paste no Ctrl-C: the paste's end has been lost
-    end
     behind = take_paste(self, bytes)
     self.paste = not behind and self.paste or nil
-    return nil, behind
+  else
+    behind = self.search:type(bytes)
+    self.search = not behind and self.search or nil
   end
+  return nil, behind
+end
+
+---The first place in what was typed where a paste begins, or a search.
+local function find_special(bytes)
   local first, last = bytes:find(PASTE_BEGINS, 1, true)
+  local ctrl_r = bytes:find(CTRL_R, 1, true)
+  if ctrl_r and ctrl_r < (first or #bytes + 1) then
+    return ctrl_r, ctrl_r
+  end
+  return first, last
+end
+
+---Gives the editor what was typed or pasted. Returns what type_keys() does.
+local function feed(self, bytes)
+  if self.paste and bytes:find(CTRL_C, 1, true) then
+    return true, bytes:match "\3(.*)$" -- terminals paste none: the paste's end has been lost
+  elseif self.paste or self.search then
+    return go_on(self, bytes)
+  end
+  local first, last = find_special(bytes)
   if not first then
     return type_keys(self, bytes)
   elseif first > 1 then
     local line, rest = type_keys(self, bytes:sub(1, first - 1))
     return line, (rest or "") .. bytes:sub(first)
+  elseif last > first then
+    self.paste = {}
+  elseif not self.long then
+    self.search = search.begin(self.editor, self.prompt, self.before)
   end
-  self.paste = {}
   return nil, bytes:sub(last + 1)
 end
 
@@ -232,6 +259,8 @@ local function find_key(bytes)
       return first
     end
   end
+  local prefixes = bytes:match "[\22\24]*$" -- Ctrl-V and Ctrl-X, which take another key each
+  return #prefixes % 2 == 1 and #bytes or nil
 end
 
 ---What has come, as far as the keys are whole. Waits for more where there is nothing.
@@ -255,11 +284,13 @@ end
 
 ---@async
 local function edit(self, prompt)
-  self.prompt, self.above, self.paste, self.long = prompt, {}, nil, nil
+  self.prompt, self.above, self.paste, self.search, self.long = prompt, {}, nil, nil, nil
+  output.settle()
   self.editor:start(prompt)
   local line, rest
   while line == nil do
     local bytes = next_bytes(self)
+    output.settle()
     if bytes == "" then
       break
     elseif bytes then
@@ -345,6 +376,10 @@ end
 
 function Input:remember(line)
   if self.editor then
+    table.insert(self.before, line)
+    if #self.before > BEFORE_MAX then
+      table.remove(self.before, 1)
+    end
     self.editor:remember(line)
   end
 end
