@@ -265,6 +265,34 @@ describe("the line that is edited", function()
     leave()
   end)
 
+  it("is left below it where a task ends the process", function()
+    start()
+    process:type "halo.spawn(function() halo.poll(0, 'r') halo.sleep(0.2) os.exit(7) end) _ = nil\r"
+    process:await "\r\n> "
+    process:type "half"
+    process:await "half"
+    local stdout, _, status = process:finish()
+    assert.equal(7, status)
+    assert.matches("half[^\n]*\r\n[^\n]*$", stdout)
+  end)
+
+  it("stays whole where names are listed below, which fit into the window", function()
+    dir:file("eins-ä", "")
+    dir:file("eins-b", "")
+    start { columns = 20 }
+    process:type(("halo.path.relative('%s/eins%s%s"):format(dir.root, "\t", "\t"))
+    process:await "eins-b  eins-ä\r\n> halo" -- below all rows of the line
+    process:type(CTRL_C)
+    process:await "^C\r\n> "
+    process:type "_n = { alpha_1 = 1, alpha_2 = 2, alpha_3 = 3 }\r"
+    process:await "\r\n> "
+    process:type("_n.al" .. "\t\t")
+    process:await "alpha_1  alpha_3\r\nalpha_2\r\n> _n.alpha_"
+    process:type(CTRL_C)
+    process:await "^C\r\n> "
+    leave()
+  end)
+
   it("is drawn once all have printed, be they ended in it", function()
     start()
     process:type "for _, text in ipairs { 'printed', 'printed' } do "

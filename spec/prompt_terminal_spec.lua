@@ -73,6 +73,9 @@ describe("the prompt on a terminal", function()
     start()
     enter("type(fs.readfile_i" .. TAB .. "\8)", '"function"')
     enter(("fs.readfile('%s/a-f%s')"):format(dir.root, TAB), '"its content"')
+    process:type((":load %s/a-f%s.\r"):format(dir.root, TAB))
+    process:await "a-file.: No such file"
+    process:await "> "
     process:type("fs.read" .. TAB .. TAB)
     process:await "readlink"
     process:type(CTRL_C)
@@ -376,6 +379,12 @@ describe("the prompt on a terminal", function()
     process:await "operations\r\n2\r\n> "
     process:type ":nope\r"
     process:await "no command ':nope'"
+    process:await "> "
+    process:type ":t\r"
+    process:await "':t' may be :tasks or :time"
+    process:await "> "
+    process:type ":load\r"
+    process:await "path is wanted"
     process:await "> "
     leave()
   end)

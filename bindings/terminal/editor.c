@@ -276,6 +276,10 @@ static int editor_close(lua_State *L)
 {
     struct editor *editor = luaL_checkudata(L, 1, editor_type);
     if (editor->el) {
+        if (editor->editing) { /* a task has ended the process meanwhile */
+            go_behind(editor);
+            fputs("\n", stdout);
+        }
         stop(editor);
         halo_libedit.el_end(editor->el);
         editor->el = NULL;
