@@ -235,6 +235,18 @@ static void on_prompt_resize(int signal)
     errno = write(prompt_fd, &resized, sizeof(resized)) < 0 ? errno : error;
 }
 
+/* The process dies of these, with the terminal as it was before. A sanitizer has its own handlers.
+ */
+static void catch_crashes(void)
+{
+    static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    struct sigaction action;
+
+    for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+        if (sigaction(crashes[i], NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+            handle(crashes[i], die_by);
+}
+
 static int calm(lua_State *L)
 {
     lua_sethook(L, NULL, 0, 0);
@@ -258,6 +270,7 @@ static int catch_interrupts(lua_State *L)
     if (terminal_changed) {
         handle(SIGQUIT, on_prompt_stop);
         handle(SIGWINCH, on_prompt_resize);
+        catch_crashes();
     }
     lua_newtable(L);
     lua_pushinteger(L, prompt_fd);

@@ -327,7 +327,7 @@ describe("the prompt on a terminal", function()
     assert.equal(3, (select(3, process:finish())))
   end)
 
-  for signal, status in pairs { TERM = 143, HUP = 129, QUIT = 131 } do
+  for signal, status in pairs { TERM = 143, HUP = 129, QUIT = 131, ABRT = 134 } do
     for what, line in pairs {
       ["while a line is typed"] = "half a li", ["while a line waits"] = "halo.sleep(100)\r",
       ["while a line computes"] = "print 'go' while true do end\r",

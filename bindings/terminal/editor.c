@@ -161,7 +161,11 @@ static void go_behind(struct editor *editor)
     int row = place_of(editor, line->cursor).row;
     struct halo_place end = place_of(editor, line->lastchar);
 
-    if (editor->plain || editor->hidden)
+    if (editor->hidden)
+        return;
+    if (editor->plain && line->cursor < line->lastchar)
+        fputs("\n", stdout);
+    if (editor->plain)
         return;
     for (; row < end.row; row++)
         fputs("\n", stdout);
