@@ -19,9 +19,13 @@
 #include "args.h"
 #include "fence.h"
 #include "halo_lua.h"
+#include "terminal/screen.h"
 
-#define SWALLOWED_MAX    1000 /* cancellations by a script that goes on printing for nobody */
-#define CONTINUED        (1ull << 32) /* what the prompt reads of it, beside 1 for each interrupt */
+#define SWALLOWED_MAX 1000 /* cancellations by a script that goes on printing for nobody */
+/* What the prompt reads, beside 1 for each interrupt: Ctrl-Z is over, the terminal's size changed.
+ */
+#define CONTINUED        (1ull << 48)
+#define RESIZED          (1ull << 32)
 #define INSTRUCTIONS_MAX 1000000
 /* After which the hook looks again: some task may compute that has not heard of it. */
 #define INSTRUCTIONS_LOOK 1000
@@ -53,8 +57,10 @@ static void die_by(int signal)
 {
     sigset_t set;
 
-    if (terminal_changed)
+    if (terminal_changed) {
         tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+        halo_screen_leave();
+    }
     handle(signal, SIG_DFL);
     raise(signal);
     sigemptyset(&set);
@@ -207,6 +213,7 @@ static void on_prompt_stop(int signal)
         die_by(signal);
     tcgetattr(STDIN_FILENO, &edited);
     tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+    halo_screen_leave();
     handle(signal, SIG_DFL);
     raise(signal);
     sigemptyset(&set);
@@ -214,8 +221,30 @@ static void on_prompt_stop(int signal)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* here it stops */
     handle(signal, on_prompt_stop);
     tcsetattr(STDIN_FILENO, TCSANOW, &edited);
+    halo_screen_return();
     error = write(prompt_fd, &went_on, sizeof(went_on)) < 0 ? errno : error;
     errno = error;
+}
+
+static void on_prompt_resize(int signal)
+{
+    const uint64_t resized = RESIZED;
+    int error = errno;
+
+    (void)signal;
+    errno = write(prompt_fd, &resized, sizeof(resized)) < 0 ? errno : error;
+}
+
+/* The process dies of these, with the terminal as it was before. A sanitizer has its own handlers.
+ */
+static void catch_crashes(void)
+{
+    static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+    struct sigaction action;
+
+    for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+        if (sigaction(crashes[i], NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+            handle(crashes[i], die_by);
 }
 
 static int calm(lua_State *L)
@@ -225,8 +254,8 @@ static int calm(lua_State *L)
 }
 
 /*
- * catch_interrupts(): {fd = a descriptor that tells of each, and of Ctrl-Z once that is over,
- * calm = what to call after an interrupt}.
+ * catch_interrupts(): {fd = a descriptor that tells of each, of Ctrl-Z once that is over, and of
+ * another size; calm = what to call after an interrupt}.
  */
 static int catch_interrupts(lua_State *L)
 {
@@ -238,8 +267,11 @@ static int catch_interrupts(lua_State *L)
         handle(SIGINT, on_prompt_interrupt);
     if (terminal_changed && !is_ignored(SIGTSTP))
         handle(SIGTSTP, on_prompt_stop);
-    if (terminal_changed)
+    if (terminal_changed) {
         handle(SIGQUIT, on_prompt_stop);
+        handle(SIGWINCH, on_prompt_resize);
+        catch_crashes();
+    }
     lua_newtable(L);
     lua_pushinteger(L, prompt_fd);
     lua_setfield(L, -2, "fd");

@@ -25,6 +25,7 @@
 #include "tasks/scheduler.h"
 #include "tasks/token.h"
 #include "terminal/editor.h"
+#include "terminal/screen.h"
 
 /* ---- modules ------------------------------------------------------------------------------- */
 
@@ -168,6 +169,7 @@ static void make_core(lua_State *L)
     halo_open_random(L);
     halo_open_runtime(L);
     halo_open_coroutine(L);
+    halo_open_screen(L);
     halo_open_editor(L);
     lua_pushcfunction(L, trusted_getenv);
     lua_setfield(L, -2, "getenv");

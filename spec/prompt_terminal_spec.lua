@@ -1,6 +1,7 @@
 -- The prompt on a terminal: what is typed, and the keys that are no text.
 
 local command = require "spec.support.command"
+local prompt = require "spec.support.prompt"
 local temp = require "spec.support.temp"
 local terminal = require "spec.support.terminal"
 
@@ -12,12 +13,7 @@ local CTRL_C, CTRL_D, TAB, UP, LEFT = "\3", "\4", "\t", "\27[A", "\27[D"
 describe("the prompt on a terminal", function()
   local dir, process
 
-  -- The terminal is as it was, however the prompt was left.
-  after_each(function()
-    if dir:has "settings.after" then
-      assert.equal(dir:read "settings.before", dir:read "settings.after")
-    end
-  end)
+  after_each(function() prompt.check_terminal(dir) end)
 
   dir = temp.dir()
 
@@ -27,30 +23,12 @@ describe("the prompt on a terminal", function()
   end
 
   local function start(options)
-    options = options or {}
-    options.environment = options.environment or ("%s XDG_STATE_HOME=%s NO_COLOR=1"):format(
-      options.term and "TERM=" .. options.term or "TERM=xterm",
-      command.quote(options.state or dir:path "state"))
-    options.settings = dir:path "settings"
-    process = terminal.start(command.halo("-i"), options)
-    process:await "leaves.\r\n"
-    process:await "> "
+    process = prompt.start(dir, options)
     return process
   end
 
-  ---Types a line, and awaits what comes of it and the next prompt.
-  local function enter(line, expected)
-    process:type(line .. "\r")
-    process:await("\r\n" .. expected .. "\r\n")
-    process:await "> "
-  end
-
-  local function leave()
-    process:type(CTRL_D)
-    local stdout, stderr, status = process:finish()
-    assert.equal(0, status, stderr .. stdout)
-    return stdout
-  end
+  local function enter(...) prompt.enter(process, ...) end
+  local function leave() return prompt.leave(process) end
 
   it("shows values", function()
     start()
@@ -95,6 +73,9 @@ describe("the prompt on a terminal", function()
     start()
     enter("type(fs.readfile_i" .. TAB .. "\8)", '"function"')
     enter(("fs.readfile('%s/a-f%s')"):format(dir.root, TAB), '"its content"')
+    process:type((":load %s/a-f%s.\r"):format(dir.root, TAB))
+    process:await "a-file.: No such file"
+    process:await "> "
     process:type("fs.read" .. TAB .. TAB)
     process:await "readlink"
     process:type(CTRL_C)
@@ -151,7 +132,7 @@ describe("the prompt on a terminal", function()
     for typed, seen in pairs {
       ["half a li"] = "half a li",
       ["fs.read" .. TAB .. TAB] = "readlink",
-      ["for i = 1, 2 do\rpri"] = "do>> pri",
+      ["for i = 1, 2 do\rpri"] = "pri",
       ["if x then\r"] = "then>> ",
     } do
       process:type(typed)
@@ -235,7 +216,8 @@ describe("the prompt on a terminal", function()
 
   it("takes a line that is too long to be edited", function()
     start()
-    enter("#'" .. ("x"):rep(100000) .. "'", "100000")
+    process:type("#'" .. ("x"):rep(100000) .. "'\r")
+    process:await "100000\r\n> "
     leave()
   end)
 
@@ -345,7 +327,7 @@ describe("the prompt on a terminal", function()
     assert.equal(3, (select(3, process:finish())))
   end)
 
-  for signal, status in pairs { TERM = 143, HUP = 129, QUIT = 131 } do
+  for signal, status in pairs { TERM = 143, HUP = 129, QUIT = 131, ABRT = 134 } do
     for what, line in pairs {
       ["while a line is typed"] = "half a li", ["while a line waits"] = "halo.sleep(100)\r",
       ["while a line computes"] = "print 'go' while true do end\r",
@@ -382,7 +364,7 @@ describe("the prompt on a terminal", function()
     process:type "\26"
     process:await "stopped\r\n"
     assert.equal(dir:read "settings.before", dir:read "stopped")
-    process:await "\27[J> 1 + "
+    process:await "> 1 + "
     process:type "2\r"
     process:await "3\r\n> "
     leave()
@@ -397,6 +379,12 @@ describe("the prompt on a terminal", function()
     process:await "operations\r\n2\r\n> "
     process:type ":nope\r"
     process:await "no command ':nope'"
+    process:await "> "
+    process:type ":t\r"
+    process:await "':t' may be :tasks or :time"
+    process:await "> "
+    process:type ":load\r"
+    process:await "path is wanted"
     process:await "> "
     leave()
   end)

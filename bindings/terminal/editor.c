@@ -12,12 +12,9 @@
 
 #if __has_include(<histedit.h>)
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <histedit.h>
 #include <langinfo.h>
 #include <locale.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,29 +24,15 @@
 
 #include "args.h"
 #include "tasks/state.h"
+#include "terminal/libedit.h"
+#include "terminal/screen.h"
+#include "terminal/wide.h"
 
 #define HISTORY_MAX 1000
 #define PROMPT_MAX  64
+#define AHEAD_MAX   4096  /* bytes, which is what a terminal keeps */
 #define END_OF_FILE L'\4' /* the line that Ctrl-D makes where there was none */
-
-#define FUNCTIONS(X)                                                                               \
-    X(el_init)                                                                                     \
-    X(el_end)                                                                                      \
-    X(el_get)                                                                                      \
-    X(el_wset)                                                                                     \
-    X(el_wgets)                                                                                    \
-    X(el_wline)                                                                                    \
-    X(el_winsertstr)                                                                               \
-    X(el_resize)                                                                                   \
-    X(history_winit)                                                                               \
-    X(history_wend)                                                                                \
-    X(history_w)
-
-#define POINTER(name) __typeof__(&name) name;
-static struct {
-    FUNCTIONS(POINTER)
-} lib;
-#undef POINTER
+#define CTRL_C      3
 
 struct editor {
     EditLine *el;
@@ -58,8 +41,12 @@ struct editor {
     const char *bytes; /* fed, and not taken yet */
     size_t size;
     wchar_t prompt[PROMPT_MAX];
-    bool editing; /* the terminal gives each key as it comes */
+    struct halo_screen screen; /* when the line was drawn */
+    bool plain;                /* the terminal knows no sequences */
+    bool editing;              /* it gives each key as it comes */
     bool hidden;
+    bool ctrl_c;      /* is a key meanwhile, and no signal */
+    bool interrupted; /* by it, the latest key */
 };
 
 static const char editor_type[] = "halo.editor";
@@ -74,7 +61,7 @@ static void give_way(bool begins);
 static struct editor *editor_of(EditLine *el)
 {
     struct editor *editor;
-    lib.el_get(el, EL_CLIENTDATA, &editor);
+    halo_libedit.el_get(el, EL_CLIENTDATA, &editor);
     return editor;
 }
 
@@ -83,17 +70,10 @@ static wchar_t *get_prompt(EditLine *el)
     return editor_of(el)->prompt;
 }
 
-/* Some commands, as the search in the history, read on by themselves: they have to wait here. */
-static bool wait_for_byte(char *byte)
-{
-    struct pollfd terminal = {.fd = STDIN_FILENO, .events = POLLIN};
-    return poll(&terminal, 1, -1) == 1 && read(STDIN_FILENO, byte, 1) == 1;
-}
-
 static bool take_byte(struct editor *editor, char *byte)
 {
     if (editor->size == 0)
-        return wait_for_byte(byte);
+        return false;
     *byte = *editor->bytes;
     editor->bytes++;
     editor->size--;
@@ -111,6 +91,9 @@ static int get_character(EditLine *el, wchar_t *character)
     while (length == (size_t)-2) {
         if (!take_byte(editor, &byte))
             return -1;
+        editor->interrupted = byte == CTRL_C;
+        if (editor->interrupted)
+            return -1;
         length = mbrtowc(character, &byte, 1, &state);
         if (length == (size_t)-1) {
             state = (mbstate_t){0};
@@ -120,42 +103,93 @@ static int get_character(EditLine *el, wchar_t *character)
     return 1;
 }
 
-/* Pushes text as bytes; characters that have none in this locale are left out. */
-static void push_wide(lua_State *L, const wchar_t *text, size_t count)
-{
-    luaL_Buffer buffer;
-    char bytes[MB_LEN_MAX];
-    mbstate_t state = {0};
+/* ---- the line on the screen ---------------------------------------------------------------- */
 
-    luaL_buffinit(L, &buffer);
-    for (size_t i = 0; i < count; i++) {
-        size_t length = wcrtomb(bytes, text[i], &state);
-        if (length != (size_t)-1)
-            luaL_addlstring(&buffer, bytes, length);
-        else
-            state = (mbstate_t){0};
-    }
-    luaL_pushresult(&buffer);
+/* Where a character of the line is, or its end. Of a line that is higher than the screen libedit
+ * shows the last rows. */
+static struct halo_place place_of(struct editor *editor, const wchar_t *character)
+{
+    const LineInfoW *line = halo_libedit.el_wline(editor->el);
+    struct halo_screen screen = editor->screen;
+    struct halo_place place = {0};
+
+    halo_place_move(&place, editor->prompt, wcslen(editor->prompt), screen.columns);
+    halo_place_move(&place, line->buffer, (size_t)(character - line->buffer), screen.columns);
+    if (character < line->lastchar && place.column + wcwidth(*character) > screen.columns)
+        place = (struct halo_place){.row = place.row + 1};
+    if (place.row >= screen.rows)
+        place.row = screen.rows - 1;
+    return place;
 }
 
-/* Turns bytes into a wide string of the caller's; bytes that are no characters are left out. */
-static wchar_t *to_wide(const char *bytes, size_t size, wchar_t *wide, size_t max)
+/* Terminals fold their rows anew when they get another width: so the place is one in the new. */
+static bool hide(struct editor *editor)
 {
-    mbstate_t state = {0};
-    size_t count = 0;
+    if (!editor->editing || editor->hidden)
+        return false;
+    editor->screen = halo_screen_get();
+    int row = place_of(editor, halo_libedit.el_wline(editor->el)->cursor).row;
+    if (editor->plain)
+        fputs("\n", stdout);
+    else if (row > 0)
+        fprintf(stdout, "\033[%dA", row);
+    if (!editor->plain)
+        fputs("\r\033[J", stdout);
+    fflush(stdout);
+    editor->hidden = true;
+    return true;
+}
 
-    while (size > 0 && count + 1 < max) {
-        size_t length = mbrtowc(&wide[count], bytes, size, &state);
-        bool good = length != (size_t)-1 && length != (size_t)-2 && length != 0;
-        if (!good)
-            state = (mbstate_t){0};
-        count += good;
-        length = good ? length : 1;
-        bytes += length;
-        size -= length;
-    }
-    wide[count] = L'\0';
-    return wide;
+static void draw(struct editor *editor)
+{
+    editor->screen = halo_screen_get();
+    halo_libedit.el_resize(editor->el);
+    halo_libedit.el_wset(editor->el, EL_REFRESH);
+}
+
+static void show(struct editor *editor)
+{
+    if (editor->editing && editor->hidden)
+        draw(editor);
+    editor->hidden = false;
+}
+
+/* To the end of the line, which may be rows below. */
+static void go_behind(struct editor *editor)
+{
+    const LineInfoW *line = halo_libedit.el_wline(editor->el);
+    int row = place_of(editor, line->cursor).row;
+    struct halo_place end = place_of(editor, line->lastchar);
+
+    if (editor->hidden)
+        return;
+    if (editor->plain && line->cursor < line->lastchar)
+        fputs("\n", stdout);
+    if (editor->plain)
+        return;
+    for (; row < end.row; row++)
+        fputs("\n", stdout);
+    fputs("\r", stdout);
+    if (end.column > 0)
+        fprintf(stdout, "\033[%dC", end.column);
+    fflush(stdout);
+}
+
+/* The line is drawn anew below the text. */
+static void show_below(struct editor *editor, const char *text)
+{
+    go_behind(editor);
+    fprintf(stdout, "\n%s\n", text);
+    draw(editor);
+}
+
+/* The terminal has another size. */
+static void adapt(struct editor *editor)
+{
+    struct halo_screen screen = halo_screen_get();
+    bool same = screen.rows == editor->screen.rows && screen.columns == editor->screen.columns;
+    if (!same && hide(editor))
+        show(editor);
 }
 
 /* ---- completion ---------------------------------------------------------------------------- */
@@ -166,15 +200,9 @@ static int call_complete(lua_State *L)
     const LineInfoW *line = lua_touserdata(L, 1);
 
     lua_getfield(L, LUA_REGISTRYINDEX, "halo.complete");
-    push_wide(L, line->buffer, (size_t)(line->cursor - line->buffer));
+    halo_wide_push(L, line->buffer, (size_t)(line->cursor - line->buffer));
     lua_call(L, 1, 2);
     return 2;
-}
-
-static void show_below(const char *text)
-{
-    fprintf(stdout, "\n%s\n", text);
-    fflush(stdout);
 }
 
 /* What Tab does. */
@@ -187,17 +215,18 @@ static unsigned char on_tab(EditLine *el, int key)
     (void)key;
 
     lua_pushcfunction(L, call_complete);
-    lua_pushlightuserdata(L, (void *)(uintptr_t)lib.el_wline(el));
+    lua_pushlightuserdata(L, (void *)(uintptr_t)halo_libedit.el_wline(el));
     if (lua_pcall(L, 1, 2, 0) == 0 && lua_isstring(L, -2)) {
         size_t size;
         const char *text = lua_tolstring(L, -2, &size);
         wchar_t *wide = calloc(size + 1, sizeof(*wide));
-        if (wide && size > 0 && lib.el_winsertstr(el, to_wide(text, size, wide, size + 1)) == 0)
+        if (wide && size > 0 &&
+            halo_libedit.el_winsertstr(el, halo_wide_from(text, size, wide, size + 1)) == 0)
             answer = CC_REFRESH;
         free(wide);
         if (lua_isstring(L, -1)) {
-            show_below(lua_tostring(L, -1));
-            answer = CC_REDISPLAY;
+            show_below(editor, lua_tostring(L, -1));
+            answer = CC_NORM;
         }
     }
     lua_settop(L, top);
@@ -205,18 +234,6 @@ static unsigned char on_tab(EditLine *el, int key)
 }
 
 /* ---- opening ------------------------------------------------------------------------------- */
-
-static bool load_library(void)
-{
-    void *handle = dlopen("libedit.so.2", RTLD_NOW | RTLD_LOCAL);
-    if (!handle)
-        handle = dlopen("libedit.so.0", RTLD_NOW | RTLD_LOCAL);
-    bool complete = handle != NULL;
-#define LOAD(name) complete = complete && (lib.name = dlsym(handle, #name));
-    FUNCTIONS(LOAD)
-#undef LOAD
-    return complete;
-}
 
 /* libedit works on wide characters, which it takes to be those of the locale. */
 static void choose_characters(void)
@@ -230,35 +247,49 @@ static void set_up(struct editor *editor)
 {
     HistEventW event;
     EditLine *el = editor->el;
+    char *up = NULL; /* what moves the cursor up a row */
 
-    lib.el_wset(el, EL_CLIENTDATA, editor);
-    lib.el_wset(el, EL_PROMPT, get_prompt);
-    lib.el_wset(el, EL_EDITOR, L"emacs");
-    lib.el_wset(el, EL_SIGNAL, 0);
-    lib.el_wset(el, EL_GETCFN, get_character);
-    lib.history_w(editor->history, &event, H_SETSIZE, HISTORY_MAX);
-    lib.history_w(editor->history, &event, H_SETUNIQUE, 1);
-    lib.el_wset(el, EL_HIST, lib.history_w, editor->history);
-    lib.el_wset(el, EL_ADDFN, L"complete", L"complete", on_tab);
-    lib.el_wset(el, EL_BIND, L"^I", L"complete", NULL);
-    lib.el_wset(el, EL_BIND, L"^R", L"em-inc-search-prev", NULL);
-    lib.el_wset(el, EL_BIND, L"^W", L"ed-delete-prev-word", NULL);
-    lib.el_wset(el, EL_BIND, L"\\e[3~", L"ed-delete-next-char", NULL);
-    lib.el_wset(el, EL_BIND, L"\\e[1;5C", L"em-next-word", NULL);
-    lib.el_wset(el, EL_BIND, L"\\e[1;5D", L"ed-prev-word", NULL);
+    editor->plain = halo_libedit.el_get(el, EL_GETTC, "up", &up) != 0 || !up || !*up;
+    halo_libedit.el_wset(el, EL_CLIENTDATA, editor);
+    halo_libedit.el_wset(el, EL_PROMPT, get_prompt);
+    halo_libedit.el_wset(el, EL_EDITOR, L"emacs");
+    halo_libedit.el_wset(el, EL_SIGNAL, 0);
+    halo_libedit.el_wset(el, EL_GETCFN, get_character);
+    halo_libedit.history_w(editor->history, &event, H_SETSIZE, HISTORY_MAX);
+    halo_libedit.history_w(editor->history, &event, H_SETUNIQUE, 1);
+    halo_libedit.el_wset(el, EL_HIST, halo_libedit.history_w, editor->history);
+    halo_libedit.el_wset(el, EL_ADDFN, L"complete", L"complete", on_tab);
+    halo_libedit.el_wset(el, EL_BIND, L"^I", L"complete", NULL);
+    halo_libedit.el_wset(el, EL_BIND, L"\\ex", L"ed-unassigned", NULL); /* it waits itself */
+    halo_libedit.el_wset(el, EL_BIND, L"^W", L"ed-delete-prev-word", NULL);
+    halo_libedit.el_wset(el, EL_BIND, L"\\e[3~", L"ed-delete-next-char", NULL);
+    halo_libedit.el_wset(el, EL_BIND, L"\\e[1;5C", L"em-next-word", NULL);
+    halo_libedit.el_wset(el, EL_BIND, L"\\e[1;5D", L"ed-prev-word", NULL);
+}
+
+static void stop(struct editor *editor)
+{
+    if (!editor->editing)
+        return;
+    halo_screen_end();
+    halo_libedit.el_wset(editor->el, EL_UNBUFFERED, 0);
+    editor->editing = false;
 }
 
 static int editor_close(lua_State *L)
 {
     struct editor *editor = luaL_checkudata(L, 1, editor_type);
     if (editor->el) {
-        if (editor->editing)
-            lib.el_wset(editor->el, EL_UNBUFFERED, 0);
-        lib.el_end(editor->el);
+        if (editor->editing) { /* a task has ended the process meanwhile */
+            go_behind(editor);
+            fputs("\n", stdout);
+        }
+        stop(editor);
+        halo_libedit.el_end(editor->el);
         editor->el = NULL;
     }
     if (editor->history)
-        lib.history_wend(editor->history);
+        halo_libedit.history_wend(editor->history);
     editor->history = NULL;
     of_process = NULL;
     return 0;
@@ -267,7 +298,7 @@ static int editor_close(lua_State *L)
 /* can_edit(): true, or nil and why not. */
 static int can_edit(lua_State *L)
 {
-    if (load_library())
+    if (halo_libedit_load())
         return lua_pushboolean(L, 1), 1;
     lua_pushnil(L);
     lua_pushliteral(L, "since libedit is not installed");
@@ -278,7 +309,7 @@ static int can_edit(lua_State *L)
 static int open_editor(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
-    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || !load_library())
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || !halo_libedit_load())
         return 0;
     lua_pushvalue(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "halo.complete");
@@ -287,8 +318,8 @@ static int open_editor(lua_State *L)
     *editor = (struct editor){.L = L};
     luaL_getmetatable(L, editor_type);
     lua_setmetatable(L, -2);
-    editor->el = lib.el_init("halo", stdin, stdout, stderr);
-    editor->history = lib.history_winit();
+    editor->el = halo_libedit.el_init("halo", stdin, stdout, stderr);
+    editor->history = halo_libedit.history_winit();
     if (!editor->el || !editor->history)
         return 0; /* the collector closes the half of it */
     set_up(editor);
@@ -313,107 +344,149 @@ static int editor_start(lua_State *L)
     size_t size;
     const char *prompt = luaL_checklstring(L, 2, &size);
 
-    to_wide(prompt, size, editor->prompt, PROMPT_MAX);
-    if (!editor->editing)
-        lib.el_wset(editor->el, EL_UNBUFFERED, 1);
+    halo_wide_from(prompt, size, editor->prompt, PROMPT_MAX);
+    editor->screen = halo_screen_get();
+    editor->ctrl_c = halo_screen_ctrl_c_interrupts();
+    if (editor->ctrl_c) /* from the first key on, which may be typed once the prompt is seen */
+        halo_libedit.el_wset(editor->el, EL_SETTY, L"-d", L"intr=", NULL);
+    halo_libedit.el_wset(editor->el, EL_UNBUFFERED, 1);
+    halo_screen_begin(editor->ctrl_c, !editor->plain);
     editor->editing = true;
     editor->hidden = false;
     return 0;
 }
 
-/* editor:stop(): the terminal is as it was before; what was typed is forgotten. */
+/* editor:stop(dropped): the terminal is as it was before; what was typed is forgotten. */
 static int editor_stop(lua_State *L)
 {
     struct editor *editor = check_editor(L);
-    if (editor->editing)
-        lib.el_wset(editor->el, EL_UNBUFFERED, 0);
-    editor->editing = false;
+    if (lua_toboolean(L, 2))
+        go_behind(editor);
+    stop(editor);
     return 0;
 }
 
 /*
- * editor:feed(bytes): the line, where one has come to its end, and the bytes behind it; false at
- * the end of the input, which is Ctrl-D in an empty line; nil where more is needed.
+ * Ctrl-C is a signal once the line's end can be seen. What was typed before that is taken along,
+ * since a Ctrl-C may be among it, but not all of a paste without marks.
+ */
+static size_t end_keys(char *ahead, bool take)
+{
+    int count = 0;
+
+    halo_screen_end();
+    if (!take || ioctl(STDIN_FILENO, FIONREAD, &count) != 0 || count <= 0)
+        return 0;
+    ssize_t size = read(STDIN_FILENO, ahead, count < AHEAD_MAX ? (size_t)count : AHEAD_MAX);
+    return size < 0 ? 0 : (size_t)size;
+}
+
+/* Takes a key. True where the line, its end or Ctrl-C has been pushed. */
+static bool take_key(struct editor *editor, lua_State *L)
+{
+    int count;
+    const wchar_t *line = halo_libedit.el_wgets(editor->el, &count);
+
+    if (editor->interrupted)
+        lua_pushboolean(L, 1);
+    else if (line && count > 0 && (line[count - 1] == L'\n' || line[count - 1] == L'\r'))
+        halo_wide_push(L, line, (size_t)count - 1);
+    else if (line && count == 1 && line[0] == END_OF_FILE)
+        lua_pushboolean(L, 0);
+    else
+        return false;
+    return true;
+}
+
+/*
+ * editor:feed(bytes): the line, where one has come to its end; false at the end of the input, which
+ * is Ctrl-D in an empty line; true at Ctrl-C; nil where more is needed. Then the bytes behind it.
  */
 static int editor_feed(lua_State *L)
 {
     struct editor *editor = check_editor(L);
-    const wchar_t *line;
-    int count;
+    char ahead[AHEAD_MAX];
+    size_t ahead_size = 0;
+    bool done = false;
 
     editor->bytes = luaL_checklstring(L, 2, &editor->size);
     editor->L = L;
-    lib.el_resize(editor->el);
-    while (editor->size > 0) {
-        line = lib.el_wgets(editor->el, &count);
-        if (line && count > 0 && (line[count - 1] == L'\n' || line[count - 1] == L'\r'))
-            push_wide(L, line, (size_t)count - 1);
-        else if (line && count == 1 && line[0] == END_OF_FILE)
-            lua_pushboolean(L, 0);
-        else
-            continue;
-        lua_pushlstring(L, editor->bytes, editor->size);
-        return 2;
+    editor->interrupted = false;
+    adapt(editor);
+    while (editor->size > 0 && !done) {
+        bool ends = *editor->bytes == '\r' || *editor->bytes == '\n';
+        if (ends)
+            ahead_size = end_keys(ahead, editor->size < AHEAD_MAX);
+        done = take_key(editor, L);
+        if (ends && !done) {
+            halo_screen_begin(editor->ctrl_c, !editor->plain);
+            break;
+        }
     }
-    return 0;
+    if (!done)
+        lua_pushnil(L);
+    lua_pushlstring(L, editor->bytes, editor->size);
+    lua_pushlstring(L, ahead, ahead_size);
+    lua_concat(L, 2);
+    return 2;
 }
 
-/* editor:text(): what has been typed, and where in it the cursor is. */
+/* editor:text(): what has been typed, before the cursor and behind it. */
 static int editor_text(lua_State *L)
 {
     struct editor *editor = check_editor(L);
-    const LineInfoW *line = lib.el_wline(editor->el);
-    push_wide(L, line->buffer, (size_t)(line->lastchar - line->buffer));
-    return 1;
+    const LineInfoW *line = halo_libedit.el_wline(editor->el);
+    halo_wide_push(L, line->buffer, (size_t)(line->cursor - line->buffer));
+    halo_wide_push(L, line->cursor, (size_t)(line->lastchar - line->cursor));
+    return 2;
+}
+
+/* Inserts the text at this place in the stack, as it is. Returns how many characters it has. */
+static int insert(struct editor *editor, lua_State *L, int index)
+{
+    size_t size;
+    const char *text = luaL_checklstring(L, index, &size);
+    wchar_t *wide = calloc(size + 1, sizeof(*wide));
+    int count = 0;
+
+    if (wide &&
+        halo_libedit.el_winsertstr(editor->el, halo_wide_from(text, size, wide, size + 1)) == 0)
+        count = (int)wcslen(wide);
+    free(wide);
+    return count;
+}
+
+/*
+ * editor:set(prompt, before, behind): another line in the place of what is being typed, which has
+ * to be hidden.
+ */
+static int editor_set(lua_State *L)
+{
+    struct editor *editor = check_editor(L);
+    const LineInfoW *line = halo_libedit.el_wline(editor->el);
+    size_t size;
+    const char *prompt = luaL_checklstring(L, 2, &size);
+
+    halo_libedit.el_cursor(editor->el, (int)(line->lastchar - line->cursor));
+    halo_libedit.el_deletestr(editor->el, (int)(line->lastchar - line->buffer));
+    halo_wide_from(prompt, size, editor->prompt, PROMPT_MAX);
+    insert(editor, L, 3);
+    halo_libedit.el_cursor(editor->el, -insert(editor, L, 4));
+    return 0;
 }
 
 /* ---- output above the line ----------------------------------------------------------------- */
 
-static int width_of(const wchar_t *text, size_t count)
-{
-    int width = 0;
-    for (size_t i = 0; i < count; i++) {
-        int columns = wcwidth(text[i]);
-        width += columns < 0 ? 2 : columns; /* a control character shows as ^X */
-    }
-    return width;
-}
-
-static int columns(void)
-{
-    struct winsize size = {0};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-        return 80;
-    return size.ws_col;
-}
-
-static bool hide(struct editor *editor)
-{
-    if (!editor->editing || editor->hidden)
-        return false;
-    const LineInfoW *line = lib.el_wline(editor->el);
-    int before = width_of(editor->prompt, wcslen(editor->prompt)) +
-                 width_of(line->buffer, (size_t)(line->cursor - line->buffer));
-    int rows = before / columns();
-    if (rows > 0)
-        fprintf(stdout, "\033[%dA", rows);
-    fputs("\r\033[J", stdout);
-    fflush(stdout);
-    editor->hidden = true;
-    return true;
-}
-
-static void show(struct editor *editor)
-{
-    if (editor->editing && editor->hidden)
-        lib.el_wset(editor->el, EL_REFRESH);
-    editor->hidden = false;
-}
-
-/* editor:hide(): takes the prompt and the line off the screen, so that others may print. */
+/*
+ * editor:hide(gone): takes the prompt and the line off the screen, so that others may print; where
+ * gone is true the screen is no longer what it was, and nothing is to be taken off.
+ */
 static int editor_hide(lua_State *L)
 {
-    lua_pushboolean(L, hide(check_editor(L)));
+    struct editor *editor = check_editor(L);
+    bool gone = lua_toboolean(L, 2) && editor->editing && !editor->hidden;
+    editor->hidden = editor->hidden || gone;
+    lua_pushboolean(L, gone || hide(editor));
     return 1;
 }
 
@@ -430,9 +503,10 @@ static int editor_show(lua_State *L)
 /* The same for what C prints. */
 static void give_way(bool begins)
 {
+    static bool hidden;
     if (of_process && begins)
-        hide(of_process);
-    else if (of_process)
+        hidden = hide(of_process);
+    else if (of_process && hidden)
         show(of_process);
 }
 
@@ -446,15 +520,18 @@ static int editor_remember(lua_State *L)
     HistEventW event;
 
     if (wide)
-        lib.history_w(editor->history, &event, H_ENTER, to_wide(line, size, wide, size + 1));
+        halo_libedit.history_w(editor->history, &event, H_ENTER,
+                               halo_wide_from(line, size, wide, size + 1));
     free(wide);
     return 0;
 }
 
 static const luaL_Reg methods[] = {
-    {"start", editor_start}, {"stop", editor_stop},         {"feed", editor_feed},
-    {"text", editor_text},   {"hide", editor_hide},         {"show", editor_show},
-    {"close", editor_close}, {"remember", editor_remember}, {NULL, NULL},
+    {"start", editor_start}, {"stop", editor_stop},
+    {"feed", editor_feed},   {"text", editor_text},
+    {"hide", editor_hide},   {"show", editor_show},
+    {"close", editor_close}, {"remember", editor_remember},
+    {"set", editor_set},     {NULL, NULL},
 };
 
 void halo_open_editor(lua_State *L)

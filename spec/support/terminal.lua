@@ -16,6 +16,8 @@ function terminal.is_available()
 end
 
 ---@class spec.TerminalOptions
+---@field term string?
+---@field state string? where the history is
 ---@field columns integer?
 ---@field environment string? for env(1), before the command
 ---@field settings string? a path: what stty says before goes to PATH.before, and afterwards to

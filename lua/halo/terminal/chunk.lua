@@ -5,6 +5,7 @@
 local tokens = require "halo.terminal.tokens"
 
 local NAME = "=stdin"
+local PIECE_LINES_MAX = 1000 -- each of which means to compile all before it once more
 
 ---What ends what, among the words and signs that open something.
 local CLOSERS = {
@@ -129,18 +130,19 @@ local function load_expression(code)
   return fn, message
 end
 
-function Chunks:load_statements(code)
-  local fn, message = load(code, NAME, "t")
+---LuaJIT leaves out a first line that begins with #, as a script's may.
+local function load_all(code)
+  return load((code:gsub("^#", " #")), NAME, "t")
+end
+
+---Statements as a function, and the locals that they declare.
+local function load_statements(code)
+  local fn, message = load_all(code)
   local found = fn and find_locals(code) or {}
   if found[1] then
-    fn = assert(load(without_locals(code, found), NAME, "t"))
+    fn = assert(load_all(without_locals(code, found)))
   end
-  for _, declaration in ipairs(found) do
-    for _, name in ipairs(declaration.names) do
-      self.declared[name] = true
-    end
-  end
-  return fn, message
+  return fn, message, found
 end
 
 ---A quoted string goes on in the next line only behind a backslash.
@@ -149,25 +151,93 @@ local function is_incomplete(message, code)
   return message:find("near '<eof>'", 1, true) and (not quoted or code:sub(-1) == "\\")
 end
 
+---@param code string
+---@return function? chunk
+---@return string|table message_or_locals why there is none, or the locals that it declares
+---@return halo.OpenState? state where more lines are needed
+local function load_chunk(code)
+  local fn, no_expression = load_expression(code)
+  if fn then
+    return fn, {}
+  end
+  local message, found
+  fn, message, found = load_statements(code)
+  if fn then
+    return fn, found
+  end
+  local incomplete = is_incomplete(message, code) or is_incomplete(no_expression, code)
+  return nil, message, incomplete and scan(code) or nil
+end
+
 ---Compiles what was typed. What is compiled here LuaJIT leaves uncompiled, so that Ctrl-C ends it.
 ---@param code string
 ---@return function? chunk
 ---@return string? message
 ---@return halo.OpenState? state where more lines are needed
 function Chunks:compile(code)
-  local fn, no_expression = load_expression(code)
-  local message
+  local fn, found, state = load_chunk(code)
   if not fn then
-    fn, message = self:load_statements(code)
+    return nil, found, state
   end
-  if not fn then
-    local incomplete = is_incomplete(message, code) or is_incomplete(no_expression, code)
-    return nil, message, incomplete and scan(code) or nil
+  for _, declaration in ipairs(found) do
+    for _, name in ipairs(declaration.names) do
+      self.declared[name] = true
+    end
   end
   if jit then
     jit.off(fn, true)
   end
   return setfenv(fn, self.environment)
+end
+
+---Splits lines that are no chunk together into pieces that are one each, as where they are
+---expressions, or commands. The last may want further lines. Each begins with as many empty lines
+---as there are lines above it, so that errors name its place.
+---@param code string
+---@param is_command fun(line: string): boolean
+---@return string[]? pieces nil where one is neither
+---@return string? message why it is not
+function chunk.split(code, is_command)
+  local pieces, lines, above = {}, {}, 0
+  for line in (code .. "\n"):gmatch "(.-)\n" do
+    lines[#lines + 1] = line
+    local piece = ("\n"):rep(above) .. table.concat(lines, "\n")
+    local fn, message, state = true, nil, nil
+    if is_command(lines[1]) then
+      piece = lines[1]
+    else
+      fn, message, state = load_chunk(piece)
+    end
+    if fn then
+      pieces[#pieces + 1] = piece:find "%S" and piece or nil
+      lines, above = {}, above + #lines
+    elseif not state or #lines > PIECE_LINES_MAX then
+      return nil, message
+    end
+  end
+  pieces[#pieces + 1] = lines[1] and ("\n"):rep(above) .. table.concat(lines, "\n")
+  return pieces
+end
+
+---Several lines as one, which can be edited when it comes from the history. Comments are left out.
+---@param code string
+---@return string? line nil where the ends of the lines matter
+function chunk.on_one_line(code)
+  local parts, behind = {}, 1
+  for kind, first, last in tokens.each(code) do
+    if kind ~= "comment" then
+      local gap, text = code:sub(behind, first - 1), code:sub(first, last or -1)
+      if text:find "\n" then
+        return nil
+      elseif gap:find "\n" or gap:find("--", 1, true) then
+        gap = " "
+      end
+      parts[#parts + 1] = parts[1] and gap
+      parts[#parts + 1] = text
+      behind = (last or #code) + 1
+    end
+  end
+  return table.concat(parts)
 end
 
 ---A variable of the session, as `_`.

@@ -75,6 +75,9 @@ local function run_time(session, argument)
 end
 
 local function run_load(_, argument)
+  if argument == "" then
+    return print "of a file its path is wanted"
+  end
   local fn, message = loader.loadfile(argument)
   if not fn then
     return print("error: " .. message)
@@ -118,6 +121,13 @@ commands.all = {
   quit = { usage = "quit", about = "leave", run = run_quit },
 }
 
+---Whether a line is a command beyond doubt: it may be a call of a method, too, among other lines.
+---@param line string
+---@return boolean
+function commands.is_one(line)
+  return commands.all[line:match("^:(%a+)$") or line:match("^:(%a+)%s")] ~= nil
+end
+
 ---Runs a line that begins with a colon. A few letters will do where they fit one name alone.
 ---@param session halo.Session
 ---@param line string
@@ -130,7 +140,9 @@ function commands.run(session, line)
       found[#found + 1] = name
     end
   end
-  if #found ~= 1 then
+  if #found > 1 then
+    return print(("':%s' may be :%s"):format(word, table.concat(found, " or :")))
+  elseif #found ~= 1 then
     return print(("no command ':%s': :help lists them"):format(word))
   end
   return commands.all[found[1]].run(session, argument)

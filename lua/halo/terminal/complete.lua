@@ -1,6 +1,7 @@
 -- What Tab does at the prompt: it completes globals and the session's variables, fields, methods,
 -- commands, and paths inside of strings. It calls nothing of the user's.
 
+local core = require "halo.core"
 local fs = require "halo.fs"
 local tokens = require "halo.terminal.tokens"
 
@@ -116,19 +117,24 @@ local function common_prefix(list)
   end))
 end
 
+local function characters_of(text)
+  return select(2, text:gsub("[^\128-\191]", ""))
+end
+
 ---Names in columns.
 local function in_columns(list)
   local widest, shown = 0, {}
   for i = 1, math.min(#list, LISTED_MAX) do
     shown[i] = list[i]
-    widest = math.max(widest, #list[i])
+    widest = math.max(widest, characters_of(list[i]))
   end
-  local columns = math.max(1, math.floor(WIDTH / (widest + 2)))
+  local width = core.terminal_columns() or WIDTH
+  local columns = math.max(1, math.floor((width + 1) / (widest + 2)))
   local rows, lines = math.ceil(#shown / columns), {}
   for row = 1, rows do
     local line = {}
     for i = row, #shown, rows do
-      line[#line + 1] = ("%-" .. widest .. "s"):format(shown[i])
+      line[#line + 1] = shown[i] .. (" "):rep(widest - characters_of(shown[i]))
     end
     lines[row] = table.concat(line, "  "):gsub("%s+$", "")
   end
@@ -178,6 +184,10 @@ function complete.new(chunks, commands)
     local command = before:match("^:(%a*)$")
     if command then
       return answer(matching(commands, command), command, function() return " " end)
+    end
+    local file = before:match "^:%s*load%s+(.*)$"
+    if file then
+      return complete_path(file)
     end
     for kind, first, last in tokens.each(before) do
       if kind == "string" and not last then

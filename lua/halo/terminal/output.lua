@@ -1,6 +1,7 @@
 -- What others print while a line is being typed: it appears above that line, which is drawn again
 -- whole.
 
+local channel = require("halo.channel").channel
 local core = require "halo.core"
 
 local metatable_of = debug.getmetatable
@@ -8,21 +9,48 @@ local metatable_of = debug.getmetatable
 local output = {}
 
 local editor -- nil once the prompt has been left: what still unwinds prints as in a script
+local printing = 0 -- how many tasks do: each may wait for the terminal, while others go on
+local hidden = false -- the line is, by the first of them
+local waiting = false -- the prompt does, until all have printed
+local settled = channel(1)
 
----Calls fn with the line off the screen. What was printed is followed by the line on a row of its
----own.
+---Once none prints any more the line is drawn again, on a row of its own.
+local function finish(at_start, ok, ...)
+  local flushed, message = pcall(io.stdout.flush, io.stdout)
+  printing = printing - 1
+  if printing == 0 then
+    if hidden and editor then
+      editor:show(at_start)
+    end
+    hidden = false
+    if waiting then
+      waiting = false
+      settled:send(true)
+    end
+  end
+  if not ok or not flushed then
+    error(ok and message or (...), 0) -- as when the task is cancelled meanwhile
+  end
+  return ...
+end
+
+---Calls fn with the line off the screen.
 local function above(fn, ends_row, ...)
-  if not editor or not editor:hide() then
+  if not editor then
     return fn(...)
   end
-  local function show(...)
-    io.stdout:flush()
-    if editor then
-      editor:show(ends_row)
-    end
-    return ...
+  hidden = editor:hide() or hidden
+  printing = printing + 1
+  return finish(ends_row, pcall(fn, ...))
+end
+
+---Waits until nobody prints, and the line may be drawn.
+---@async
+function output.settle()
+  if printing > 0 then
+    waiting = true
+    settled:recv()
   end
-  return show(fn(...))
 end
 
 ---Whether the last of some values ends a row.

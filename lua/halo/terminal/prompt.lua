@@ -15,8 +15,10 @@ local show = require "halo.terminal.show"
 local prompt = {}
 
 local PROMPT, FURTHER = "> ", ">> "
-local CONTINUED = 2 ^ 32 -- in what is read of interrupts: the command had stopped, and goes on
+-- In what is read of interrupts: the command had stopped, and goes on; the terminal's size changed.
+local CONTINUED, RESIZED = 2 ^ 48, 2 ^ 32
 local EXIT_INTERRUPTED = 130
+local JOINED_MAX = 1000 -- bytes of what is several lines, and comes again as one
 
 -- Why there is no line, where the cursor is left behind the prompt.
 local BREAKS = { interrupted = true, dropped = true, ["end"] = true }
@@ -30,6 +32,7 @@ local BREAKS = { interrupted = true, dropped = true, ["end"] = true }
 ---@field is_terminal boolean
 ---@field asked boolean? whether to leave tasks behind
 ---@field ended integer? the status to leave with
+---@field pieces string[] chunks that were pasted at once, and are still to run
 
 local function tell(message)
   if select(2, core.stdout_failed()) then
@@ -37,6 +40,11 @@ local function tell(message)
   end
   io.stdout:flush()
   io.stderr:write(message, "\n")
+end
+
+---The columns that there are for values.
+local function width()
+  return core.terminal_columns() or tonumber(core.getenv "COLUMNS") or 80
 end
 
 -- ---- values -----------------------------------------------------------------------------------
@@ -62,6 +70,7 @@ end
 
 local function finish(self, ok, ...)
   if not ok then
+    self.pieces = {}
     return tell((...))
   elseif select("#", ...) > 0 then
     self.chunks:set("_", (...))
@@ -80,7 +89,7 @@ end
 ---@async
 local function run(self, fn)
   self.running = core.spawn(evaluate, self, fn)
-  if self.interrupted then
+  if self.input:take_interrupt() or self.interrupted then
     core.cancel(self.running)
   end
   self.interrupted = false
@@ -106,16 +115,81 @@ end
 ---@async
 local function next_line(self, text)
   self.interrupted = false
-  local line, why = self.input:line(text)
-  if line and self.is_terminal and history.wants(line) then
-    self.input:remember(line)
-    local ok, message = history.add(line)
+  return self.input:line(text)
+end
+
+---Keeps what was entered for the history: in one line, where it was several.
+---@async
+local function remember(self, code)
+  if not self.is_terminal then
+    return
+  end
+  local joined = code:find "\n" and chunk.on_one_line(code)
+  if joined and #joined <= JOINED_MAX then
+    code = joined
+  end
+  for line in code:gmatch "[^\n]+" do
+    local ok, message = true, nil
+    if history.wants(line) then
+      self.input:remember(line)
+      ok, message = history.add(line)
+    end
     if not ok and not self.told_history then
       self.told_history = true
       tell("the history cannot be kept: " .. message)
     end
   end
-  return line, why
+end
+
+---Reads on as long as what was entered is incomplete.
+---@async
+---@return string? code nil at the end, or where it was interrupted
+---@return function? chunk
+---@return string? message where it is none: why
+local function read_on(self, code)
+  local fn, message, state = self.chunks:compile(code)
+  while state do
+    local line, why = next_line(self, continued(self, state))
+    if not line and why then
+      remember(self, code)
+      return nil
+    elseif not line then
+      break
+    end
+    code = code .. "\n" .. line
+    fn, message, state = self.chunks:compile(code)
+  end
+  return code, fn, message
+end
+
+---Of what is no chunk: the pieces that it is, or why it is neither.
+---@return string[]? pieces
+---@return string? message
+local function split(code, message)
+  local pieces, of_piece
+  if code:find "\n" and not message:find "ambiguous syntax" then
+    pieces, of_piece = chunk.split(code, commands.is_one)
+  end
+  if pieces and #pieces > 1 then
+    return pieces
+  end
+  -- The one that has come further is about the mistake.
+  local line, further = message:match "^stdin:(%d+):", (of_piece or ""):match "^stdin:(%d+):"
+  if line and further and tonumber(further) > tonumber(line) then
+    message = of_piece
+  end
+  return nil, message
+end
+
+---@async
+---@return string? code
+---@return string? why there is none
+local function next_code(self)
+  local code, why = table.remove(self.pieces, 1), nil
+  if not code then
+    code, why = next_line(self, PROMPT)
+  end
+  return code, why
 end
 
 ---Reads one chunk, over several lines where the first are incomplete.
@@ -123,31 +197,29 @@ end
 ---@return function? chunk
 ---@return string? why there is none: "interrupted", "dropped", "empty", "command", "broken", "end"
 local function read_chunk(self)
-  local code, why = next_line(self, PROMPT)
-  while code do
-    local command = code:match("^:.*")
-    local fn, message, state
-    if command then
-      return commands.run(self, command), "command"
-    end
-    fn, message, state = self.chunks:compile(code)
-    if fn then
-      return fn, not code:find("%S") and "empty" or nil
-    end
-    local line
-    if state then
-      line, why = next_line(self, continued(self, state))
-    end
-    if not line then
-      if state and why then
-        return nil, "dropped" -- the lines before
-      end
-      tell("error: " .. message)
-      return nil, "broken"
-    end
-    code = code .. "\n" .. line
+  local code, why = next_code(self)
+  if not code then
+    return nil, why or "end"
+  elseif code:find "^:[^\n]*$" then
+    remember(self, code)
+    return commands.run(self, code), "command"
   end
-  return nil, why or "end"
+  local fn, message
+  code, fn, message = read_on(self, code)
+  if not code then
+    return nil, "dropped" -- the lines before
+  elseif fn then
+    remember(self, code)
+    return fn, not code:find("%S") and "empty" or nil
+  end
+  local pieces, mistake = split(code, message)
+  if pieces then
+    self.pieces = pieces
+    return read_chunk(self)
+  end
+  remember(self, code)
+  tell("error: " .. mistake)
+  return nil, "broken"
 end
 
 -- ---- words that others know ------------------------------------------------------------------
@@ -181,13 +253,15 @@ end
 local function interrupt(self, interrupts)
   interrupts.calm()
   if self.running then
+    self.input:forget()
     core.cancel(self.running)
   elseif not self.input:interrupt() then
     self.interrupted = true -- between the two
   end
 end
 
----Every Ctrl-C comes as a number that is read from a descriptor, and so does the end of a Ctrl-Z.
+---Every Ctrl-C comes as a number that is read from a descriptor, and so do the end of a Ctrl-Z and
+---another size of the terminal. As long as a line is edited, Ctrl-C is a key.
 ---@async
 local function watch_interrupts(self, interrupts)
   local file = assert(core.adopt(interrupts.fd, "interrupts"))
@@ -197,11 +271,11 @@ local function watch_interrupts(self, interrupts)
       return
     end
     local count = tonumber(ffi.cast("uint64_t *", data)[0])
-    if count >= CONTINUED then
-      self.input:redraw()
-      count = count % CONTINUED
+    if count >= RESIZED then
+      self.input:redraw(count >= CONTINUED)
+      self.showing.width = width()
     end
-    if count > 0 then
+    if count % RESIZED > 0 then
       interrupt(self, interrupts)
     end
   end
@@ -233,11 +307,12 @@ local function new_session(options)
     is_terminal = options.is_terminal,
     chunks = chunk.new(_G),
     own = { [core.current()] = true },
+    pieces = {},
   }, Session)
   self.input = input.open(complete.new(self.chunks, commands.all))
   self.showing = {
     colour = options.is_terminal and not core.getenv "NO_COLOR" and core.getenv "TERM" ~= "dumb",
-    width = tonumber(core.getenv "COLUMNS") or 80,
+    width = width(),
   }
   if self.is_terminal then
     for _, line in ipairs(history.load()) do
