@@ -235,6 +235,16 @@ describe("the line that is edited", function()
     assert.falsy(leave():find('\n"lost"', 1, true))
   end)
 
+  it("leaves Ctrl-C to a task that computes", function()
+    start()
+    enter("_ = halo.spawn(function() halo.sleep(0.01) print 'busy' pcall(function() "
+      .. "while true do end end) print 'ended' end) return 1", "1")
+    process:await "busy\r\n"
+    process:type(CTRL_C)
+    process:await "ended\r\n"
+    leave()
+  end)
+
   it("is drawn anew in a window of another size", function()
     start()
     process:type "_ = fs.readlink '/proc/self/fd/0' print(_)\r"

@@ -337,7 +337,7 @@ static struct editor *check_editor(lua_State *L)
     return editor;
 }
 
-/* editor:start(prompt): shows the prompt for a new line. */
+/* editor:start(prompt, ctrl_c): shows the prompt for a new line. Ctrl-C may be a key of it. */
 static int editor_start(lua_State *L)
 {
     struct editor *editor = check_editor(L);
@@ -346,7 +346,7 @@ static int editor_start(lua_State *L)
 
     halo_wide_from(prompt, size, editor->prompt, PROMPT_MAX);
     editor->screen = halo_screen_get();
-    editor->ctrl_c = halo_screen_ctrl_c_interrupts();
+    editor->ctrl_c = lua_toboolean(L, 3) && halo_screen_ctrl_c_interrupts();
     if (editor->ctrl_c) /* from the first key on, which may be typed once the prompt is seen */
         halo_libedit.el_wset(editor->el, EL_SETTY, L"-d", L"intr=", NULL);
     halo_libedit.el_wset(editor->el, EL_UNBUFFERED, 1);

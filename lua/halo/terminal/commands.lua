@@ -29,6 +29,18 @@ function commands.tasks(session)
   return lines
 end
 
+---Whether there are any.
+---@param session halo.Session
+---@return boolean
+function commands.has_tasks(session)
+  for _, info in ipairs(core.tasks()) do
+    if not session:is_own(info.task) then
+      return true
+    end
+  end
+  return false
+end
+
 local function print_lines(lines, none)
   print(lines[1] and table.concat(lines, "\n") or none)
 end

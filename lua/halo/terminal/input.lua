@@ -283,10 +283,10 @@ local function next_bytes(self)
 end
 
 ---@async
-local function edit(self, prompt)
+local function edit(self, prompt, beside_tasks)
   self.prompt, self.above, self.paste, self.search, self.long = prompt, {}, nil, nil, nil
   output.settle()
-  self.editor:start(prompt)
+  self.editor:start(prompt, not beside_tasks)
   local line, rest
   while line == nil do
     local bytes = next_bytes(self)
@@ -334,11 +334,12 @@ end
 ---The next line, without its end; several lines where they were pasted.
 ---@async
 ---@param prompt string
+---@param beside_tasks boolean Ctrl-C is a signal, which also ends a task that computes for ever
 ---@return string? line nil at the end of the input
 ---@return string? why "interrupted" where that is the cause, "dropped" where it was half typed
-function Input:line(prompt)
+function Input:line(prompt, beside_tasks)
   if self.editor then
-    return edit(self, prompt)
+    return edit(self, prompt, beside_tasks)
   end
   return read_plain(self, prompt)
 end

@@ -115,7 +115,7 @@ end
 ---@async
 local function next_line(self, text)
   self.interrupted = false
-  return self.input:line(text)
+  return self.input:line(text, commands.has_tasks(self))
 end
 
 ---Keeps what was entered for the history: in one line, where it was several.
@@ -261,7 +261,7 @@ local function interrupt(self, interrupts)
 end
 
 ---Every Ctrl-C comes as a number that is read from a descriptor, and so do the end of a Ctrl-Z and
----another size of the terminal. As long as a line is edited, Ctrl-C is a key.
+---another size of the terminal. As long as a line is edited, and there are no tasks, it is a key.
 ---@async
 local function watch_interrupts(self, interrupts)
   local file = assert(core.adopt(interrupts.fd, "interrupts"))
