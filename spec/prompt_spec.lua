@@ -42,6 +42,10 @@ describe("the prompt", function()
     { "{ 1, 'b', c = { true } }", '{ 1, "b", c = { true } }' },
     { "({}) == nil -- a comment", "false" },
     { "-- a comment", "" },
+    { "{ ('日本'):rep(9), ('日本'):rep(9) }", -- which take 87 columns
+      '{\n  "' .. ("日本"):rep(9) .. '",\n  "' .. ("日本"):rep(9) .. '"\n}' },
+    { "{ ('e\204\129'):rep(30), ('é'):rep(30) }", -- and these 70
+      '{ "' .. ("e\204\129"):rep(30) .. '", "' .. ("é"):rep(30) .. '" }' },
     { "fs.stat('/').is_dir", "true" },
     { "halo.sleep(0.001)", "true" },
     { "halo.current() ~= nil", "true" },

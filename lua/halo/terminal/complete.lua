@@ -1,6 +1,7 @@
 -- What Tab does at the prompt: it completes globals and the session's variables, fields, methods,
 -- commands, and paths inside of strings. It calls nothing of the user's.
 
+local columns_of = require "halo.terminal.columns"
 local core = require "halo.core"
 local fs = require "halo.fs"
 local tokens = require "halo.terminal.tokens"
@@ -117,16 +118,12 @@ local function common_prefix(list)
   end))
 end
 
-local function characters_of(text)
-  return select(2, text:gsub("[^\128-\191]", ""))
-end
-
 ---Names in columns.
 local function in_columns(list)
   local widest, shown = 0, {}
   for i = 1, math.min(#list, LISTED_MAX) do
     shown[i] = list[i]
-    widest = math.max(widest, characters_of(list[i]))
+    widest = math.max(widest, columns_of(list[i]))
   end
   local width = core.terminal_columns() or WIDTH
   local columns = math.max(1, math.floor((width + 1) / (widest + 2)))
@@ -134,7 +131,7 @@ local function in_columns(list)
   for row = 1, rows do
     local line = {}
     for i = row, #shown, rows do
-      line[#line + 1] = shown[i] .. (" "):rep(widest - characters_of(shown[i]))
+      line[#line + 1] = shown[i] .. (" "):rep(widest - columns_of(shown[i]))
     end
     lines[row] = table.concat(line, "  "):gsub("%s+$", "")
   end

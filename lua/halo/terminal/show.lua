@@ -1,6 +1,7 @@
 -- Shows a value as a reader would write it, for the prompt: in one line where that fits, cut where
 -- it is long, saying how much is left out.
 
+local columns_of = require "halo.terminal.columns"
 local stat = require "halo.fs.stat"
 
 local metatable_of, getinfo = debug.getmetatable, debug.getinfo
@@ -20,12 +21,11 @@ local COLOURS = {
 
 ---A piece of text, with the columns that it takes.
 local function piece(self, kind, text)
-  local _, continued = text:gsub("[\128-\191]", "")
+  local width = columns_of(text)
   if self.colour and COLOURS[kind] then
     text = ("\27[%sm%s\27[0m"):format(COLOURS[kind], text)
-    return { text = text, width = #text - continued - #COLOURS[kind] - 7 }
   end
-  return { text = text, width = #text - continued }
+  return { text = text, width = width }
 end
 
 local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ['"'] = '\\"', ["\\"] = "\\\\" }
