@@ -164,9 +164,9 @@ static void run_task(lua_State *L, struct halo_lua *lua, struct halo_task *task)
     lua->task = task;
     lua->resumes++;
     lua->quantum_end_ns = QUANTUM_NS + (lua->loop ? halo_loop_spent_ns(lua->loop) : 0);
-    halo_watch_begin(lua);
     if (lua->blocking)
         halo_blocking_resume(lua, task);
+    halo_watch_begin(lua); /* later: what is stopped for having held the loop is told of as well */
     int status = run_coroutines(L, lua, task);
     if (lua->blocking)
         halo_blocking_leave(lua, task, status);
