@@ -22,10 +22,11 @@
 #include "terminal/screen.h"
 
 #define SWALLOWED_MAX 1000 /* cancellations by a script that goes on printing for nobody */
-/* What the prompt reads, beside 1 for each interrupt: Ctrl-Z is over, the terminal's size changed.
- */
-#define CONTINUED        (1ull << 48)
-#define RESIZED          (1ull << 32)
+
+/* What the prompt reads, beside 1 for each interrupt. */
+#define CONTINUED (1ull << 48) /* Ctrl-Z is over */
+#define RESIZED   (1ull << 32) /* the terminal has another size */
+
 #define INSTRUCTIONS_MAX 1000000
 /* After which the hook looks again: some task may compute that has not heard of it. */
 #define INSTRUCTIONS_LOOK 1000

@@ -136,8 +136,7 @@ static int stdio_take_up_to(lua_State *L)
     return take_bytes(L, stream, bytes, count < (double)length ? (size_t)count : length);
 }
 
-/* take_segment(file, count): what there is up to the first newline, which comes along, or so much.
- */
+/* take_segment(file, count): so much at most, up to the first newline, which comes along. */
 static int stdio_take_segment(lua_State *L)
 {
     FILE *stream = halo_stdio_readable(L, halo_lua_self(L), 1);
