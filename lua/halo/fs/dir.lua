@@ -1,8 +1,10 @@
 -- Directories entry by entry.
 
 local by_path = require "halo.fs.by_path"
-local core = require "halo.core"
 local check = require "halo.fs.check"
+local core = require "halo.core"
+local iterator = require "halo.fs.iterator"
+local turns = require "halo.fs.turns"
 local wait = require "halo.wait"
 
 ---@class halo.fs
@@ -17,34 +19,42 @@ local function read_batch(directory)
   return batch or {}
 end
 
+---@async
+local function refill(listing)
+  local ok, result = turns.alone(listing, read_batch, listing.directory)
+  listing.batch, listing.at = ok and result or {}, 1
+  if not listing.batch[1] then
+    listing.ended = true
+    core.close(listing.directory) -- for which a cancellation does not wait
+  end
+  if not ok then
+    error(result, 0)
+  end
+  return listing.batch[1]
+end
+
+local iterate = iterator(function(listing)
+  return function()
+    if listing.busy then
+      turns.await(listing)
+    end
+    local at = listing.at + 1
+    listing.at = at
+    local entry = listing.batch[at] or not listing.ended and refill(listing)
+    if entry then
+      return entry.name, entry.type
+    end
+  end
+end)
+
 function by_path.dir(base, path)
   check.path(path, 1, "dir")
   local directory, message = by_path.open(base, path, core.flags.RDONLY + core.flags.DIRECTORY)
   if not directory then
     core.raise(message)
   end
-  local batch, at, ended = {}, 0, false
-
-  local function refill()
-    local ok, result = wait.guard(read_batch, directory)
-    batch, at = ok and result or {}, 1
-    if not batch[1] then
-      ended = true
-      core.close(directory) -- for which a cancellation does not wait
-    end
-    if not ok then
-      error(result, 0)
-    end
-    return batch[1]
-  end
-
-  return function()
-    at = at + 1
-    local entry = batch[at] or not ended and refill()
-    if entry then
-      return entry.name, entry.type
-    end
-  end, directory
+  local listing = { directory = directory, batch = {}, at = 0, ended = false, busy = false }
+  return iterate(listing), directory
 end
 
 ---The entries of a directory without "." and "..", one after the other and in the file system's

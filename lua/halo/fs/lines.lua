@@ -4,7 +4,9 @@ local by_path = require "halo.fs.by_path"
 local calls = require "halo.fs.calls"
 local check = require "halo.fs.check"
 local core = require "halo.core"
+local iterator = require "halo.fs.iterator"
 local reader = require "halo.fs.reader"
+local turns = require "halo.fs.turns"
 local wait = require "halo.wait"
 
 local checked, guard = wait.checked, wait.guard
@@ -147,10 +149,10 @@ local function read_in_turn(loop, next_line)
   if loop.ended or loop.ends ~= reads.ends then
     return nil
   elseif reads.busy then
-    reader.await_turn(reads)
+    turns.await(reads)
     return next_line()
   end
-  local ok, line = reader.alone(reads, read_line, loop)
+  local ok, line = turns.alone(reads, read_line, loop)
   if not ok then
     error(line, 0)
   end
@@ -159,7 +161,7 @@ end
 
 ---@param loop halo.fs.Loop
 ---@return fun(): string?
-local function iterate(loop)
+local iterate = iterator(function(loop)
   local reads, file, track = loop.reader, loop.file, loop.track
   local before = 1 - loop.newline
   local function next_line()
@@ -177,7 +179,7 @@ local function iterate(loop)
     return sub(chunk, at, stop - before)
   end
   return next_line
-end
+end, { newline = 0 })
 
 local function check_how(keep_newline, offset)
   if keep_newline ~= nil and type(keep_newline) ~= "boolean" then

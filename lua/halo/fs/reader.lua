@@ -5,20 +5,17 @@
 
 local check_cancelled = require "halo.cancellation"
 local core = require "halo.core"
-local waiters = require "halo.waiters"
-local guard = require("halo.wait").guard
+local turns = require "halo.fs.turns"
 
 local reader = {}
 
----@class halo.Reader
+---@class halo.Reader: halo.fs.Turns
 ---@field offset integer|false of the byte behind chunk; false in a stream
 ---@field chunk string
 ---@field at integer of the next line in chunk
 ---@field pieces string[] of a line that began before chunk
 ---@field size integer their bytes
 ---@field ends integer how often a stream has ended: a terminal may do so and go on
----@field busy boolean a task reads on; the others wait until it has its line
----@field waiting halo.Waiters? those others
 
 ---By file. A reader knows nothing of its file: that would never be collected.
 local readers = setmetatable({}, { __mode = "k" })
@@ -57,46 +54,6 @@ function reader.of(file)
     reader.reset(shared, position)
   end
   return shared
-end
-
--- ---- turns -------------------------------------------------------------------------------------
-
----Waits while another task reads on: two would take the bytes of one line apart.
----@async
----@param self halo.Reader
-function reader.await_turn(self)
-  self.waiting = self.waiting or waiters.new()
-  local entry = { task = core.current(), next = false, prev = false }
-  waiters.push(self.waiting, entry)
-  local ok, err = core.park "read"
-  if not ok then
-    waiters.remove(entry)
-    error(err, 0)
-  end
-end
-
----Lets those go on that wait; each sees for itself what is there.
-local function wake_all(self)
-  local entry = self.waiting and waiters.pop(self.waiting)
-  while entry do
-    core.wake(entry.task)
-    entry = waiters.pop(self.waiting)
-  end
-end
-
----Calls fn(...) while the others wait.
----@async
----@param self halo.Reader
----@return boolean ok
----@return ...
-function reader.alone(self, fn, ...)
-  local function back(...)
-    self.busy = false
-    wake_all(self)
-    return ...
-  end
-  self.busy = true
-  return back(guard(fn, ...))
 end
 
 -- ---- what other reads take ---------------------------------------------------------------------
@@ -174,7 +131,7 @@ function reader.take_before(file, fn, ...)
   if not self then
     return fn(...)
   end
-  local ok, data, message, code = reader.alone(self, fn, ...)
+  local ok, data, message, code = turns.alone(self, fn, ...)
   if not ok then
     error(data, 0)
   elseif not data then

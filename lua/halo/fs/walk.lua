@@ -8,7 +8,9 @@ local check = require "halo.fs.check"
 local core = require "halo.core"
 local check_self = require("halo.scope").check_self
 local fast = require "halo.fs.fast"
+local iterator = require "halo.fs.iterator"
 local stat = require "halo.fs.stat"
+local turns = require "halo.fs.turns"
 local wait = require "halo.wait"
 local has_ffi, ffi = pcall(require, "ffi")
 
@@ -62,7 +64,7 @@ local fs = {}
 ---@field at integer the latest entry that was taken
 ---@field id string? what tells it from others, with follow
 
----@class halo.fs.Walk
+---@class halo.fs.Walk: halo.fs.Turns
 ---@field options halo.WalkOptions
 ---@field depth integer
 ---@field flags integer what is to be read of a directory
@@ -369,8 +371,14 @@ end
 ---@async
 ---@return halo.fs.WalkNode?
 local function advance(self)
+  if self.busy then
+    turns.await(self)
+  end
   if self.here then
-    descend(self, self.here)
+    local ok, err = turns.alone(self, descend, self, self.here)
+    if not ok then
+      error(err, 0)
+    end
   end
   local node = self.node
   while node and node.at == node.count do
@@ -389,7 +397,7 @@ end
 ---@return halo.WalkEntry? entry
 local function step(self)
   local node = self.node
-  if self.here or not node or node.at == node.count then
+  if self.busy or self.here or not node or node.at == node.count then
     node = advance(self)
     if not node then
       return nil
@@ -442,6 +450,12 @@ function Walk:close()
   end
   return true
 end
+
+local iterate = iterator(function(self, next_entry)
+  return function()
+    return next_entry(self)
+  end
+end)
 
 local known_options = {
   depth = "any", prune = "any", filter = "any", follow = true, order = true, stat = "any",
@@ -513,13 +527,12 @@ function by_path.walk(base, root, options)
     first = first,
     here = first,
     closed = false,
+    busy = false,
     ahead = 0,
     lag = 0,
   }, Walk)
   local next_entry = options.filter and filtered_step or step
-  return function()
-    return next_entry(self)
-  end, self
+  return iterate(self, next_entry), self
 end
 
 ---All that is in a directory and in those below it: each directory, then what is in it.
