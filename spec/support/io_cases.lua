@@ -288,6 +288,10 @@ case("directory 5", function() return io.open(dir):read(5) end)
 case("directory 0", function() return io.open(dir):read(0) end)
 case("directory lines", function() for _ in io.lines(dir) do end end)
 case("directory lines n", function() for _ in io.lines(dir, "n") do end end)
+case("proc seek", function()
+  local file = io.open "/proc/self/status"
+  return file:read(5), file:seek "end", file:seek("end", -1), file:seek("set", 2), file:read(3)
+end)
 case("directory seek", function() return io.open(dir):seek "set" end)
 
 -- Reading and writing by turns ------------------------------------------------------------------
