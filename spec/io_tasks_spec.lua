@@ -58,6 +58,28 @@ describe("io in tasks", function()
     end)
   end
 
+  for _, text in ipairs { "begun ", "beg\0un\nbegun ", ("x"):rep(9000) } do
+    it(("loses nothing where an iteration of io.lines is cancelled: %d"):format(#text), function()
+      local path = dir:fifo "lines"
+      local opening = halo.spawn(io.lines, path)
+      local to = assert(fs.open(path, "w"))
+      local next_line = opening:join()
+      for _ = 1, 2 do
+        local reading = tasks.start(next_line)
+        to:write(text)
+        halo.sleep(0.005)
+        reading:cancel()
+        assert(tasks.ends_cancelled(reading))
+      end
+      to:write "rest\nlast"
+      to:close()
+      local whole = text .. text .. "rest"
+      assert.equal(whole:gsub("%z[^\n]*\n", ""), next_line())
+      assert.same({ "last" }, { next_line() })
+      assert.is_nil(next_line())
+    end)
+  end
+
   ---A file of io that writes to a FIFO which is full, and the File that reads from it.
   local function full_pipe()
     local path = dir:fifo "full"

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fs/fs.h"
@@ -242,6 +243,18 @@ static int stdio_set_end(lua_State *L)
     return 0;
 }
 
+/* As C does, which asks for the size: files of /proc have one, but no seek to their end. */
+static off_t seek_to(int fd, off_t offset, int whence)
+{
+    struct stat now;
+
+    if (whence == SEEK_END && fstat(fd, &now) == 0 && S_ISREG(now.st_mode)) {
+        offset += now.st_size;
+        whence = SEEK_SET;
+    }
+    return lseek(fd, offset, whence);
+}
+
 /*
  * C's reader is behind the descriptor, by what is unread. To ask where it is leaves that so, but
  * not of a file that programs inherit: they are to go on from there.
@@ -253,7 +266,7 @@ static off_t seek_from(FILE *stream, off_t offset, int whence)
     halo_stream_unread(stream, &unread);
     if (whence != SEEK_CUR || offset != 0 || fileno(stream) <= STDERR_FILENO) {
         halo_stream_forget_unread(stream);
-        return lseek(fileno(stream), offset, whence);
+        return seek_to(fileno(stream), offset, whence);
     }
     off_t position = lseek(fileno(stream), 0, SEEK_CUR);
     return position < 0 ? position : position - (off_t)unread;

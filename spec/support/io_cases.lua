@@ -120,18 +120,13 @@ for i, length in ipairs { 700, 8190, 8191, 8192, 20000 } do
     ("w"):rep(length) .. "\n\0" .. ("v"):rep(length),
   } do
     local name = path(text)
-    local function tell_lines(label, next_line)
-      case(("long line %d %d %s"):format(i, j, label), function()
+    for _, next_line in ipairs { io.lines(name), io.lines(name, "L"), io.open(name):lines() } do
+      case(("long line %d %d"):format(i, j), function()
         local lines = {}
-        for line in next_line do
-          table.insert(lines, #line .. show(line))
-        end
+        for line in next_line do table.insert(lines, #line .. show(line)) end
         return unpack(lines)
       end)
     end
-    tell_lines("path", io.lines(name))
-    tell_lines("path L", io.lines(name, "L"))
-    tell_lines("file", io.open(name):lines())
     os.remove(name)
   end
 end
@@ -288,6 +283,10 @@ case("directory 5", function() return io.open(dir):read(5) end)
 case("directory 0", function() return io.open(dir):read(0) end)
 case("directory lines", function() for _ in io.lines(dir) do end end)
 case("directory lines n", function() for _ in io.lines(dir, "n") do end end)
+case("proc seek", function()
+  local file = io.open "/proc/self/status"
+  return file:read(5), file:seek "end", file:seek("end", -1), file:seek("set", 2), file:read(3)
+end)
 case("directory seek", function() return io.open(dir):seek "set" end)
 
 -- Reading and writing by turns ------------------------------------------------------------------

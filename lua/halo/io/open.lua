@@ -286,6 +286,7 @@ open.output = default_setter(files.set_output, "w", stock.output)
 ---@field file halo.File? nil once it is closed
 ---@field chunk string
 ---@field at integer of the next line
+---@field taken string[]? for the line that is being read
 ---@field careful boolean there may be NUL bytes
 ---@field ended boolean
 
@@ -299,7 +300,7 @@ local function next_chunk(reader)
   reader.chunk, reader.at, reader.ended = chunk or "", 1, not chunk
   if message then
     local _, text = refused(message, code)
-    error(text, 5)
+    error(text, 6)
   end
   reader.careful = reader.careful or chunk and chunk:find("\0", 1, true) ~= nil
   return chunk
@@ -308,23 +309,30 @@ end
 ---All up to a newline, which comes along, or so many bytes, or to the end.
 ---@async
 local function raw_line(reader, most)
-  local pieces, rest = {}, most
+  local taken, rest = reader.taken, most
+  local first = #taken + 1
   repeat
     local chunk, at = reader.chunk, reader.at
     local stop = math.min(chunk:find("\n", at, true) or #chunk, at + rest - 1)
-    pieces[#pieces + 1] = chunk:sub(at, stop)
+    taken[#taken + 1] = chunk:sub(at, stop)
     rest, reader.at = rest - (stop + 1 - at), stop + 1
   until rest == 0 or chunk:byte(stop) == 10 and stop >= at or not next_chunk(reader)
-  return table.concat(pieces)
+  return table.concat(taken, "", first)
 end
 
----The next line, however it lies.
+---The next line, however it lies. What was taken for one whose read is cancelled goes back.
 ---@async
 local function any_line(reader)
   if not reader.file then
     error("attempt to use a closed file", 2)
   end
-  local line, is_whole = files.line(raw_line, reader)
+  reader.taken = {}
+  local ok, line, is_whole = pcall(files.line, raw_line, reader)
+  if not ok then
+    reader.chunk, reader.at, reader.ended = table.concat(reader.taken), 1, false
+    error(line, 0)
+  end
+  reader.taken = nil
   if line then
     return is_whole and line:sub(1, -2) or line
   end
