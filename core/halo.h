@@ -184,12 +184,10 @@ enum halo_op_code {
  */
 #define HALO_WRITE_BEHIND 1024u
 
-/* Beside that one: somebody waits and is told, so that a failure is later answers' only where the
- * operation was abandoned. */
+/* Beside that one: somebody waits. Later answers tell of a failure only where it was abandoned. */
 #define HALO_WRITE_TOLD 2048u
 
-/* flags of HALO_OP_MKDIR: what nobody takes is removed again; else it stays, as another name does.
- */
+/* flags of HALO_OP_MKDIR: what nobody takes is removed again, where another name would stay. */
 #define HALO_MKDIR_UNDO 1u
 
 /* flags of HALO_OP_REMOVE: it takes away what is left over, and is never cancelled. */
