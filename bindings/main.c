@@ -117,8 +117,7 @@ static int forget_state(lua_State *L)
     return 0;
 }
 
-/* A finalizer says when the state goes: later ones come first, so that halo's own comes after it.
- */
+/* A finalizer says when the state goes: later ones come first, and so before halo's own. */
 static void remember_state(lua_State *L)
 {
     lua_newuserdata(L, 1);
@@ -236,8 +235,7 @@ static void on_prompt_resize(int signal)
     errno = write(prompt_fd, &resized, sizeof(resized)) < 0 ? errno : error;
 }
 
-/* The process dies of these, with the terminal as it was before. A sanitizer has its own handlers.
- */
+/* The process dies of these with its terminal restored. A sanitizer has its own handlers. */
 static void catch_crashes(void)
 {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};

@@ -106,6 +106,23 @@ describe("the line that is edited", function()
       leave()
     end)
 
+    it("and none of its pieces where the first is interrupted", function()
+      start()
+      paste "print(1)\n2\n3 + 1\nprint 'four'"
+      process:type("\r" .. CTRL_C)
+      process:await "interrupted\r\n> "
+      enter("5", "5")
+      assert.falsy(leave():find("\nfour", 1, true))
+    end)
+
+    it("with what ends the input when it is typed", function()
+      start()
+      paste "\4"
+      enter(LEFT .. "1 --", "1")
+      enter("#'\22\18'", "1") -- as what begins a search, behind Ctrl-V
+      leave()
+    end)
+
     it("without its control characters for the terminal", function()
       start()
       paste "#'\27]0;a title\7\127',\n2"
@@ -233,6 +250,37 @@ describe("the line that is edited", function()
     process:await "interrupted\r\n> "
     enter("1", "1")
     assert.falsy(leave():find('\n"lost"', 1, true))
+  end)
+
+  it("answers while tasks print without a pause", function()
+    start()
+    process:type("going = true for _ = 1, 3 do halo.spawn(function() "
+      .. "while going do io.write(('x'):rep(2000), '\\n') end end) end\r")
+    process:await "xx\r\n"
+    process:type "going = false return 6 * 7\r"
+    process:await "42\r\n> "
+    leave()
+  end)
+
+  it("calls nothing of the user's at a Tab", function()
+    start()
+    enter("called = 0 setmetatable(_G, { __index = function() called = called + 1 end }) return 1",
+      "1")
+    process:type("nosuch.x\t" .. CTRL_C)
+    process:await "^C\r\n> "
+    enter("called", "0")
+    leave()
+  end)
+
+  it("keeps what is behind the cursor where it becomes too long", function()
+    start()
+    process:type("#'a'" .. LEFT)
+    process:await "\8"
+    process:type(("b"):rep(3000))
+    process:await "too long to be edited"
+    process:type "\r"
+    process:await "3001\r\n> "
+    leave()
   end)
 
   it("leaves Ctrl-C to a task that computes", function()

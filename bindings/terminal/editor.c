@@ -384,6 +384,9 @@ static size_t end_keys(char *ahead, bool take)
 /* Takes a key. True where the line, its end or Ctrl-C has been pushed. */
 static bool take_key(struct editor *editor, lua_State *L)
 {
+    const LineInfoW *before = halo_libedit.el_wline(editor->el);
+    /* The same character may be in the line, pasted or behind Ctrl-V. */
+    bool may_end = *editor->bytes == END_OF_FILE && before->lastchar == before->buffer;
     int count;
     const wchar_t *line = halo_libedit.el_wgets(editor->el, &count);
 
@@ -391,7 +394,7 @@ static bool take_key(struct editor *editor, lua_State *L)
         lua_pushboolean(L, 1);
     else if (line && count > 0 && (line[count - 1] == L'\n' || line[count - 1] == L'\r'))
         halo_wide_push(L, line, (size_t)count - 1);
-    else if (line && count == 1 && line[0] == END_OF_FILE)
+    else if (may_end && line && count == 1 && line[0] == END_OF_FILE)
         lua_pushboolean(L, 0);
     else
         return false;

@@ -2,6 +2,7 @@
 
 local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
+local check_cancelled = require "halo.cancellation"
 local core = require "halo.core"
 local iterator = require "halo.fs.iterator"
 local turns = require "halo.fs.turns"
@@ -19,10 +20,15 @@ local function read_batch(directory)
   return batch or {}
 end
 
+local CANCELLED = "ECANCELED: a task that shared the entries was cancelled"
+
 ---@async
 local function refill(listing)
   local ok, result = turns.alone(listing, read_batch, listing.directory)
   listing.batch, listing.at = ok and result or {}, 1
+  if not ok then
+    listing.failure = type(result) == "string" and result or CANCELLED
+  end
   if not listing.batch[1] then
     listing.ended = true
     core.close(listing.directory) -- for which a cancellation does not wait
@@ -41,6 +47,10 @@ local iterate = iterator(function(listing)
     local at = listing.at + 1
     listing.at = at
     local entry = listing.batch[at] or not listing.ended and refill(listing)
+    if not entry and listing.failure then
+      check_cancelled()
+      error(listing.failure, 0)
+    end
     if entry then
       return entry.name, entry.type
     end
@@ -53,7 +63,9 @@ function by_path.dir(base, path)
   if not directory then
     core.raise(message)
   end
-  local listing = { directory = directory, batch = {}, at = 0, ended = false, busy = false }
+  local listing = {
+    directory = directory, batch = {}, at = 0, ended = false, busy = false, failure = false,
+  }
   return iterate(listing), directory
 end
 

@@ -2,6 +2,7 @@
 
 local by_path = require "halo.fs.by_path"
 local calls = require "halo.fs.calls"
+local check_cancelled = require "halo.cancellation"
 local check = require "halo.fs.check"
 local core = require "halo.core"
 local iterator = require "halo.fs.iterator"
@@ -26,6 +27,7 @@ local fs = {}
 ---@field newline integer 1 where lines come with theirs
 ---@field ends integer the reader's, when this began
 ---@field ended boolean
+---@field failure string|false why, where there may be more lines
 
 local function new_loop(file, keep_newline, offset)
   local shared = offset == nil and reader.of(file) or nil
@@ -38,12 +40,13 @@ local function new_loop(file, keep_newline, offset)
     newline = keep_newline and 1 or 0,
     ends = reads.ends,
     ended = false,
+    failure = false,
   }
 end
 
 ---Ends a loop over a file of its own. A cancellation does not wait for the close.
-local function finish(loop)
-  loop.ended = true
+local function finish(loop, failure)
+  loop.ended, loop.failure = true, failure
   if loop.own then
     core.close(loop.file)
   end
@@ -51,7 +54,7 @@ end
 
 local function fail(loop, message)
   if loop.own then
-    finish(loop)
+    finish(loop, message)
   end
   core.raise(message)
 end
@@ -72,7 +75,7 @@ local function read_chunk(loop)
   end
   if not ok then
     if loop.own then
-      finish(loop)
+      finish(loop, "ECANCELED: a task that shared the lines was cancelled: " .. file:path())
     end
     error(data, 0)
   end
@@ -146,7 +149,10 @@ end
 ---@async
 local function read_in_turn(loop, next_line)
   local reads = loop.reader
-  if loop.ended or loop.ends ~= reads.ends then
+  if loop.failure then
+    check_cancelled()
+    core.raise(loop.failure)
+  elseif loop.ended or loop.ends ~= reads.ends then
     return nil
   elseif reads.busy then
     turns.await(reads)

@@ -58,13 +58,19 @@ end
 
 -- ---- what other reads take ---------------------------------------------------------------------
 
----Of a stream, what was read beyond the lines; nil where there is nothing, or a task reads on.
+---Of a stream, what was read beyond the lines; nil where there is nothing.
+---@async
 ---@param file halo.File
 ---@return string?
 ---@return halo.Reader?
 local function rest_of(file)
   local self = readers[file]
-  if not self or self.offset or self.size == 0 and self.at > #self.chunk then
+  if not self or self.offset then
+    return nil
+  elseif self.busy and core.can_wait() then
+    turns.await(self) -- what comes first is the loop's, and it may bring more than that
+  end
+  if self.size == 0 and self.at > #self.chunk then
     return nil
   end
   check_cancelled() -- others may run meanwhile

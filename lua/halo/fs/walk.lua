@@ -6,13 +6,14 @@
 local by_path = require "halo.fs.by_path"
 local check = require "halo.fs.check"
 local core = require "halo.core"
-local check_self = require("halo.scope").check_self
+local scope = require "halo.scope"
 local fast = require "halo.fs.fast"
 local iterator = require "halo.fs.iterator"
 local stat = require "halo.fs.stat"
 local turns = require "halo.fs.turns"
 local wait = require "halo.wait"
 local has_ffi, ffi = pcall(require, "ffi")
+local check_self, is_cancelled = scope.check_self, scope.is_cancelled
 
 local refused, settle = wait.refused, wait.settle
 local now = fast.now
@@ -349,8 +350,15 @@ end
 ---@async
 local function descend(self, node)
   self.here = false
-  local ok, message, code = read_in_turn(self, node)
-  if ok then
+  local went, ok, message, code = wait.guard(read_in_turn, self, node)
+  if not went then
+    if is_cancelled(ok) and not self.closed then -- the directory is left to those that share this
+      self.here, node.state, node.count = node, "waiting", -1
+    end
+    error(ok, 0)
+  elseif self.closed then
+    return
+  elseif ok then
     self.node = node
   else
     fail(self, node, message, code)

@@ -246,9 +246,9 @@ function Chunks:set(name, value)
   self.variables[name] = value
 end
 
----What a name stands for.
+---A variable of the session.
 function Chunks:get(name)
-  return self.environment[name]
+  return self.variables[name]
 end
 
 ---The names of the session's variables.

@@ -52,12 +52,20 @@ local function get_field(value, name)
   end
 end
 
+---What a name stands for.
+local function get_named(chunks, name)
+  if chunks:names()[name] then
+    return chunks:get(name)
+  end
+  return get_field(_G, name)
+end
+
 ---What stands before the name that is being typed, such as fs in `fs.re`.
 local function resolve(chunks, chain)
   local value
   for name in chain:gmatch("[%a_][%w_]*") do
     if value == nil then
-      value = chunks:get(name)
+      value = get_named(chunks, name)
     else
       value = get_field(value, name)
     end
@@ -122,8 +130,8 @@ end
 local function in_columns(list)
   local widest, shown = 0, {}
   for i = 1, math.min(#list, LISTED_MAX) do
-    shown[i] = list[i]
-    widest = math.max(widest, columns_of(list[i]))
+    shown[i] = list[i]:gsub("%c", "?") -- a file's name may hold what is not for the terminal
+    widest = math.max(widest, columns_of(shown[i]))
   end
   local width = core.terminal_columns() or WIDTH
   local columns = math.max(1, math.floor((width + 1) / (widest + 2)))
@@ -204,7 +212,7 @@ function complete.new(chunks, commands)
     return answer(matching(found, word), word, function(name)
       local field
       if chain == "" then
-        field = chunks:get(name)
+        field = get_named(chunks, name)
       else
         field = get_field(value, name)
       end

@@ -26,9 +26,11 @@ local FURTHER, PASTED = ">> ", "paste>> " -- the prompts of a paste's further li
 ---@field private pending string read, and not used yet
 ---@field private reading halo.Task? a task that waits for more
 ---@field private waiting boolean the prompt does, for an event
+---@field private interrupted boolean? an interrupt is among the events
 ---@field private events halo.Channel what the task brings, and interrupts
 ---@field private prompt string of the line that is being edited
 ---@field private long string[]? the pieces of a line that is too long to be edited
+---@field private tail string what comes behind them
 ---@field private paste string[]? the pieces of what is being pasted
 ---@field private search halo.Search? in the lines of before, while it goes on
 ---@field private before string[] these lines
@@ -67,7 +69,8 @@ end
 ---@return boolean
 function Input:interrupt()
   local waiting = self.waiting
-  if waiting then
+  if waiting and not self.interrupted then
+    self.interrupted = true
     self.events:send { interrupted = true }
   end
   return waiting
@@ -76,7 +79,6 @@ end
 ---@async
 local function read_more(self)
   local data = fs.read(self.file, CHUNK_BYTES)
-  self.reading = nil
   self.events:send { data = data or "" }
 end
 
@@ -89,16 +91,23 @@ local function wait(self)
   self.waiting = true
   local event = self.events:recv()
   self.waiting = false
-  return not event.interrupted and event.data or nil
+  if event.data then
+    self.reading = nil
+  end
+  if self.interrupted and event.data then
+    event = self.events:recv() -- the interrupt, which has come meanwhile: it drops what was typed
+  end
+  self.interrupted = false
+  return event.data
 end
 
 -- ---- one line ---------------------------------------------------------------------------------
 
----Goes on with a line that the editor can no longer hold.
-local function begin_long(self, ...)
+---Goes on with a line that the editor can no longer hold, between what is before and behind.
+local function begin_long(self, before, behind)
   self.editor:hide()
   io.stdout:write "(a line too long to be edited)\n"
-  self.long = { ... }
+  self.long, self.tail = { before }, behind
 end
 
 ---Adds to a line that is too long to be edited. Returns it once it is whole, or true at Ctrl-C, and
@@ -109,7 +118,7 @@ local function take_long(self, bytes)
   if sign == CTRL_C then
     return true, after
   elseif sign then
-    local line = table.concat(self.long)
+    local line = table.concat(self.long) .. self.tail
     self.long = nil
     return line, after
   end
@@ -127,9 +136,8 @@ local function type_keys(self, bytes)
     before, behind = self.editor:text()
   end
   if #before + #line + #behind > EDITED_MAX then
-    begin_long(self, before)
-    local whole, after = take_long(self, bytes)
-    return whole and whole ~= true and whole .. behind or whole, after
+    begin_long(self, before, behind)
+    return take_long(self, bytes)
   end
   return self.editor:feed(bytes)
 end
@@ -161,7 +169,7 @@ local function insert(self, text)
   end
   local before, behind = self.editor:text()
   if self.long then
-    before, behind, self.long = table.concat(self.long), "", nil
+    before, behind, self.long = table.concat(self.long), self.tail, nil
   end
   lines[1] = before .. lines[1]
   self.editor:hide()
@@ -220,10 +228,23 @@ local function find_special(bytes)
   return first, last
 end
 
+---Where a key begins that is not whole yet.
+local function find_key(bytes)
+  for _, pattern in ipairs(KEY_BEGINS) do
+    local first = bytes:find(pattern, -16)
+    if first then
+      return first
+    end
+  end
+  local prefixes = bytes:match "[\22\24]*$" -- Ctrl-V and Ctrl-X, which take another key each
+  return #prefixes % 2 == 1 and #bytes or nil
+end
+
 ---Gives the editor what was typed or pasted. Returns what type_keys() does.
 local function feed(self, bytes)
-  if self.paste and bytes:find(CTRL_C, 1, true) then
-    return true, bytes:match "\3(.*)$" -- terminals paste none: the paste's end has been lost
+  local ctrl_c = self.paste and bytes:find(CTRL_C, 1, true)
+  if ctrl_c and ctrl_c < (bytes:find(PASTE_ENDS, 1, true) or #bytes + 1) then
+    return true, bytes:sub(ctrl_c + 1) -- terminals paste none: the paste's end has been lost
   elseif self.paste or self.search then
     return go_on(self, bytes)
   end
@@ -231,7 +252,17 @@ local function feed(self, bytes)
   if not first then
     return type_keys(self, bytes)
   elseif first > 1 then
-    local line, rest = type_keys(self, bytes:sub(1, first - 1))
+    local before = bytes:sub(1, first - 1)
+    local key = find_key(before)
+    if key and last == first then -- the rest of a key, as behind Ctrl-V
+      before, first = bytes:sub(1, first), first + 1
+    elseif key then -- of which nothing comes: libedit would take that for the end of the input
+      before = before:sub(1, key - 1)
+    end
+    if before == "" then
+      return nil, bytes:sub(first)
+    end
+    local line, rest = type_keys(self, before)
     return line, (rest or "") .. bytes:sub(first)
   elseif last > first then
     self.paste = {}
@@ -249,18 +280,6 @@ local function drop(self)
   self.editor:stop(true)
   io.stdout:write "^C"
   return typed and "dropped" or "interrupted"
-end
-
----Where a key begins that is not whole yet.
-local function find_key(bytes)
-  for _, pattern in ipairs(KEY_BEGINS) do
-    local first = bytes:find(pattern, -16)
-    if first then
-      return first
-    end
-  end
-  local prefixes = bytes:match "[\22\24]*$" -- Ctrl-V and Ctrl-X, which take another key each
-  return #prefixes % 2 == 1 and #bytes or nil
 end
 
 ---What has come, as far as the keys are whole. Waits for more where there is nothing.

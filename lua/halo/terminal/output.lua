@@ -12,6 +12,7 @@ local editor -- nil once the prompt has been left: what still unwinds prints as 
 local printing = 0 -- how many tasks do: each may wait for the terminal, while others go on
 local hidden = false -- the line is, by the first of them
 local waiting = false -- the prompt does, until all have printed
+local left = 0 -- how many are to have printed until it waits no longer
 local settled = channel(1)
 
 ---Once none prints any more the line is drawn again, on a row of its own.
@@ -23,10 +24,11 @@ local function finish(at_start, ok, ...)
       editor:show(at_start)
     end
     hidden = false
-    if waiting then
-      waiting = false
-      settled:send(true)
-    end
+  end
+  left = left - 1
+  if waiting and (printing == 0 or left <= 0) then
+    waiting = false
+    settled:send(true)
   end
   if not ok or not flushed then
     error(ok and message or (...), 0) -- as when the task is cancelled meanwhile
@@ -44,11 +46,11 @@ local function above(fn, ends_row, ...)
   return finish(ends_row, pcall(fn, ...))
 end
 
----Waits until nobody prints, and the line may be drawn.
+---Waits until nobody prints, and the line may be drawn; but not for ever for tasks that never stop.
 ---@async
 function output.settle()
   if printing > 0 then
-    waiting = true
+    waiting, left = true, printing
     settled:recv()
   end
 end

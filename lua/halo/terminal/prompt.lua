@@ -78,6 +78,7 @@ local function finish(self, ok, ...)
   -- To show a value may be a matter of its __tostring, which may fail.
   local shown, message = xpcall(print_values, report, self, select("#", ...), ...)
   if not shown then
+    self.pieces = {}
     tell(message)
   end
 end
@@ -96,6 +97,7 @@ local function run(self, fn)
   local ok, message = core.join(self.running)
   self.running = nil
   if not ok then
+    self.pieces = {}
     tell(report(message))
   end
 end
