@@ -286,11 +286,10 @@ describe("the line that is edited", function()
   it("leaves Ctrl-C to a task that computes", function()
     start()
     enter("_ = halo.spawn(function() halo.sleep(0.01) print 'busy' pcall(function() "
-      .. "while true do end end) print 'ended' end) return 1", "1")
+      .. "while true do end end) os.exit(7) end) return 1", "1")
     process:await "busy\r\n"
     process:type(CTRL_C)
-    process:await "ended\r\n"
-    leave()
+    assert.equal(7, (select(3, process:finish())))
   end)
 
   it("is drawn anew in a window of another size", function()

@@ -268,7 +268,7 @@ describe("the prompt on a terminal", function()
     process:await "printed\r\n"
     process:await "> 'a line"
     process:type(".. '!'\r")
-    process:await '"a line of more than twenty columns!"\r\n'
+    process:await '"a line of more than twenty columns!"\r\n> '
     leave()
   end)
 
