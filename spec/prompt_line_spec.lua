@@ -109,6 +109,7 @@ describe("the line that is edited", function()
     it("and none of its pieces where the first is interrupted", function()
       start()
       paste "print(1)\n2\n3 + 1\nprint 'four'"
+      process:await "paste>> print 'four'"
       process:type("\r" .. CTRL_C)
       process:await "interrupted\r\n> "
       enter("5", "5")

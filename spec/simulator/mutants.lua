@@ -258,7 +258,8 @@ return {
     "self.workers < self.limit then", "self.workers <= self.limit then" },
   { "a line lost on a cancel", "lua/halo/fs/lines.lua",
     "  if not ok then\n    if loop.own then\n      finish(loop, \"ECANCELED",
-    "  if not ok then\n    loop.reader.pieces = {}\n    if loop.own then\n      finish(loop, \"ECANCELED" },
+    "  if not ok then\n    loop.reader.pieces = {}\n    if loop.own then\n"
+      .. "      finish(loop, \"ECANCELED" },
   { "a select that does not know what it took", "lua/halo/channel.lua",
     "  elseif choice then\n    choice.served = entry",
     "  elseif choice then\n    choice.served = entry.sends and entry or nil" },
