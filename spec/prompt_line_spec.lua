@@ -286,6 +286,8 @@ describe("the line that is edited", function()
 
   it("leaves Ctrl-C to a task that computes", function()
     start()
+    enter("1", "1") -- lines where it is a key
+    enter("2", "2")
     enter("_ = halo.spawn(function() halo.sleep(0.01) print 'busy' pcall(function() "
       .. "while true do end end) os.exit(7) end) return 1", "1")
     process:await "busy\r\n"

@@ -254,6 +254,8 @@ static void set_up(struct editor *editor)
     halo_libedit.el_wset(el, EL_PROMPT, get_prompt);
     halo_libedit.el_wset(el, EL_EDITOR, L"emacs");
     halo_libedit.el_wset(el, EL_SIGNAL, 0);
+    halo_libedit.el_wset(el, EL_PREP_TERM, 1); /* or EL_SETTY would hold from the second line on */
+    halo_libedit.el_wset(el, EL_PREP_TERM, 0);
     halo_libedit.el_wset(el, EL_GETCFN, get_character);
     halo_libedit.history_w(editor->history, &event, H_SETSIZE, HISTORY_MAX);
     halo_libedit.history_w(editor->history, &event, H_SETUNIQUE, 1);
@@ -346,9 +348,11 @@ static int editor_start(lua_State *L)
 
     halo_wide_from(prompt, size, editor->prompt, PROMPT_MAX);
     editor->screen = halo_screen_get();
-    editor->ctrl_c = lua_toboolean(L, 3) && halo_screen_ctrl_c_interrupts();
-    if (editor->ctrl_c) /* from the first key on, which may be typed once the prompt is seen */
-        halo_libedit.el_wset(editor->el, EL_SETTY, L"-d", L"intr=", NULL);
+    bool interrupts = halo_screen_ctrl_c_interrupts();
+    editor->ctrl_c = lua_toboolean(L, 3) && interrupts;
+    if (interrupts) /* from the first key on, which may be typed once the prompt is seen */
+        halo_libedit.el_wset(editor->el, EL_SETTY, L"-d", editor->ctrl_c ? L"intr=" : L"intr=^C",
+                             NULL);
     halo_libedit.el_wset(editor->el, EL_UNBUFFERED, 1);
     halo_screen_begin(editor->ctrl_c, !editor->plain);
     editor->editing = true;
