@@ -15,7 +15,7 @@ local wait = require "halo.wait"
 local has_ffi, ffi = pcall(require, "ffi")
 local check_self, is_cancelled = scope.check_self, scope.is_cancelled
 
-local refused, settle = wait.refused, wait.settle
+local refused = wait.refused
 local now = fast.now
 local kind, of_mode = stat.kind, stat.of_mode
 
@@ -433,8 +433,13 @@ local function filtered_step(self)
   return path, entry
 end
 
-local function join(task)
-  settle(core.join(task))
+---Waits for what is being read ahead, which may be cancelled with the task that it is read for.
+---@async
+local function await_helper(helper)
+  local joined, failure = core.join(helper)
+  if joined == nil or not joined and core.status(helper) ~= "cancelled" then
+    error(failure, 0)
+  end
 end
 
 ---Ends the walk before its end, as a loop that is left does only once it is collected.
@@ -447,7 +452,7 @@ function Walk:close()
   local ok, failure = true, nil
   while node do
     if node.task then
-      local joined, raised = pcall(join, node.task)
+      local joined, raised = pcall(await_helper, node.task)
       ok, failure = ok and joined, failure or not joined and raised or nil
     end
     node = node.after
