@@ -79,7 +79,7 @@ describe("the prompt on a terminal", function()
     process:type("fs.read" .. TAB .. TAB)
     process:await "readlink"
     process:type(CTRL_C)
-    process:await "> "
+    process:await "^C\r\n> "
     leave()
   end)
 
