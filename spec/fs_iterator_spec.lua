@@ -45,6 +45,13 @@ describe("an iterator", function()
     },
   }
 
+  local function open_fifo()
+    local fifo = dir:fifo("fifo")
+    local opening = halo.spawn(fs.open, fifo)
+    local writer = fs.open(fifo, "w")
+    return opening:join(), writer
+  end
+
   for name, case in pairs(iterators) do
     it("gives each thing to one of the tasks that share it: " .. name, function()
       local next_one, count, seen = case[2](), 0, {}
@@ -100,10 +107,7 @@ describe("an iterator", function()
   end)
 
   it("over the lines of a stream leaves no bytes behind another read", function()
-    local fifo = dir:fifo("fifo")
-    local opening = halo.spawn(fs.open, fifo)
-    local writer = fs.open(fifo, "w")
-    local reader = opening:join()
+    local reader, writer = open_fifo()
     local line, rest = tasks.start(reader:lines()), tasks.start(reader.read, reader, 10)
     writer:write "one\ntwo\n"
     writer:close()
@@ -114,10 +118,7 @@ describe("an iterator", function()
   end)
 
   it("goes on where a task that shares it is cancelled while it waits for its turn", function()
-    local fifo = dir:fifo("fifo")
-    local opening = halo.spawn(fs.open, fifo)
-    local writer = fs.open(fifo, "w")
-    local reader = opening:join()
+    local reader, writer = open_fifo()
     local next_line = reader:lines()
     local first, second, third = tasks.start(next_line), tasks.start(next_line),
       tasks.start(next_line)

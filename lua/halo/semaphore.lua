@@ -26,13 +26,7 @@ function Semaphore:acquire()
     self.free = self.free - 1
     return true
   end
-  local entry = { task = core.current(), next = false, prev = false }
-  waiters.push(self.waiting, entry)
-  local ok, err = core.park "semaphore"
-  if not ok then
-    waiters.remove(entry)
-    error(err, 0)
-  end
+  waiters.wait(self.waiting, { task = core.current(), next = false, prev = false }, "semaphore")
   return true
 end
 

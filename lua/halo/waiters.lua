@@ -4,6 +4,8 @@
 -- is made with next and prev in it (false), since a table that grows costs more than one that is
 -- made.
 
+local core = require "halo.core"
+
 local waiters = {}
 
 ---@class halo.Waiters
@@ -40,6 +42,21 @@ function waiters.pop(list)
   end
   waiters.remove(entry)
   return entry
+end
+
+---Waits until the entry's task, the running one, is woken. Where it is cancelled instead the entry
+---is taken out, and the cancellation raised.
+---@async
+---@param list halo.Waiters
+---@param entry { task: halo.Task }
+---@param what string that is waited for, as halo.tasks() tells
+function waiters.wait(list, entry, what)
+  waiters.push(list, entry)
+  local ok, err = core.park(what)
+  if not ok then
+    waiters.remove(entry)
+    error(err, 0)
+  end
 end
 
 return waiters

@@ -66,16 +66,6 @@ local function entry_of(cache)
   return { task = core.current(), cache = cache, next = false, prev = false }
 end
 
----@async
-local function wait_in(list, entry)
-  waiters.push(list, entry)
-  local ok, err = core.park "descriptors"
-  if not ok then
-    waiters.remove(entry)
-    error(err, 0)
-  end
-end
-
 local function has_room(count)
   return taken + count <= total
 end
@@ -161,7 +151,7 @@ function dir_cache.pin(fn, ...)
   local value, message, code = dir_cache.with_room(fn, ...)
   while not value and is_scarce(code) and running > 0 and core.can_wait() do
     check_cancelled()
-    wait_in(short, entry_of())
+    waiters.wait(short, entry_of(), "descriptors")
     value, message, code = dir_cache.with_room(fn, ...)
   end
   return checked(value, message, code)
@@ -201,7 +191,7 @@ function DirCache:begin()
     take(self, self.need)
   else
     check_cancelled()
-    wait_in(newcomers, entry_of(self))
+    waiters.wait(newcomers, entry_of(self), "descriptors")
   end
   self.state, self.slots, self.free = "open", self.slots + 1, self.free + 1
 end
@@ -230,7 +220,7 @@ local function take_slot(self)
     return
   end
   check_cancelled()
-  wait_in(self.waiting, entry_of(self))
+  waiters.wait(self.waiting, entry_of(self), "descriptors")
 end
 
 ---A slot goes to the next job of the tree, or to another tree that has none yet.
@@ -416,7 +406,7 @@ local function stand_back(self)
   give_slot(self, true)
   if running > 0 then
     check_cancelled()
-    wait_in(short, entry_of(self))
+    waiters.wait(short, entry_of(self), "descriptors")
   end
   take_slot(self)
   return true

@@ -17,13 +17,7 @@ local turns = {}
 function turns.await(self)
   self.waiting = self.waiting or waiters.new()
   while self.busy do
-    local entry = { task = core.current(), next = false, prev = false }
-    waiters.push(self.waiting, entry)
-    local ok, err = core.park "read"
-    if not ok then
-      waiters.remove(entry)
-      error(err, 0)
-    end
+    waiters.wait(self.waiting, { task = core.current(), next = false, prev = false }, "read")
   end
 end
 
